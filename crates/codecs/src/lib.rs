@@ -1,0 +1,1 @@
+//! G.711, Opus, resampling, tones, mixing and levels: samples in, samples out.

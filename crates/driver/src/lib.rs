@@ -1,0 +1,1 @@
+//! Threads and UDP sockets: the only crate that reads a clock.

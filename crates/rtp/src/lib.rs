@@ -1,0 +1,1 @@
+//! RTP, RTCP, telephone events and the jitter buffer: bytes and time in, packets out.

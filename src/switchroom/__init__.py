@@ -1,0 +1,5 @@
+"""Switchroom: the phone system for AI agents."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The public protocol: Twirp services, WebSocket doors, health."""

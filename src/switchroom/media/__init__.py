@@ -1,0 +1,1 @@
+"""Python's handle on the Rust media engine."""

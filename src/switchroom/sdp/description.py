@@ -1,0 +1,246 @@
+"""Session descriptions (RFC 8866) to and from text.
+
+Reading is forgiving, since a call is worth more than a rule: bare LF, blanks at the end of lines,
+unknown lines and lines out of order are taken. What decides who sends what where is not guessed
+at: a bad ``m=`` or ``c=`` line is an error. Writing is exact.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Literal, TypeGuard
+
+from switchroom.sdp.codecs import Codec, bounded_number, listed_codecs
+from switchroom.sdp.errors import SdpError
+
+MAX_BYTES = 65_536
+MAX_SECTIONS = 16
+MAX_FORMATS = 64
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The ``o=`` line. Identifier and version stay text: many devices exceed any integer type."""
+
+    username: str = "-"
+    session_id: str = "0"
+    version: str = "0"
+    address: str = "0.0.0.0"  # noqa: S104 – an address in a document, nothing is bound
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """``a=name`` (value None) or ``a=name:value``."""
+
+    name: str
+    value: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.value is None else f"{self.name}:{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSection:
+    """One ``m=`` line and what belongs to it. `address` is its own ``c=``, None if it has none."""
+
+    kind: str
+    port: int
+    protocol: str
+    formats: tuple[str, ...]
+    address: str | None = None
+    attributes: tuple[Attribute, ...] = ()
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """The values of all its attributes of that name, in order."""
+        return tuple(a.value for a in self.attributes if a.name == name and a.value is not None)
+
+    def value(self, name: str) -> str | None:
+        """The value of its first attribute of that name."""
+        return next(iter(self.values(name)), None)
+
+    @property
+    def direction(self) -> Direction | None:
+        """Its own direction attribute; None means what the session says."""
+        return _direction(self.attributes)
+
+    @property
+    def codecs(self) -> tuple[Codec, ...]:
+        """Its codecs, the most wanted first. Unreadable ones are left out."""
+        return listed_codecs(self.formats, self.values("rtpmap"), self.values("fmtp"))
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDescription:
+    """A whole description; `address` is the session's ``c=``, which sections may override."""
+
+    origin: Origin = Origin()
+    name: str = "-"
+    address: str | None = None
+    attributes: tuple[Attribute, ...] = ()
+    sections: tuple[MediaSection, ...] = ()
+
+    @classmethod
+    def parse(cls, body: bytes | str) -> SessionDescription:
+        """Read a body. Raises SdpError, and nothing else, in time linear in its length."""
+        return _Reader().read(body)
+
+    def serialise(self) -> bytes:
+        """The exact text, lines ended by CRLF (RFC 8866 section 5)."""
+        origin = self.origin
+        lines = [
+            "v=0",
+            f"o={origin.username} {origin.session_id} {origin.version} {_net(origin.address)}",
+            f"s={self.name}",
+        ]
+        if self.address is not None:
+            lines.append(f"c={_net(self.address)}")
+        lines.append("t=0 0")
+        lines.extend(f"a={attribute}" for attribute in self.attributes)
+        for section in self.sections:
+            formats = " ".join(section.formats)
+            lines.append(f"m={section.kind} {section.port} {section.protocol} {formats}")
+            if section.address is not None:
+                lines.append(f"c={_net(section.address)}")
+            lines.extend(f"a={attribute}" for attribute in section.attributes)
+        return "".join(f"{line}\r\n" for line in lines).encode()
+
+    def address_of(self, section: MediaSection) -> str | None:
+        """Where the section's media goes: its own ``c=``, else the session's."""
+        return section.address if section.address is not None else self.address
+
+    def direction_of(self, section: MediaSection) -> Direction:
+        """The section's direction, else the session's, else sendrecv (RFC 8866 section 6.7)."""
+        return section.direction or _direction(self.attributes) or "sendrecv"
+
+
+def _direction(attributes: tuple[Attribute, ...]) -> Direction | None:
+    return next((a.name for a in attributes if _is_direction(a.name)), None)
+
+
+def _is_direction(name: str) -> TypeGuard[Direction]:
+    return name in ("sendrecv", "sendonly", "recvonly", "inactive")
+
+
+def _net(address: str) -> str:
+    return f"IN {'IP6' if ':' in address else 'IP4'} {address}"
+
+
+@dataclass(slots=True)
+class _OpenSection:
+    """A section whose lines are still being read."""
+
+    kind: str
+    port: int
+    protocol: str
+    formats: tuple[str, ...]
+    address: str | None = None
+    attributes: list[Attribute] = field(default_factory=list)
+
+    def close(self) -> MediaSection:
+        return MediaSection(
+            self.kind, self.port, self.protocol, self.formats, self.address, tuple(self.attributes)
+        )
+
+
+class _Reader:
+    """Collects the lines of one body."""
+
+    def __init__(self) -> None:
+        self.origin = Origin()
+        self.name = "-"
+        self.address: str | None = None
+        self.attributes: list[Attribute] = []
+        self.sections: list[_OpenSection] = []
+
+    def read(self, body: bytes | str) -> SessionDescription:
+        if len(body) > MAX_BYTES:
+            raise SdpError(f"longer than {MAX_BYTES} bytes")
+        # UTF-8 is the rule, but a session name in Latin-1 must not end a call.
+        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+        lines = [line.rstrip() for line in text.replace("\r", "\n").split("\n")]
+        lines = [line for line in lines if line]
+        if not lines or lines[0].replace(" ", "") != "v=0":
+            raise SdpError("does not begin with v=0")
+        for line in lines:
+            if line[1:2] == "=":
+                self._line(line[0], line[2:].strip())
+        return SessionDescription(
+            self.origin,
+            self.name,
+            self.address,
+            tuple(self.attributes),
+            tuple(section.close() for section in self.sections),
+        )
+
+    def _line(self, letter: str, value: str) -> None:
+        match letter:
+            case "m":
+                if len(self.sections) == MAX_SECTIONS:
+                    raise SdpError(f"more than {MAX_SECTIONS} m= lines")
+                self.sections.append(_media_line(value))
+            case "c":
+                self._connection(_connection_line(value))
+            case "a" if value:
+                scope = self.sections[-1].attributes if self.sections else self.attributes
+                scope.append(_attribute_line(value))
+            case "o" if not self.sections:
+                self.origin = _origin_line(value)
+            case "s" if not self.sections:
+                self.name = value or "-"
+
+    def _connection(self, address: str) -> None:
+        """Several ``c=`` lines are for layered multicast (RFC 8866 section 5.7): the first counts."""
+        if not self.sections:
+            self.address = self.address or address
+        elif self.sections[-1].address is None:
+            self.sections[-1].address = address
+
+
+def _media_line(value: str) -> _OpenSection:
+    fields = value.split(maxsplit=MAX_FORMATS + 3)
+    if len(fields) < 3:
+        raise SdpError(f"m={value[:80]} is not '<kind> <port> <protocol> <formats>'")
+    if len(fields) > MAX_FORMATS + 3:
+        raise SdpError(f"more than {MAX_FORMATS} formats in an m= line")
+    port, _, _count = fields[1].partition("/")
+    return _OpenSection(
+        fields[0].lower(), bounded_number(port, 65_535, "port"), fields[2], tuple(fields[3:])
+    )
+
+
+def _connection_line(value: str) -> str:
+    """The address, without the multicast TTL. A host name is kept; its reader must judge it."""
+    fields = value.split()
+    if len(fields) != 3 or fields[0].upper() != "IN" or fields[1].upper() not in ("IP4", "IP6"):
+        raise SdpError(f"c={value[:80]} is not 'IN IP4|IP6 <address>'")
+    address = fields[2].partition("/")[0].strip("[]")
+    if not address or len(address) > 255:
+        raise SdpError("c= without a usable address")
+    if ":" in address and not is_ip(address):
+        raise SdpError(f"c={value[:80]} is not an IP address")
+    return address
+
+
+def _origin_line(value: str) -> Origin:
+    """A damaged ``o=`` line costs us the knowledge of changes, so it is not worth a call."""
+    fields = value.split()
+    if len(fields) != 6:
+        return Origin()
+    return Origin(fields[0], fields[1], fields[2], fields[5])
+
+
+def _attribute_line(value: str) -> Attribute:
+    name, colon, rest = value.partition(":")
+    return Attribute(name.strip().lower(), rest.strip() if colon else None)
+
+
+def is_ip(text: str) -> bool:
+    """Whether `text` is an IPv4 or IPv6 literal without a zone."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text

@@ -1,0 +1,1 @@
+"""The SIP protocol, pure: bytes and time in, actions and events out."""

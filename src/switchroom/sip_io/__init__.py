@@ -1,0 +1,1 @@
+"""The sockets, the resolver and the one timer that drive sip."""

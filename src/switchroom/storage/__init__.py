@@ -1,0 +1,1 @@
+"""The schema, its migrations, and the stores that the domain rooms ask for."""

@@ -1,0 +1,1 @@
+"""Trunks, numbers and calls: what happens to a phone call."""
