@@ -28,7 +28,7 @@ class Origin:
     username: str = "-"
     session_id: str = "0"
     version: str = "0"
-    address: str = "0.0.0.0"  # noqa: S104 – an address in a document, nothing is bound
+    address: str = "0.0.0.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,8 @@ class _Reader:
         if len(body) > MAX_BYTES:
             raise SdpError(f"longer than {MAX_BYTES} bytes")
         # UTF-8 is the rule, but a session name in Latin-1 must not end a call.
-        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+        raw = body if isinstance(body, bytes) else body.encode("utf-8", "replace")
+        text = raw.decode("utf-8", "replace")
         lines = [line.rstrip() for line in text.replace("\r", "\n").split("\n")]
         lines = [line for line in lines if line]
         if not lines or lines[0].replace(" ", "") != "v=0":
@@ -192,7 +193,7 @@ class _Reader:
                 self.name = value or "-"
 
     def _connection(self, address: str) -> None:
-        """Several ``c=`` lines are for layered multicast (RFC 8866 section 5.7): the first counts."""
+        """The first of several counts: more are for layered multicast (RFC 8866 section 5.7)."""
         if not self.sections:
             self.address = self.address or address
         elif self.sections[-1].address is None:
