@@ -1,0 +1,28 @@
+"""Time as an argument: rooms that act in time are handed a clock, and tests hand in their own."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What a room may ask of time."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment; never goes back."""
+        ...
+
+    def unix_ns(self) -> int:
+        """Nanoseconds since 1970 in UTC, for records and for the wire."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def unix_ns(self) -> int:
+        return time.time_ns()

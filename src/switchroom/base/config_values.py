@@ -1,0 +1,138 @@
+"""How one setting's value is read, whether it comes from YAML or, as text, from the environment.
+
+Each reader takes what was written and gives the value, or raises ``ValueError`` whose message
+finishes the sentence "<setting> must be ...".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
+_UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+_LOG_LEVELS = ("debug", "info", "warn", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """UDP ports, both ends included."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("text")
+    return value
+
+
+def flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).lower()
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise ValueError("true or false")
+
+
+def count(value: Any) -> int:
+    number = _whole_number(value)
+    if number is None or number < 0:
+        raise ValueError("a whole number, 0 or more")
+    return number
+
+
+def port(value: Any) -> int:
+    """A port; 0 lets the system choose one (tests do)."""
+    number = _whole_number(value)
+    if number is None or not 0 <= number <= 65535:
+        raise ValueError("a port between 0 and 65535")
+    return number
+
+
+def port_range(value: Any) -> PortRange:
+    """``10000-20000``, or LiveKit's mapping form ``{start: 10000, end: 20000}``."""
+    if isinstance(value, Mapping):
+        ends = (value.get("start"), value.get("end"))
+    else:
+        first, dash, last = str(value).partition("-")
+        ends = (first, last) if dash else (None, None)
+    first_port, last_port = (_whole_number(end) for end in ends)
+    # A leg needs an even port and the odd one above it (RFC 3550 section 11).
+    if first_port is None or last_port is None or not 1024 <= first_port < last_port <= 65535:
+        raise ValueError("a range of ports such as 10000-20000, between 1024 and 65535")
+    return PortRange(first_port, last_port)
+
+
+def seconds(value: Any) -> float:
+    """A number of seconds, or a Go duration such as ``1m30s`` or ``500ms``."""
+    number = _number(value)
+    if number is None and isinstance(value, str):
+        parts = _DURATION_PART.findall(value)
+        if parts and "".join(amount + unit for amount, unit in parts) == value.strip():
+            number = sum(float(amount) * _UNIT_SECONDS[unit] for amount, unit in parts)
+    if number is None or not 0 <= number < float("inf"):
+        raise ValueError("a duration: seconds, or text such as 30s or 1m30s")
+    return number
+
+
+def log_level(value: Any) -> str:
+    word = {"warning": "warn"}.get(str(value).lower(), str(value).lower())
+    if word not in _LOG_LEVELS:
+        raise ValueError("one of " + ", ".join(_LOG_LEVELS))
+    return word
+
+
+def ip_address(value: Any) -> str:
+    """An IP address in its usual spelling; empty text means "find out"."""
+    if value in ("", None):
+        return ""
+    try:
+        return str(ipaddress.ip_address(str(value).strip("[]")))
+    except ValueError:
+        raise ValueError("an IP address") from None
+
+
+def ip_addresses(value: Any) -> tuple[str, ...]:
+    """A list of IP addresses; as text, separated by commas. LiveKit's ``""`` means all of IPv4."""
+    listed = value.split(",") if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple):
+        raise ValueError("a list of IP addresses")
+    return tuple(ip_address(str(entry).strip()) or "0.0.0.0" for entry in listed)
+
+
+def key_pairs(value: Any) -> Mapping[str, str]:
+    """API keys and their secrets: a mapping, or YAML text as in LiveKit's ``LIVEKIT_KEYS``."""
+    pairs = yaml.safe_load(value) if isinstance(value, str) else value
+    if not isinstance(pairs, Mapping) or not all(
+        isinstance(part, str) and part for pair in pairs.items() for part in pair
+    ):
+        raise ValueError('API keys with their secrets, each written as "key: secret"')
+    return MappingProxyType(dict(pairs))
+
+
+def _whole_number(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number == int(number) else None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None

@@ -1,0 +1,99 @@
+"""Structured logs on standard error. Secrets never appear; phone numbers only below info level."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+from .redact import redact_number, redact_text
+
+Logger = FilteringBoundLogger
+
+_SECRET_KEYS = frozenset(
+    {"secret", "password", "auth_password", "token", "access_token", "credentials"}
+)
+_NUMBER_KEYS = frozenset({"number", "call_to", "caller", "callee", "phone_number", "trunk_number"})
+
+# Third-party loggers that chat at info level about things the rooms log themselves.
+_QUIET_LIBRARIES = ("uvicorn", "alembic", "sqlalchemy", "asyncio", "websockets")
+
+
+def get_logger(room: str) -> Logger:
+    """The logger of a room; its lines carry ``room``. Cheap, and fine at import time."""
+    logger: Logger = structlog.get_logger(room=room)
+    return logger
+
+
+def configure(level: str = "info", *, json: bool = False, stream: TextIO | None = None) -> None:
+    """Send the lines of every room, and warnings of libraries, to ``stream`` (standard error).
+
+    ``level`` is ``debug``, ``info``, ``warn`` or ``error`` (LiveKit's words; ``warning`` works
+    too). ``json`` writes one object a line, else lines for people.
+    """
+    out = stream or sys.stderr
+    renderer: Any = (
+        structlog.processors.JSONRenderer(sort_keys=False)
+        if json
+        else structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)
+    )
+    trace = [structlog.processors.format_exc_info] if json else []
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            hide_private_facts,
+            *trace,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_level_number(level)),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+    _listen_to_libraries()
+
+
+def hide_private_facts(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """The processor that keeps secrets out always, and phone numbers at info level and above."""
+    show_numbers = method == "debug"
+    for key, value in event.items():
+        if key in _SECRET_KEYS:
+            event[key] = "***"
+        elif not show_numbers and isinstance(value, str):
+            event[key] = redact_number(value) if key in _NUMBER_KEYS else redact_text(value)
+    return event
+
+
+def _level_number(level: str) -> int:
+    names: Mapping[str, int] = {
+        "debug": logging.DEBUG,
+        "info": logging.INFO,
+        "warn": logging.WARNING,
+        "warning": logging.WARNING,
+        "error": logging.ERROR,
+    }
+    return names[level]
+
+
+class _ToStructlog(logging.Handler):
+    """Carries what libraries log through the standard module into our one stream."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger = get_logger(record.name)
+        logger.log(record.levelno, record.getMessage(), exc_info=record.exc_info or None)
+
+
+def _listen_to_libraries() -> None:
+    root = logging.getLogger()
+    root.handlers = [_ToStructlog()]
+    root.setLevel(logging.WARNING)
+    for name in _QUIET_LIBRARIES:
+        library = logging.getLogger(name)
+        library.handlers = []
+        library.propagate = True
+        library.setLevel(logging.WARNING)

@@ -1,0 +1,33 @@
+"""What logs may show of a phone number or a secret."""
+
+from __future__ import annotations
+
+import re
+
+_KEPT_DIGITS = 3
+_SHORTEST_NUMBER = 7
+
+# E.164 with its plus sign, or a user part of a sip: or tel: URI that is mostly digits.
+_NUMBER_IN_TEXT = re.compile(
+    r"(?<![\w.:])\+\d{6,15}(?!\w)|(?<=sip:)\+?\d{3,20}(?=[@;>])|(?<=tel:)\+?\d{3,20}"
+)
+_AUTHORIZATION = re.compile(r"(?im)^((?:proxy-)?authorization\s*:\s*\w+\s).*$")
+
+
+def redact_number(number: str) -> str:
+    """``+15105550123`` becomes ``+********123``; short numbers are hidden whole.
+
+    Keeps what tells two calls of one person apart and nothing that reaches the person.
+    """
+    sign, digits = ("+", number[1:]) if number.startswith("+") else ("", number)
+    kept = digits[-_KEPT_DIGITS:] if len(digits) >= _SHORTEST_NUMBER else ""
+    return sign + "*" * (len(digits) - len(kept)) + kept
+
+
+def redact_text(text: str) -> str:
+    """``text`` with every phone number in it redacted, and the value of SIP credentials removed."""
+    if "uthorization" in text:
+        text = _AUTHORIZATION.sub(r"\1***", text)
+    if "+" in text or "sip:" in text or "tel:" in text:
+        text = _NUMBER_IN_TEXT.sub(lambda found: redact_number(found.group()), text)
+    return text

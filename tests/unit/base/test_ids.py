@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from switchroom.base.ids import ALPHABET, new_id, random_token
+
+
+def test_an_id_is_its_prefix_and_twelve_letters_of_livekits_alphabet() -> None:
+    sid = new_id("RM_")
+    assert sid.startswith("RM_")
+    assert len(sid) == 15
+    assert set(sid[3:]) <= set(ALPHABET)
+
+
+def test_the_alphabet_has_no_letters_that_are_mistaken_for_one_another() -> None:
+    assert len(set(ALPHABET)) == len(ALPHABET) == 57
+    assert not set("01IOl") & set(ALPHABET)
+
+
+def test_ids_and_tokens_do_not_repeat() -> None:
+    assert len({new_id("") for _ in range(1000)}) == 1000
+    assert len({random_token(64) for _ in range(1000)}) == 1000
+
+
+def test_a_token_holds_at_least_the_bits_asked_for() -> None:
+    assert len(random_token(128)) == 32
+    assert len(random_token(33)) == 10

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from switchroom.base import log
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_names_its_room_level_and_time(stream: io.StringIO) -> None:
+    log.configure("info", json=True, stream=stream)
+    log.get_logger("sip").info("request", method="INVITE")
+    (line,) = lines(stream)
+    assert (line["room"], line["level"], line["event"], line["method"]) == (
+        "sip",
+        "info",
+        "request",
+        "INVITE",
+    )
+    assert line["time"].endswith("Z")
+
+
+def test_a_logger_made_before_configuration_follows_it(stream: io.StringIO) -> None:
+    early = log.get_logger("early")
+    log.configure("warn", json=True, stream=stream)
+    early.info("dropped")
+    early.warning("kept")
+    assert [line["event"] for line in lines(stream)] == ["kept"]
+
+
+def test_secrets_are_hidden_at_every_level(stream: io.StringIO) -> None:
+    log.configure("debug", json=True, stream=stream)
+    log.get_logger("auth").debug("seen", password="hunter2", token="eyJ")
+    assert "hunter2" not in stream.getvalue()
+    assert "eyJ" not in stream.getvalue()
+
+
+def test_numbers_are_redacted_from_info_upwards(stream: io.StringIO) -> None:
+    log.configure("debug", json=True, stream=stream)
+    logger = log.get_logger("call")
+    logger.info("dialling +15105550123", call_to="15105550123", uri="sip:15105550123@c")
+    assert "5550123" not in stream.getvalue()
+    logger.debug("dialling", call_to="+15105550123")
+    assert "+15105550123" in stream.getvalue()
+
+
+def test_warnings_of_libraries_join_our_stream_and_their_chatter_does_not(
+    stream: io.StringIO,
+) -> None:
+    log.configure("info", json=True, stream=stream)
+    logging.getLogger("uvicorn.access").info("GET /")
+    logging.getLogger("alembic.runtime").warning("slow %s", "migration")
+    assert [(line["room"], line["event"]) for line in lines(stream)] == [
+        ("alembic.runtime", "slow migration")
+    ]
+
+
+def test_an_exception_is_one_json_line(stream: io.StringIO) -> None:
+    log.configure("info", json=True, stream=stream)
+    try:
+        int("gone")
+    except ValueError:
+        log.get_logger("x").exception("failed")
+    (line,) = lines(stream)
+    assert "ValueError: invalid literal" in line["exception"]
