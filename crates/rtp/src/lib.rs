@@ -1,1 +1,12 @@
 //! RTP, RTCP, telephone events and the jitter buffer: bytes and time in, packets out.
+//!
+//! Parsers borrow from the datagram and refuse what they do not understand; no input makes them
+//! panic. Time is an argument everywhere.
+
+pub mod rtcp;
+
+mod header;
+mod sequence;
+
+pub use header::{Header, Packet, ParseError, is_rtcp};
+pub use sequence::SequenceUnwrapper;
