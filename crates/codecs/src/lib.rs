@@ -1,1 +1,8 @@
 //! G.711, Opus, resampling, tones, mixing and levels: samples in, samples out.
+//!
+//! Sound is 16-bit linear, mono, in frames of 20 ms unless a function says otherwise. Nothing
+//! here knows packets, time or sockets.
+
+pub mod g711;
+pub mod level;
+pub mod tone;
