@@ -1,1 +1,1 @@
-"""Access tokens and what they grant."""
+"""Checks and mints access tokens, and says what they grant."""
