@@ -1,0 +1,119 @@
+"""What every HTTP request and WebSocket passes first: CORS, path repair, size, token.
+
+The order is livekit-server's. A token that is present must be valid; whether one is needed is for
+the service behind to say.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+from switchroom.api.asgi import (
+    BODY_LIMIT,
+    CLAIMS,
+    AsgiApp,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    header,
+    respond,
+    respond_text,
+)
+from switchroom.auth.grants import Claims
+from switchroom.auth.tokens import TokenRefused, TokenVerifier
+from switchroom.base.log import get_logger
+
+_log = get_logger("api")
+
+_CORS = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"*"),
+)
+_BEARER = "Bearer "
+
+
+class Door:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, inside: AsgiApp, tokens: TokenVerifier) -> None:
+        self._inside = inside
+        self._tokens = tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request in, or answer it; never lets a failure out with its cause."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._inside(scope, receive, send)
+            return
+        reply = _Reply(send)
+        try:
+            await self._admit(scope, receive, reply)
+        except Exception as failure:  # noqa: BLE001 - the last door: nothing may leak to the caller
+            _log.error("request failed", path=scope["path"], exc_info=failure)
+            if not reply.started:
+                await respond_text(scope, reply, 500, "internal error")
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "OPTIONS":
+            await _answer_preflight(scope, send)
+            return
+        # Some clients join a base URL that ends in a slash with "/rtc".
+        if scope["path"].startswith("//"):
+            scope["path"] = scope["path"][1:]
+        declared = header(scope, b"content-length") or ""
+        if declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
+            await respond_text(scope, send, 413, "request body too large")
+            return
+        try:
+            scope[CLAIMS] = self._claims(scope)
+        except TokenRefused as refused:
+            await respond_text(scope, send, 401, str(refused))
+            return
+        await self._inside(scope, receive, send)
+
+    def _claims(self, scope: Scope) -> Claims | None:
+        authorization = header(scope, b"authorization")
+        if authorization:
+            if not authorization.startswith(_BEARER):
+                raise TokenRefused("invalid authorization header. Must start with " + _BEARER)
+            return self._tokens.verify(authorization.removeprefix(_BEARER))
+        query = scope["query_string"]
+        if b"access_token=" not in query:
+            return None
+        token = parse_qs(query.decode("latin-1")).get("access_token", [""])[0]
+        return self._tokens.verify(token) if token else None
+
+
+class _Reply:
+    """Puts the CORS headers on whatever response is sent, and notes that one was begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        kind = message["type"]
+        if kind in ("http.response.start", "websocket.http.response.start"):
+            message["headers"] = [*message.get("headers", ()), *_CORS]
+            self.started = True
+        elif kind in ("websocket.accept", "websocket.close"):
+            self.started = True
+        await self._send(message)
+
+
+async def _answer_preflight(scope: Scope, send: Send) -> None:
+    """Fetch standard, CORS-preflight: any origin, any request header, for a day."""
+    asked = header(scope, b"access-control-request-headers") or "*"
+    await respond(
+        scope,
+        send,
+        204,
+        b"",
+        content_type=b"text/plain",
+        extra=(
+            (b"access-control-allow-methods", b"OPTIONS, HEAD, GET, POST, PATCH, DELETE"),
+            (b"access-control-allow-headers", asked.encode("latin-1")),
+            (b"access-control-max-age", b"86400"),
+            (b"vary", b"Access-Control-Request-Headers"),
+        ),
+    )

@@ -1,0 +1,63 @@
+"""The one HTTP application on port 7880: Twirp, signal sockets, health.
+
+Plain ASGI. Twirp and the signal sockets are what is called often, so nothing stands between them
+and the door; what else is served by path is handed in as `routes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from switchroom.api.asgi import AsgiApp, Receive, Scope, Send, respond_text
+from switchroom.api.door import Door
+from switchroom.api.health import Health
+from switchroom.api.twirp import PREFIX, Service, TwirpRouter
+from switchroom.auth.tokens import TokenVerifier
+from switchroom.base.clock import Clock
+
+
+def build_app(
+    *,
+    tokens: TokenVerifier,
+    clock: Clock,
+    services: Iterable[Service],
+    routes: Mapping[str, AsgiApp],
+    is_ready: Callable[[], bool] = lambda: True,
+) -> AsgiApp:
+    """Put the application together.
+
+    `services` are the Twirp services; `routes` maps exact paths such as `/rtc/v1` to applications
+    that serve HTTP and WebSocket alike (see `signal_socket.SignalSockets.routes`).
+    """
+    health = Health(is_ready)
+    inside = _Application(TwirpRouter(services, clock), {"/": health, "/healthz": health, **routes})
+    return Door(inside, tokens)
+
+
+class _Application:
+    def __init__(self, twirp: TwirpRouter, routes: Mapping[str, AsgiApp]) -> None:
+        self._twirp = twirp
+        self._routes = dict(routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        path = scope["path"]
+        if scope["type"] == "http" and path.startswith(PREFIX):
+            await self._twirp(scope, receive, send)
+            return
+        route = self._routes.get(path)
+        if route is None:
+            await respond_text(scope, send, 404, "404 page not found")
+            return
+        await route(scope, receive, send)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Starting and stopping is app.py's business; the server only wants to hear of it."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,235 @@
+"""Twirp: `POST /twirp/<package>.<Service>/<Method>` in protobuf or JSON, to typed handlers.
+
+A service is an object with a `name` and its `methods`. A handler gets the decoded request and a
+CallContext and returns the response message; it refuses by raising ServiceError. Anything else that
+a handler raises becomes `internal` without a word about its cause, and a line in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+
+from switchroom.api.asgi import (
+    BodyTooLarge,
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    claims_of,
+    header,
+    read_body,
+    respond,
+    respond_text,
+)
+from switchroom.auth.grants import Claims
+from switchroom.base.clock import Clock
+from switchroom.base.errors import ErrorCode, ServiceError
+from switchroom.base.log import get_logger
+
+_log = get_logger("api")
+
+PREFIX = "/twirp/"
+
+_STATUS = {
+    ErrorCode.CANCELED: 408,
+    ErrorCode.UNKNOWN: 500,
+    ErrorCode.INVALID_ARGUMENT: 400,
+    ErrorCode.MALFORMED: 400,
+    ErrorCode.DEADLINE_EXCEEDED: 408,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.BAD_ROUTE: 404,
+    ErrorCode.ALREADY_EXISTS: 409,
+    ErrorCode.PERMISSION_DENIED: 403,
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.RESOURCE_EXHAUSTED: 429,
+    ErrorCode.FAILED_PRECONDITION: 412,
+    ErrorCode.ABORTED: 409,
+    ErrorCode.OUT_OF_RANGE: 400,
+    ErrorCode.UNIMPLEMENTED: 501,
+    ErrorCode.INTERNAL: 500,
+    ErrorCode.UNAVAILABLE: 503,
+    ErrorCode.DATA_LOSS: 503,
+}
+
+_PROTOBUF = "application/protobuf"
+_JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What a handler knows of its caller.
+
+    `deadline` is on the server's monotonic clock (seconds), from `X-Twirp-Timeout-Ms`. `request_id`
+    is `X-Livekit-Request-Id`, the same over all retries of one SDK call.
+    """
+
+    claims: Claims | None
+    deadline: float | None = None
+    request_id: str | None = None
+
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[Request, Response]):
+    """One remote procedure.
+
+    With `cancelled_with_client` the handler is cancelled when the client closes the connection
+    before the answer, as a dial that nobody waits for any more must be.
+    """
+
+    request_type: type[Request]
+    handler: Callable[[Request, CallContext], Awaitable[Response]]
+    cancelled_with_client: bool = False
+
+
+class Service(Protocol):
+    """A Twirp service: `name` is `livekit.RoomService` or the like."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def methods(self) -> Mapping[str, Method[Any, Any]]: ...
+
+
+class TwirpRouter:
+    """The ASGI application behind `/twirp/`."""
+
+    def __init__(self, services: Iterable[Service], clock: Clock) -> None:
+        self._clock = clock
+        self._methods: dict[str, Method[Any, Any]] = {
+            f"{PREFIX}{service.name}/{name}": method
+            for service in services
+            for name, method in service.methods.items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request; every outcome is answered, only cancellation gets out."""
+        try:
+            method, encoding = self._route(scope)
+            body = await read_body(receive)
+            request = _decode(method.request_type, body, encoding)
+            response = await self._call(method, request, self._context(scope), receive)
+            await _send_message(scope, send, response, encoding)
+        except ServiceError as refusal:
+            await _send_error(scope, send, refusal)
+        except ClientGone:
+            _log.debug("client left before its answer", path=scope["path"])
+        except BodyTooLarge:
+            await respond_text(scope, send, 413, "request body too large")
+        except Exception as failure:  # noqa: BLE001 - the last door: nothing may leak to the caller
+            _log.error("handler failed", path=scope["path"], exc_info=failure)
+            await _send_error(scope, send, ServiceError(ErrorCode.INTERNAL, "internal error"))
+
+    def _route(self, scope: Scope) -> tuple[Method[Any, Any], str]:
+        verb, path = scope["method"], scope["path"]
+        if verb != "POST":
+            raise _bad_route(scope, f'unsupported method "{verb}" (only POST is allowed)')
+        method = self._methods.get(path)
+        if method is None:
+            raise _bad_route(scope, f'no handler for path "{path}"')
+        content_type = header(scope, b"content-type") or ""
+        encoding = content_type.partition(";")[0].strip().lower()
+        if encoding not in (_PROTOBUF, _JSON):
+            raise _bad_route(scope, f'unexpected Content-Type: "{content_type}"')
+        return method, encoding
+
+    def _context(self, scope: Scope) -> CallContext:
+        return CallContext(
+            claims=claims_of(scope),
+            deadline=self._deadline(header(scope, b"x-twirp-timeout-ms")),
+            request_id=header(scope, b"x-livekit-request-id") or None,
+        )
+
+    def _deadline(self, timeout_ms: str | None) -> float | None:
+        # A value that is no number is as good as none: the header is an offer, not a request.
+        if timeout_ms is None or not (timeout_ms.isascii() and timeout_ms.isdigit()):
+            return None
+        return self._clock.monotonic() + int(timeout_ms[:9]) / 1000
+
+    async def _call(
+        self, method: Method[Any, Any], request: Message, context: CallContext, receive: Receive
+    ) -> Message:
+        if not method.cancelled_with_client:
+            answer: Message = await method.handler(request, context)
+            return answer
+        return await _call_while_connected(method.handler(request, context), receive)
+
+
+async def _call_while_connected(handling: Awaitable[Message], receive: Receive) -> Message:
+    work = asyncio.ensure_future(handling)
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientGone
+        return work.result()
+    finally:
+        for task in (work, gone):
+            task.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _decode(request_type: type[Message], body: bytes, encoding: str) -> Message:
+    request = request_type()
+    try:
+        if encoding == _PROTOBUF:
+            request.ParseFromString(body)
+        else:
+            _decode_json(body, request)
+    except (DecodeError, json_format.Error, ValueError, TypeError, RecursionError) as undecodable:
+        kind = "protobuf" if encoding == _PROTOBUF else "json"
+        raise ServiceError(
+            ErrorCode.MALFORMED, f"the {kind} request could not be decoded"
+        ) from undecodable
+    return request
+
+
+def _decode_json(body: bytes, request: Message) -> None:
+    fields = json.loads(body)
+    if not isinstance(fields, dict):
+        raise TypeError("a request is a JSON object")
+    json_format.ParseDict(fields, request, ignore_unknown_fields=True)
+
+
+async def _send_message(scope: Scope, send: Send, message: Message, encoding: str) -> None:
+    if encoding == _PROTOBUF:
+        await respond(
+            scope, send, 200, message.SerializeToString(), content_type=_PROTOBUF.encode()
+        )
+        return
+    # Like livekit-server: names as in the .proto files, and every field there is.
+    fields = json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    body = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
+    await respond(scope, send, 200, body, content_type=_JSON.encode())
+
+
+async def _send_error(scope: Scope, send: Send, refusal: ServiceError) -> None:
+    error: dict[str, Any] = {"code": refusal.code.value, "msg": refusal.message}
+    if refusal.meta:
+        error["meta"] = dict(refusal.meta)
+    # The Node SDK compares this header with "application/json" literally: no charset may follow.
+    body = json.dumps(error, separators=(",", ":")).encode()
+    await respond(scope, send, _STATUS[refusal.code], body, content_type=_JSON.encode())
+
+
+def _bad_route(scope: Scope, message: str) -> ServiceError:
+    route = {"twirp_invalid_route": f"{scope['method']} {scope['path']}"}
+    return ServiceError(ErrorCode.BAD_ROUTE, message, route)
