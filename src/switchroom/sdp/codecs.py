@@ -108,8 +108,8 @@ def listed_codecs(
     for text in formats:
         number = _number_or_none(text)
         codec = mapped.get(number, STATIC.get(number)) if number is not None else None
-        if codec is not None and number not in found:
-            found[codec.payload_type] = replace(codec, fmtp=parameters.get(text, ""))
+        if codec is not None:
+            found.setdefault(codec.payload_type, replace(codec, fmtp=parameters.get(text, "")))
     return tuple(found.values())
 
 
