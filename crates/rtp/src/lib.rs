@@ -3,6 +3,7 @@
 //! Parsers borrow from the datagram and refuse what they do not understand; no input makes them
 //! panic. Time is an argument everywhere.
 
+pub mod digits;
 pub mod rtcp;
 
 mod header;
