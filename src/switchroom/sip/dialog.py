@@ -1,0 +1,185 @@
+"""Dialogs: who talks to whom, along which route, in which order (RFC 3261 section 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from switchroom.sip.errors import MalformedValueError
+from switchroom.sip.headers import tag_of
+from switchroom.sip.message import Request, Response
+from switchroom.sip.uri import NameAddr, Uri
+
+
+@dataclass(frozen=True, slots=True)
+class DialogSnapshot:
+    """A dialog as plain text and numbers, to be stored and brought back after a crash."""
+
+    call_id: str
+    local: str
+    """From value of our requests, tag included."""
+    remote: str
+    """To value of our requests, tag included."""
+    remote_target: str
+    route_set: tuple[str, ...]
+    local_cseq: int
+    remote_cseq: int | None
+    transport: str | None
+    """``udp`` or ``tcp`` if the caller insisted on one."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict that ``json.dumps`` takes as it is."""
+        return {**asdict(self), "route_set": list(self.route_set)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of to_json (raises KeyError or TypeError for data of another make)."""
+        return cls(**{**data, "route_set": tuple(data["route_set"])})
+
+
+class Dialog:
+    """One side of a dialog. Built by ``as_caller``, ``as_callee`` or ``restore``."""
+
+    __slots__ = (
+        "call_id",
+        "local",
+        "local_cseq",
+        "local_tag",
+        "remote",
+        "remote_cseq",
+        "remote_tag",
+        "remote_target",
+        "route_set",
+        "transport",
+    )
+
+    def __init__(self, snapshot: DialogSnapshot) -> None:
+        self.call_id = snapshot.call_id
+        self.local = snapshot.local
+        self.remote = snapshot.remote
+        self.local_tag = tag_of(snapshot.local) or ""
+        self.remote_tag = tag_of(snapshot.remote) or ""
+        self.remote_target = Uri.parse(snapshot.remote_target)
+        self.route_set = snapshot.route_set
+        self.local_cseq = snapshot.local_cseq
+        self.remote_cseq = snapshot.remote_cseq
+        self.transport = snapshot.transport
+
+    @classmethod
+    def as_caller(cls, request: Request, response: Response, transport: str | None) -> Self:
+        """The UAC's dialog from its INVITE and a 101–299 response (section 12.1.2).
+
+        Raises MalformedValueError if the response's headers can't be read.
+        """
+        target = response.contact
+        return cls(
+            DialogSnapshot(
+                call_id=request.call_id,
+                local=request.headers.get("From") or "",
+                remote=response.headers.get("To") or "",
+                # A response without Contact breaks section 12.1.1; the Request-URI is all there is.
+                remote_target=str(target.uri) if target else request.target,
+                # The callee's proxies recorded themselves in request order: reversed for us.
+                route_set=tuple(reversed(response.record_route)),
+                local_cseq=request.cseq.number,
+                remote_cseq=None,
+                transport=transport,
+            )
+        )
+
+    @classmethod
+    def as_callee(cls, request: Request, local_tag: str, transport: str | None) -> Self:
+        """The UAS's dialog from the INVITE it is about to answer (section 12.1.1).
+
+        Raises MalformedValueError if there is no usable Contact.
+        """
+        target = request.contact
+        if target is None:
+            raise MalformedValueError("missing Contact")
+        return cls(
+            DialogSnapshot(
+                call_id=request.call_id,
+                local=f"{request.headers.get('To')};tag={local_tag}",
+                remote=request.headers.get("From") or "",
+                remote_target=str(target.uri),
+                route_set=request.record_route,
+                local_cseq=0,
+                remote_cseq=request.cseq.number,
+                transport=transport,
+            )
+        )
+
+    def snapshot(self) -> DialogSnapshot:
+        """The dialog as it stands."""
+        return DialogSnapshot(
+            call_id=self.call_id,
+            local=self.local,
+            remote=self.remote,
+            remote_target=str(self.remote_target),
+            route_set=self.route_set,
+            local_cseq=self.local_cseq,
+            remote_cseq=self.remote_cseq,
+            transport=self.transport,
+        )
+
+    def request(
+        self,
+        method: str,
+        via: str,
+        contact: str,
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
+        *,
+        cseq: int | None = None,
+    ) -> Request:
+        """A request inside this dialog (section 12.2.1.1).
+
+        ``cseq`` is given for ACK and for a request that is tried again as it was; otherwise the
+        next number is taken.
+        """
+        if cseq is None:
+            self.local_cseq += 1
+            cseq = self.local_cseq
+        target, routes = self._path()
+        fields = [
+            ("Via", via),
+            ("Max-Forwards", "70"),
+            *(("Route", route) for route in routes),
+            ("From", self.local),
+            ("To", self.remote),
+            ("Call-ID", self.call_id),
+            ("CSeq", f"{cseq} {method}"),
+        ]
+        if contact:
+            fields.append(("Contact", contact))
+        return Request(method, target, [*fields, *headers], body)
+
+    def next_hop(self) -> Uri:
+        """Where requests of this dialog are sent: the first route if any, else the remote target.
+
+        The route set wins over the Contact (section 8.1.2), also where their transports differ.
+        """
+        return NameAddr.parse(self.route_set[0]).uri if self.route_set else self.remote_target
+
+    def _path(self) -> tuple[str, tuple[str, ...]]:
+        target = str(self.remote_target.without_headers())
+        if not self.route_set:
+            return target, ()
+        first = NameAddr.parse(self.route_set[0]).uri
+        if first.loose_routing:
+            return target, self.route_set
+        # A strict router of RFC 2543 wants itself in the Request-URI and the target as last route.
+        return str(first.without_headers()), (*self.route_set[1:], f"<{target}>")
+
+    def accepts_cseq(self, number: int) -> bool:
+        """Whether an incoming request is in order; if so the number is remembered (12.2.2)."""
+        if self.remote_cseq is not None and number <= self.remote_cseq:
+            return False
+        self.remote_cseq = number
+        return True
+
+    def refresh_target(self, contact: NameAddr | None) -> None:
+        """Take a new remote target from a target refresh request or its 2xx (section 12.2)."""
+        if contact is not None:
+            self.remote_target = contact.uri

@@ -1,0 +1,232 @@
+"""What the owner of a call says to its INVITE session, and what it hears from it.
+
+A session is one attempt to call (or be called) and the call that comes of it. It lives through
+authentication, forking, cancellation and re-negotiation, and ends with exactly one of ``Failed``,
+``ByeReceived`` or ``DialogEnded``; nothing follows that event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from switchroom.sip.dialog import DialogSnapshot
+from switchroom.sip.digest import Credentials
+from switchroom.sip.headers import Headers
+from switchroom.sip.uri import NameAddr, Uri
+
+Fields = tuple[tuple[str, str], ...]
+"""Extra header fields in the order they are to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingInvite:
+    """A call to place. Text that would break a header is refused with LocalSipError at once."""
+
+    call_id: str
+    local_tag: str
+    request_uri: Uri
+    to: NameAddr
+    from_: NameAddr
+    """Without tag: ``local_tag`` is added."""
+    headers: Fields = ()
+    """Added to the INVITE as they are. A ``Route`` here is where the INVITE goes first."""
+    body: bytes = b""
+    """The SDP offer."""
+    credentials: Credentials | None = None
+    transport: str | None = None
+    """``udp`` or ``tcp``; ``None`` follows the URI's transport parameter, which defaults to UDP."""
+    content_type: str = "application/sdp"
+
+
+class FailureKind(StrEnum):
+    """Why a call did not come about, or broke."""
+
+    REJECTED = "rejected"
+    """A final 3xx–6xx answer; ``status`` says which."""
+    TIMED_OUT = "timed_out"
+    """The peer was heard but left something unanswered: no final response, or no ACK to our 200."""
+    NO_RESPONSE = "no_response"
+    """Nothing at all came back within 64*T1 (32 s)."""
+    TRANSPORT = "transport"
+    """The socket said no: refused, unreachable, connection closed."""
+    DNS = "dns"
+    """The host name could not be resolved."""
+    AUTH = "auth"
+    """The peer wants a login that we have not, or that it does not take; see ``auth``."""
+    CANCELLED = "cancelled"
+    """Ended before the answer: by our ``cancel()``, or by the caller's CANCEL or BYE."""
+
+
+class AuthProblem(StrEnum):
+    """What went wrong with a 401 or 407."""
+
+    NO_CREDENTIALS = "no_credentials"
+    NO_USABLE_CHALLENGE = "no_usable_challenge"
+    """No challenge at all, or none whose scheme and algorithm we know."""
+    REJECTED = "rejected"
+    """Our credentials were sent and the peer challenged again without ``stale``."""
+    TOO_MANY_ATTEMPTS = "too_many_attempts"
+
+
+@dataclass(frozen=True, slots=True)
+class SipFailure:
+    """The one reason why a call did not come about."""
+
+    kind: FailureKind
+    status: int | None = None
+    """The final SIP status if there was one."""
+    reason: str = ""
+    """Reason phrase as received, or a short English clause where there was no response."""
+    headers: Headers = field(default_factory=Headers)
+    body: bytes = b""
+    provisional_seen: int = 0
+    """How many 1xx responses came before."""
+    auth: AuthProblem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provisional:
+    """A 1xx response, 100 included. ``body`` may be early SDP."""
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The 2xx that makes the call. Its ACK is already on its way."""
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The call never came about, or its set-up broke (last event)."""
+
+    failure: SipFailure
+
+
+@dataclass(frozen=True, slots=True)
+class ByeReceived:
+    """The peer hung up; its BYE is already answered (last event)."""
+
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class DialogEnded:
+    """Our BYE was answered or given up, or the dialog broke (last event).
+
+    ``failure`` is ``None`` after a BYE of ours, however it was answered.
+    """
+
+    failure: SipFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferReceived:
+    """A re-INVITE or an UPDATE wants new media: answer with ``respond_offer(offer_id, …)``.
+
+    An empty ``body`` asks for an offer of ours in the 200; their answer comes as Acknowledged.
+    """
+
+    offer_id: int
+    body: bytes
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The ACK to our 200 has come. ``offer_id`` is 0 for the first INVITE of a call we answered.
+
+    ``body`` is the SDP answer if our 200 carried the offer, else empty.
+    """
+
+    offer_id: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OfferAnswered:
+    """The final response to a re-INVITE or UPDATE of ours (``offer``)."""
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InfoReceived:
+    """An INFO inside the dialog, already answered with 200."""
+
+    content_type: str
+    headers: Headers
+    body: bytes
+
+
+SessionEvent = (
+    Provisional
+    | Answered
+    | Failed
+    | ByeReceived
+    | DialogEnded
+    | OfferReceived
+    | Acknowledged
+    | OfferAnswered
+    | InfoReceived
+)
+
+
+class InviteSession(Protocol):
+    """What both sides of a call can do. No method raises for network reasons; what no longer makes
+    sense in the present state (hanging up twice) does nothing."""
+
+    call_id: str
+
+    def cancel(self) -> None:
+        """Give up a call that is not answered yet: CANCEL as soon as RFC 3261 section 9.1 allows.
+
+        Ends with Failed(CANCELLED). If a 2xx crosses, it is acknowledged and hung up. After the
+        answer this is ``bye()``.
+        """
+        ...
+
+    def bye(self, headers: Fields = ()) -> None:
+        """Hang up; ends with DialogEnded. Before the answer this is ``cancel()``."""
+        ...
+
+    def respond_offer(self, offer_id: int, status: int, reason: str, body: bytes = b"") -> None:
+        """Answer an OfferReceived; a 2xx carries our SDP answer (our offer if theirs was empty)."""
+        ...
+
+    def offer(self, body: bytes) -> None:
+        """Send a re-INVITE with a new offer (hold, resume); ends with OfferAnswered."""
+        ...
+
+    def snapshot(self) -> DialogSnapshot | None:
+        """The dialog to store while the call is up; ``None`` before the answer and afterwards."""
+        ...
+
+
+class IncomingInviteSession(InviteSession, Protocol):
+    """A call to us, until it is answered or rejected."""
+
+    def ring(self, status: int = 180, headers: Fields = (), body: bytes = b"") -> None:
+        """Send a 101–199 response; with a body it is early media."""
+        ...
+
+    def answer(self, body: bytes, headers: Fields = ()) -> None:
+        """Send 200, repeated until its ACK comes (Acknowledged) or 64*T1 pass (then BYE)."""
+        ...
+
+    def reject(self, status: int, reason: str = "", headers: Fields = ()) -> None:
+        """Send a 300–699 response; no event follows."""
+        ...

@@ -1,0 +1,315 @@
+"""SIP requests and responses: reading them from bytes and writing them (RFC 3261 section 7).
+
+Reading is in two steps. ``parse_message`` cuts the bytes into start line, header fields and body
+and fails only where that can't be done. Typed values (``request.cseq``, ``message.from_``) are made
+on first use and kept; they raise MalformedValueError, so untrusted messages go through
+``sanity.check`` first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from switchroom.sip.errors import (
+    MalformedMessageError,
+    MalformedValueError,
+    MessageTooLargeError,
+    RemoteSipError,
+    UnsupportedVersionError,
+)
+from switchroom.sip.grammar import DEFAULT_LIMITS, Limits, is_token
+from switchroom.sip.headers import CSeq, Headers, RAck, Via, tag_of
+from switchroom.sip.uri import NameAddr, Uri
+
+_STRAY_LINE_BREAK: Final = re.compile(r"\r(?!\n)|(?<!\r)\n")
+_FOLD: Final = re.compile(r"\r\n[ \t]+")
+_VERSION: Final = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
+
+
+class _Message:
+    """What requests and responses share."""
+
+    __slots__ = ("_cseq", "_from", "_to", "_via", "body", "headers")
+
+    headers: Headers
+    body: bytes
+
+    def __init__(self, headers: Headers, body: bytes) -> None:
+        self.headers = headers
+        self.body = body
+        self._via: Via | None = None
+        self._cseq: CSeq | None = None
+        self._from: NameAddr | None = None
+        self._to: NameAddr | None = None
+
+    def _required(self, name: str) -> str:
+        value = self.headers.get(name)
+        if not value:
+            raise MalformedValueError(f"missing {name}")
+        return value
+
+    @property
+    def via(self) -> Via:
+        """The topmost Via."""
+        if self._via is None:
+            value = self._required("Via")
+            if "," in value:
+                value = self.headers.values("Via")[0]
+            self._via = Via.parse(value)
+        return self._via
+
+    @property
+    def cseq(self) -> CSeq:
+        """Sequence number and method."""
+        if self._cseq is None:
+            self._cseq = CSeq.parse(self._required("CSeq"))
+        return self._cseq
+
+    @property
+    def from_(self) -> NameAddr:
+        """The logical sender."""
+        if self._from is None:
+            self._from = NameAddr.parse(self._required("From"))
+        return self._from
+
+    @property
+    def to(self) -> NameAddr:
+        """The logical recipient."""
+        if self._to is None:
+            self._to = NameAddr.parse(self._required("To"))
+        return self._to
+
+    @property
+    def call_id(self) -> str:
+        """Compared octet by octet (section 20.8)."""
+        return self._required("Call-ID")
+
+    @property
+    def from_tag(self) -> str | None:
+        """Tag of the sender; absent only with RFC 2543 peers."""
+        return tag_of(self._required("From"))
+
+    @property
+    def to_tag(self) -> str | None:
+        """Tag of the recipient; absent in a request outside of a dialog."""
+        return tag_of(self._required("To"))
+
+    @property
+    def contact(self) -> NameAddr | None:
+        """The first Contact, if any."""
+        values = self.headers.values("Contact")
+        return NameAddr.parse(values[0]) if values else None
+
+    @property
+    def record_route(self) -> tuple[str, ...]:
+        """All Record-Route entries from top to bottom, as written."""
+        return tuple(self.headers.values("Record-Route"))
+
+    @property
+    def content_type(self) -> str:
+        """``type/subtype`` of the body in lower case, without parameters; empty if not told."""
+        return (self.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+
+    def _start_line(self) -> str:
+        raise NotImplementedError
+
+    def serialise(self) -> bytes:
+        """The message as bytes. Content-Length is always written, and always from the body."""
+        lines = [self._start_line()]
+        lines += [
+            f"{name}: {value}" for name, value in self.headers.fields if name != "Content-Length"
+        ]
+        lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
+        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+
+
+class Request(_Message):
+    """A request. ``target`` is the Request-URI as written; ``uri`` is the same, parsed."""
+
+    __slots__ = ("_uri", "method", "target")
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        headers: Headers | Sequence[tuple[str, str]],
+        body: bytes = b"",
+    ) -> None:
+        super().__init__(headers if isinstance(headers, Headers) else Headers(headers), body)
+        self.method = method
+        self.target = target
+        self._uri: Uri | None = None
+
+    @property
+    def uri(self) -> Uri:
+        """The Request-URI (raises MalformedValueError)."""
+        if self._uri is None:
+            self._uri = Uri.parse(self.target)
+        return self._uri
+
+    @property
+    def rack(self) -> RAck:
+        """What this PRACK acknowledges (raises MalformedValueError)."""
+        return RAck.parse(self._required("RAck"))
+
+    def _start_line(self) -> str:
+        return f"{self.method} {self.target} SIP/2.0"
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.target}>"
+
+
+class Response(_Message):
+    """A response: status 100–699 and the reason phrase as written."""
+
+    __slots__ = ("reason", "status")
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        headers: Headers | Sequence[tuple[str, str]],
+        body: bytes = b"",
+    ) -> None:
+        super().__init__(headers if isinstance(headers, Headers) else Headers(headers), body)
+        self.status = status
+        self.reason = reason
+
+    @property
+    def is_provisional(self) -> bool:
+        """1xx."""
+        return self.status < 200
+
+    @property
+    def is_success(self) -> bool:
+        """2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def rseq(self) -> int | None:
+        """RSeq of a reliable provisional response (RFC 3262); ``None`` if absent or unreadable."""
+        value = self.headers.get("RSeq")
+        if value is None or not (value.isascii() and value.isdigit() and len(value) <= 10):
+            return None
+        return int(value)
+
+    def _start_line(self) -> str:
+        return f"SIP/2.0 {self.status} {self.reason}"
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.reason}>"
+
+
+Message = Request | Response
+
+
+class UnparsableError(Exception):
+    """``parse_message`` failed: ``fault`` says how, ``request`` is what is left of a request.
+
+    The saved request has the start line and header fields that were readable, enough to answer the
+    fault statelessly; it is ``None`` if the bytes were a response or nothing recognisable.
+    """
+
+    def __init__(self, fault: RemoteSipError, request: Request | None = None) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
+        self.request = request
+
+
+def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
+    """One whole message: a datagram, or what the stream framer cut out.
+
+    Bytes past Content-Length are ignored, without Content-Length the body reaches to the end
+    (section 18.3). Raises UnparsableError.
+    """
+    # Section 7.5: line breaks before the start line are ignored.
+    head, blank, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
+    text = head.decode("utf-8", "surrogateescape")
+    if "\r\n " in text or "\r\n\t" in text:
+        text = _FOLD.sub(" ", text)
+    # Some peers forget the blank line of a datagram that has no body (as does our copy of baddn).
+    whole = bool(blank) or text.endswith("\r\n")
+    start, _, rest = text.removesuffix("\r\n").partition("\r\n")
+    try:
+        if len(data) > limits.message_bytes:
+            raise MessageTooLargeError("message too large")
+        lines = rest.split("\r\n") if rest else []
+        message = _parse_start_line(start)
+        if not whole:
+            raise MalformedMessageError("message ends inside its headers")
+        message.headers = _parse_head(text, lines, limits)
+        message.body = _body(message.headers, body)
+    except RemoteSipError as fault:
+        raise UnparsableError(fault, _salvage(start, rest)) from fault
+    return message
+
+
+def _parse_start_line(line: str) -> Message:
+    if line.startswith("SIP/"):
+        return _parse_status_line(line)
+    words = line.split(" ")
+    if len(words) != 3 or not is_token(words[0]) or not words[1] or "\t" in line:
+        # Single spaces and nothing else: RFC 4475 lwsruri, lwsstart, trws, ltgtruri.
+        raise MalformedMessageError("bad request line")
+    method, target, version = words
+    if version.upper() != "SIP/2.0":
+        if _VERSION.fullmatch(version):
+            raise UnsupportedVersionError("version not supported")
+        raise MalformedMessageError("bad request line")
+    return Request(method, target, _NO_HEADERS)
+
+
+def _parse_status_line(line: str) -> Response:
+    version, _, rest = line.partition(" ")
+    code, _, reason = rest.partition(" ")
+    if version.upper() != "SIP/2.0":
+        raise UnsupportedVersionError("version not supported")
+    # Three digits exactly; RFC 4475 bigcode has ten.
+    if len(code) != 3 or not (code.isascii() and code.isdigit()) or not "1" <= code[0] <= "6":
+        raise MalformedMessageError("bad status code")
+    return Response(int(code), reason, _NO_HEADERS)
+
+
+_NO_HEADERS: Final = Headers()
+
+
+def _parse_head(text: str, lines: list[str], limits: Limits) -> Headers:
+    if _STRAY_LINE_BREAK.search(text):
+        raise MalformedMessageError("stray line break")
+    if len(lines) > limits.header_fields:
+        raise MessageTooLargeError("too many header fields")
+    if len(text) > limits.header_chars and max(map(len, lines)) > limits.header_chars:
+        raise MessageTooLargeError("header field too long")
+    return Headers.parse_lines(lines)
+
+
+def _body(headers: Headers, body: bytes) -> bytes:
+    values = headers.get_all("Content-Length")
+    if not values:
+        return body
+    if len(values) > 1 and len(set(values)) > 1:
+        raise MalformedMessageError("conflicting Content-Length")
+    value = values[0]
+    # isdigit() also refuses the sign of RFC 4475 ncl.
+    if not (value.isascii() and value.isdigit() and len(value) <= 10):
+        raise MalformedMessageError("bad Content-Length")
+    length = int(value)
+    if length > len(body):
+        raise MalformedMessageError("Content-Length larger than message")
+    return body[:length] if length < len(body) else body
+
+
+def _salvage(start: str, rest: str) -> Request | None:
+    method, _, target = start.partition(" ")
+    if not is_token(method):
+        return None
+    fields: list[tuple[str, str]] = []
+    for line in rest.split("\r\n")[:64]:
+        name, colon, value = line.partition(":")
+        # What is echoed in an answer must be harmless: one line of bounded length.
+        clean = len(line) <= 1_024 and "\r" not in line and "\n" not in line
+        if colon and clean and is_token(name.strip(" \t")):
+            fields.append((name.strip(" \t"), value.strip(" \t")))
+    return Request(method, target.partition(" ")[0], fields)
