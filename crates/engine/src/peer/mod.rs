@@ -1,0 +1,306 @@
+//! WebRTC peers: one `Peer` per client connection, all of them behind one UDP port.
+//!
+//! [`PeerTable`] is the door: datagrams, time and commands go in; datagrams, RTP packets and events
+//! come out in a [`PeersOutput`]. Inside it
+//!
+//! * `demux` finds the peer that a datagram belongs to (RFC 5764 §5.1.2, RFC 8445 §7.3),
+//! * `paths` hides a client's changing address from str0m and sends to the newest proven one,
+//! * `connection` drives one str0m `Rtc` (RTP mode, ICE-lite) and watches whether the client lives,
+//! * `negotiation` and `offer` turn offers into answers, or serve a client that answers ours,
+//! * `sender` numbers what we send per section, `receiver` names what we receive,
+//! * `channels` queues data messages until SCTP takes them.
+//!
+//! Nothing in here reads a clock or opens a socket.
+
+mod channels;
+mod connection;
+mod demux;
+mod identity;
+mod negotiation;
+mod offer;
+mod paths;
+mod receiver;
+mod sender;
+mod table;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use channels::ChannelLabel;
+pub use connection::Peer;
+pub use identity::Identity;
+pub use negotiation::{LocalTransport, RemoteTransport};
+pub use sender::OutgoingRtp;
+pub use table::PeerTable;
+
+/// Header extension id of `urn:ietf:params:rtp-hdrext:ssrc-audio-level` in what we offer.
+pub const AUDIO_LEVEL_EXTENSION: u8 = 1;
+/// Header extension id of `urn:ietf:params:rtp-hdrext:sdes:mid` in what we offer.
+pub const MID_EXTENSION: u8 = 4;
+
+/// Number of a peer, chosen by the caller and unique among the peers of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub u64);
+
+/// Who writes the offers of a peer connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerKind {
+    /// The client offers, we answer: publisher and single connections.
+    Answerer,
+    /// We offer, the client answers: the subscriber connection of two-connection clients.
+    Offerer,
+}
+
+/// Name of a media section (RFC 5888), 1 to 16 letters, digits or underscores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Mid(str0m::media::Mid);
+
+impl Mid {
+    /// Longer names and other characters would be rewritten silently by str0m, and the answer
+    /// would name a section that the client never offered.
+    ///
+    /// # Errors
+    /// [`PeerError::BadMid`] if the text is not such a name.
+    pub fn parse(text: &str) -> Result<Self, PeerError> {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        if text.is_empty() || text.len() > 16 || !text.bytes().all(legal) {
+            return Err(PeerError::BadMid(text.chars().take(64).collect()));
+        }
+        Ok(Self(text.into()))
+    }
+
+    pub(crate) const fn new(mid: str0m::media::Mid) -> Self {
+        Self(mid)
+    }
+
+    pub(crate) const fn inner(self) -> str0m::media::Mid {
+        self.0
+    }
+}
+
+impl fmt::Display for Mid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The audio codecs that cross a WebRTC connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AudioCodec {
+    /// RFC 7587, 48 kHz RTP clock.
+    Opus,
+    /// G.711 µ-law, RFC 3551 payload type 0.
+    Pcmu,
+    /// G.711 A-law, RFC 3551 payload type 8.
+    Pcma,
+    /// RFC 3551 payload type 9; 16 kHz sound on an 8 kHz RTP clock (RFC 3551 §4.5.2).
+    G722,
+}
+
+impl AudioCodec {
+    /// Every codec, in the order in which they index a table.
+    pub const ALL: [Self; 4] = [Self::Opus, Self::Pcmu, Self::Pcma, Self::G722];
+
+    /// Ticks of the RTP clock per second.
+    #[must_use]
+    pub const fn clock_rate(self) -> u32 {
+        match self {
+            Self::Opus => 48_000,
+            Self::Pcmu | Self::Pcma | Self::G722 => 8_000,
+        }
+    }
+
+    /// Its name in SDP.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Opus => "opus",
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+            Self::G722 => "G722",
+        }
+    }
+
+    /// The codec of this SDP name; names are compared without case (RFC 8866 §6.6).
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// A set of audio codecs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CodecSet(u8);
+
+impl CodecSet {
+    /// Whether the codec is in the set.
+    #[must_use]
+    pub const fn contains(self, codec: AudioCodec) -> bool {
+        self.0 & (1 << codec as u8) != 0
+    }
+
+    /// Whether nothing can be sent.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl FromIterator<AudioCodec> for CodecSet {
+    fn from_iter<I: IntoIterator<Item = AudioCodec>>(codecs: I) -> Self {
+        Self(codecs.into_iter().fold(0, |bits, codec| bits | 1 << codec as u8))
+    }
+}
+
+/// What the audio level header extension says of a packet (RFC 6464).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AudioLevel {
+    /// Level below overload in dB: 0 is the loudest, 127 is silence.
+    pub below_overload: u8,
+    /// Whether the sender's detector heard a voice.
+    pub voice: bool,
+}
+
+/// One RTP packet that a client sent.
+#[derive(Debug, Clone)]
+pub struct IncomingRtp {
+    /// The section it belongs to.
+    pub mid: Mid,
+    /// What its payload is.
+    pub codec: AudioCodec,
+    /// The sender's stream; sequence and timestamp start anew with another one.
+    pub ssrc: u32,
+    /// Sequence number extended by the number of times that it wrapped.
+    pub sequence: u64,
+    /// In ticks of the codec's RTP clock.
+    pub timestamp: u32,
+    /// First packet after silence (RFC 3551 §4.1).
+    pub marker: bool,
+    /// Absent if the client did not negotiate the extension.
+    pub level: Option<AudioLevel>,
+    /// Shared, so that forwarding it copies nothing.
+    pub payload: Arc<[u8]>,
+}
+
+/// A datagram to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// The socket of ours.
+    pub local: SocketAddr,
+    /// Where to.
+    pub to: SocketAddr,
+    /// The datagram.
+    pub bytes: Vec<u8>,
+}
+
+/// What a peer tells its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerEvent {
+    /// Media and data flow, for the first time or again after `Disconnected`.
+    Connected,
+    /// Nothing was heard of the client for a while. It may come back; until then nothing is sent.
+    Disconnected,
+    /// The client closed the connection. The peer is gone.
+    Closed,
+    /// The connection broke for good, with the reason. The peer is gone.
+    Failed(String),
+    /// A data channel can be written to.
+    ChannelOpened(ChannelLabel),
+    /// A message arrived.
+    DataReceived(ChannelLabel, Vec<u8>),
+    /// The first packet of a section, or the first one in another codec.
+    MediaStarted(Mid, AudioCodec),
+}
+
+/// Why a command was refused. The peer lives on unless an event says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerError {
+    /// No peer of this number, or not any more.
+    Gone,
+    /// The command belongs to the other kind of peer.
+    WrongKind,
+    /// A peer of this number exists.
+    Duplicate,
+    /// Not a name that a media section can have.
+    BadMid(String),
+    /// No such media section.
+    UnknownMid(String),
+    /// The offer cannot be answered, with the reason.
+    BadOffer(String),
+    /// The answer cannot be used, with the reason.
+    BadAnswer(String),
+    /// A data message of so many bytes.
+    TooLarge(usize),
+}
+
+impl fmt::Display for PeerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the peer is gone"),
+            Self::WrongKind => f.write_str("not a command for this kind of peer"),
+            Self::Duplicate => f.write_str("a peer of this number exists"),
+            Self::BadMid(mid) => write!(f, "not a usable mid: {mid:?}"),
+            Self::UnknownMid(mid) => write!(f, "no media section {mid:?}"),
+            Self::BadOffer(reason) => write!(f, "bad offer: {reason}"),
+            Self::BadAnswer(reason) => write!(f, "bad answer: {reason}"),
+            Self::TooLarge(bytes) => write!(f, "a data message of {bytes} bytes is too large"),
+        }
+    }
+}
+
+impl std::error::Error for PeerError {}
+
+/// Totals of a peer since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PeerCounters {
+    /// Datagrams received and given to the peer.
+    pub packets_in: u64,
+    /// Their bytes.
+    pub bytes_in: u64,
+    /// Datagrams sent.
+    pub packets_out: u64,
+    /// Their bytes.
+    pub bytes_out: u64,
+    /// RTP packets received from the client.
+    pub rtp_in: u64,
+    /// RTP packets sent to the client.
+    pub rtp_out: u64,
+    /// RTP packets of the client that never arrived.
+    pub lost_in: u64,
+    /// RTP packets of ours that the client reports as lost.
+    pub lost_out: u64,
+    /// Datagrams and packets that were dropped: malformed, unauthenticated, late or undeliverable.
+    pub dropped: u64,
+    /// Lossy data messages dropped because the channel was full or not open.
+    pub data_dropped: u64,
+    /// Round trip, measured by RTCP.
+    pub round_trip: Option<Duration>,
+}
+
+/// What one peer produced in one call.
+#[derive(Debug, Default)]
+pub struct PeerOutput {
+    /// Datagrams to send, in order.
+    pub transmits: Vec<Transmit>,
+    /// Packets that the client sent.
+    pub rtp: Vec<IncomingRtp>,
+    /// News, in order.
+    pub events: Vec<PeerEvent>,
+    /// Addresses from which the client proved to be reachable.
+    pub(crate) learned: Vec<SocketAddr>,
+    /// Addresses that were given up for newer ones.
+    pub(crate) forgotten: Vec<SocketAddr>,
+}
+
+/// What the peers of a table produced.
+#[derive(Debug, Default)]
+pub struct PeersOutput {
+    /// Datagrams to send, in order.
+    pub transmits: Vec<Transmit>,
+    /// Packets that clients sent.
+    pub rtp: Vec<(PeerId, IncomingRtp)>,
+    /// News, in order.
+    pub events: Vec<(PeerId, PeerEvent)>,
+}

@@ -1,0 +1,205 @@
+//! All peers of one thread: who gets a datagram, who is due, who broke.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::connection::Peer;
+use super::demux::Demux;
+use super::identity::Identity;
+use super::paths::Path;
+use super::{PeerError, PeerEvent, PeerId, PeerKind, PeerOutput, PeersOutput};
+
+/// The peers behind one set of sockets.
+///
+/// A peer that fails, panics included, is dropped with an event and leaves the others alone. A
+/// peer that ended is dropped at once, so nothing is ever done for the dead.
+#[derive(Debug)]
+pub struct PeerTable {
+    locals: Arc<[SocketAddr]>,
+    identity: Arc<Identity>,
+    peers: HashMap<PeerId, Entry>,
+    demux: Demux,
+    due: BTreeSet<(Instant, PeerId)>,
+    written: Vec<PeerId>,
+    scratch: PeerOutput,
+}
+
+#[derive(Debug)]
+struct Entry {
+    peer: Peer,
+    /// The fragment and the deadline under which the peer is filed.
+    fragment: String,
+    deadline: Instant,
+    flushing: bool,
+}
+
+impl PeerTable {
+    /// `locals` are the addresses of our sockets; each becomes a host candidate.
+    #[must_use]
+    pub fn new(locals: &[SocketAddr], identity: Arc<Identity>) -> Self {
+        Self {
+            locals: locals.into(),
+            identity,
+            peers: HashMap::new(),
+            demux: Demux::default(),
+            due: BTreeSet::new(),
+            written: Vec::new(),
+            scratch: PeerOutput::default(),
+        }
+    }
+
+    /// Number of peers that live.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    /// Adds a peer.
+    ///
+    /// # Errors
+    /// [`PeerError::Duplicate`].
+    pub fn open(&mut self, now: Instant, id: PeerId, kind: PeerKind) -> Result<(), PeerError> {
+        if self.peers.contains_key(&id) {
+            return Err(PeerError::Duplicate);
+        }
+        let peer = Peer::new(now, kind, self.locals.clone(), self.identity.clone());
+        let fragment = peer.fragment().to_owned();
+        let deadline = peer.deadline();
+        self.demux.add_fragment(fragment.clone(), id);
+        self.due.insert((deadline, id));
+        self.peers.insert(id, Entry { peer, fragment, deadline, flushing: false });
+        Ok(())
+    }
+
+    /// Says good-bye to the client and drops the peer. No event follows.
+    pub fn close(&mut self, now: Instant, id: PeerId, out: &mut PeersOutput) {
+        let _ = self.with(now, id, out, |peer, out| peer.close(now, out));
+    }
+
+    /// Runs a command on a peer.
+    ///
+    /// # Errors
+    /// [`PeerError::Gone`].
+    pub fn with<R>(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        out: &mut PeersOutput,
+        command: impl FnOnce(&mut Peer, &mut PeerOutput) -> R,
+    ) -> Result<R, PeerError> {
+        let Self { peers, scratch, .. } = self;
+        let entry = peers.get_mut(&id).ok_or(PeerError::Gone)?;
+        let run = AssertUnwindSafe(|| command(&mut entry.peer, scratch));
+        let result = catch_unwind(run);
+        if result.is_err() {
+            // Its state may be broken: nothing but dropping is done with it.
+            self.scratch.events.push(PeerEvent::Failed("internal error".to_owned()));
+            self.collect(id, out);
+            self.remove(id);
+            return Err(PeerError::Gone);
+        }
+        self.collect(id, out);
+        self.refile(now, id);
+        result.map_err(|_| PeerError::Gone)
+    }
+
+    /// Takes a datagram that arrived at the socket `local`. `false` if it is nobody's.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        from: SocketAddr,
+        datagram: &[u8],
+        out: &mut PeersOutput,
+    ) -> bool {
+        let Some(id) = self.demux.find(from, datagram) else { return false };
+        let path = Path { local, remote: from };
+        self.with(now, id, out, |peer, out| peer.receive(now, path, datagram, out)).is_ok()
+    }
+
+    /// Sends what was written since the last call and serves the timers that are due. Call it
+    /// once per batch of datagrams, and at [`Self::next_deadline`].
+    pub fn poll(&mut self, now: Instant, out: &mut PeersOutput) {
+        for id in std::mem::take(&mut self.written) {
+            if let Some(entry) = self.peers.get_mut(&id) {
+                entry.flushing = false;
+                let _ = self.with(now, id, out, |peer, out| peer.handle_timeout(now, out));
+            }
+        }
+        while let Some((at, id)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            let _ = self.with(now, id, out, |peer, out| peer.handle_timeout(now, out));
+            // A peer's next deadline is later than now; this holds even if one were not.
+            self.due.remove(&(at, id));
+        }
+    }
+
+    /// When [`Self::poll`] must be called again, at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// A living peer, to read from.
+    #[must_use]
+    pub fn get(&self, id: PeerId) -> Option<&Peer> {
+        self.peers.get(&id).map(|entry| &entry.peer)
+    }
+
+    /// The living peers.
+    pub fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
+        self.peers.iter().map(|(id, entry)| (*id, &entry.peer))
+    }
+
+    fn collect(&mut self, id: PeerId, out: &mut PeersOutput) {
+        let Self { scratch, demux, .. } = self;
+        out.transmits.append(&mut scratch.transmits);
+        out.rtp.extend(scratch.rtp.drain(..).map(|packet| (id, packet)));
+        out.events.extend(scratch.events.drain(..).map(|event| (id, event)));
+        scratch.learned.drain(..).for_each(|address| demux.add_address(address, id));
+        scratch.forgotten.drain(..).for_each(|address| demux.remove_address(address, id));
+    }
+
+    /// Files a peer under its present fragment and deadline, or drops it if it has ended.
+    fn refile(&mut self, _now: Instant, id: PeerId) {
+        let Some(entry) = self.peers.get_mut(&id) else { return };
+        if entry.peer.is_ended() {
+            self.remove(id);
+            return;
+        }
+        if entry.fragment != entry.peer.fragment() {
+            self.demux.remove_fragment(&entry.fragment);
+            entry.peer.fragment().clone_into(&mut entry.fragment);
+            self.demux.add_fragment(entry.fragment.clone(), id);
+        }
+        let deadline = entry.peer.deadline();
+        if deadline != entry.deadline {
+            self.due.remove(&(entry.deadline, id));
+            entry.deadline = deadline;
+        }
+        self.due.insert((deadline, id));
+        if entry.peer.needs_flush() && !entry.flushing {
+            entry.flushing = true;
+            self.written.push(id);
+        }
+    }
+
+    fn remove(&mut self, id: PeerId) {
+        let Some(entry) = self.peers.remove(&id) else { return };
+        self.due.remove(&(entry.deadline, id));
+        self.demux.remove_fragment(&entry.fragment);
+        for address in entry.peer.paths.addresses() {
+            self.demux.remove_address(address, id);
+        }
+        // Dropping runs str0m's code, too.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(entry)));
+    }
+}
