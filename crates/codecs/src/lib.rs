@@ -5,4 +5,6 @@
 
 pub mod g711;
 pub mod level;
+pub mod mixer;
+pub mod opus;
 pub mod tone;
