@@ -1,0 +1,45 @@
+"""What is kept of a call: who, where, when, how it went and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from switchroom.sip.dialog import DialogSnapshot
+from switchroom.telephony.call_events import CallStatus
+from switchroom.telephony.termination import Termination
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A status and when it was reached (Unix ns)."""
+
+    status: CallStatus
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One outbound call. Times are Unix nanoseconds, 0 where it never came to that.
+
+    ``from_number`` and ``to_number`` are as dialled. ``dialog`` is there while the far end may
+    believe that the call is up: after a crash it is ended with it. ``request_key`` is the caller's
+    idempotency key with the API key it belongs to, empty if none was given.
+    """
+
+    call_id: str
+    room_name: str
+    participant_identity: str
+    from_number: str
+    to_number: str
+    trunk_id: str
+    trunk_address: str
+    created_at: int
+    participant_sid: str = ""
+    room_sid: str = ""
+    answered_at: int = 0
+    ended_at: int = 0
+    path: tuple[StatusChange, ...] = ()
+    termination: Termination | None = None
+    dialog: DialogSnapshot | None = None
+    request_key: str = ""
+    request_digest: str = ""

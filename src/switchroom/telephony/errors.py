@@ -1,0 +1,41 @@
+"""Why telephony refuses a request."""
+
+from __future__ import annotations
+
+from switchroom.base.errors import ErrorCode, ServiceError
+from switchroom.telephony.termination import Termination
+
+
+class InvalidRequestError(ServiceError):
+    """A field that cannot be used; the text is LiveKit's where it has one."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.INVALID_ARGUMENT, message)
+
+
+class TrunkNotFoundError(ServiceError):
+    """requested sip trunk does not exist"""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.NOT_FOUND, "requested sip trunk does not exist")
+
+
+class NotTakingCallsError(ServiceError):
+    """The server is stopping; another one may take the call."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ErrorCode.UNAVAILABLE, "the server is shutting down and takes no new calls"
+        )
+
+
+class CallFailedError(ServiceError):
+    """The call ended before it was active.
+
+    ``termination`` is the ending; ``meta`` holds ``sip_status_code`` and ``sip_status`` where the
+    far end gave a SIP status.
+    """
+
+    def __init__(self, termination: Termination) -> None:
+        super().__init__(termination.error, termination.message, termination.meta)
+        self.termination = termination

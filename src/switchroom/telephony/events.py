@@ -1,0 +1,36 @@
+"""What telephony tells the rest of the house. The listeners are named in `app.py`.
+
+A listener is called at once and must not wait or fail; what takes time it does in its own task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from switchroom.telephony.call_record import CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The phone has its seat in the room and is about to be dialled."""
+
+    record: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class CallChanged:
+    """The call reached another status: the last one of the record's path."""
+
+    record: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The call is over; the record's termination says how."""
+
+    record: CallRecord
+
+
+CallEvent = CallStarted | CallChanged | CallEnded
+Listener = Callable[[CallEvent], None]

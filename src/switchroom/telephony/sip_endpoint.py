@@ -1,0 +1,27 @@
+"""The SIP endpoint that telephony needs. `sip_io` has it; tests have a scripted one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from switchroom.sip.dialog import DialogSnapshot
+from switchroom.sip.invite_session import InviteSession, OutgoingInvite, SessionEvent
+
+
+class SipEndpoint(Protocol):
+    """Places calls. Events come in the event loop, never from inside `invite` itself."""
+
+    def local_address_towards(self, host: str) -> str:
+        """The IP address that `host` would see us at: for From, Contact and SDP."""
+        ...
+
+    def invite(
+        self, invite: OutgoingInvite, on_event: Callable[[SessionEvent], None]
+    ) -> InviteSession:
+        """Dial. Network trouble comes as an event; raises LocalSipError for unfit text."""
+        ...
+
+    async def end_orphan(self, snapshot: DialogSnapshot) -> None:
+        """Send BYE in a dialog of an earlier process; returns when it was answered or given up."""
+        ...
