@@ -8,6 +8,8 @@ pub mod rtcp;
 
 mod header;
 mod sequence;
+mod statistics;
 
 pub use header::{Header, Packet, ParseError, is_rtcp};
 pub use sequence::SequenceUnwrapper;
+pub use statistics::{ReceiveStatistics, Totals};
