@@ -67,12 +67,14 @@ class CallContext:
     """What a handler knows of its caller.
 
     `deadline` is on the server's monotonic clock (seconds), from `X-Twirp-Timeout-Ms`. `request_id`
-    is `X-Livekit-Request-Id`, the same over all retries of one SDK call.
+    is `X-Livekit-Request-Id`, the same over all retries of one SDK call; `idempotency_key` is the
+    caller's own `Idempotency-Key`, else that.
     """
 
     claims: Claims | None
     deadline: float | None = None
     request_id: str | None = None
+    idempotency_key: str | None = None
 
 
 Request = TypeVar("Request", bound=Message)
@@ -145,10 +147,12 @@ class TwirpRouter:
         return method, encoding
 
     def _context(self, scope: Scope) -> CallContext:
+        request_id = header(scope, b"x-livekit-request-id") or None
         return CallContext(
             claims=claims_of(scope),
             deadline=self._deadline(header(scope, b"x-twirp-timeout-ms")),
-            request_id=header(scope, b"x-livekit-request-id") or None,
+            request_id=request_id,
+            idempotency_key=header(scope, b"idempotency-key") or request_id,
         )
 
     def _deadline(self, timeout_ms: str | None) -> float | None:

@@ -1,1 +1,1 @@
-"""Rooms, participants and tracks: who is in, what they publish, who hears whom."""
+"""Keeps rooms true: who is in, what they publish, who hears whom."""

@@ -168,7 +168,20 @@ async def test_the_context_holds_claims_deadline_and_request_id(serve: Serve, cl
     assert seen[0].claims.video is not None
     assert seen[0].claims.video.room_create
     assert (seen[0].deadline, seen[0].request_id) == (clock.now + 2.5, "0b9d")
+    assert seen[0].idempotency_key == "0b9d"
     assert seen[1] == CallContext(claims=None)
+
+
+async def test_the_callers_own_idempotency_key_goes_first(serve: Serve) -> None:
+    seen: list[CallContext] = []
+
+    async def look(request: CreateRoomRequest, context: CallContext) -> Room:
+        seen.append(context)
+        return Room()
+
+    headers = {**_PROTOBUF, "idempotency-key": "mine", "x-livekit-request-id": "0b9d"}
+    await serve(_Service(look)).send("POST", _PATH, b"", headers=headers)
+    assert (seen[0].idempotency_key, seen[0].request_id) == ("mine", "0b9d")
 
 
 async def test_a_body_beyond_the_limit_is_refused_while_it_arrives(serve: Serve) -> None:

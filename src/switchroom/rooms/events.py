@@ -1,0 +1,81 @@
+"""What rooms tell the rest of the house. The listeners are named in `app.py`.
+
+A listener is called at once and must not wait or fail; what it has to do that takes time, it does
+in a task of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from switchroom.rooms.info import ParticipantInfo, RoomInfo, TrackInfo
+
+
+@dataclass(frozen=True, slots=True)
+class RoomStarted:
+    """A room came to be. `configuration` is the proto-JSON it was created with, or empty."""
+
+    room: RoomInfo
+    configuration: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFinished:
+    """A room is closed; everybody has left."""
+
+    room: RoomInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantJoined:
+    """A participant became ACTIVE: media can flow."""
+
+    room: RoomInfo
+    participant: ParticipantInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantLeft:
+    """A participant that had been ACTIVE left; `participant.disconnect_reason` says why."""
+
+    room: RoomInfo
+    participant: ParticipantInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantConnectionAborted:
+    """A participant left without ever having been ACTIVE."""
+
+    room: RoomInfo
+    participant: ParticipantInfo
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPublished:
+    """A track can be heard from now on."""
+
+    room: RoomInfo
+    participant: ParticipantInfo
+    track: TrackInfo
+
+
+@dataclass(frozen=True, slots=True)
+class TrackUnpublished:
+    """A track ended."""
+
+    room: RoomInfo
+    participant: ParticipantInfo
+    track: TrackInfo
+
+
+RoomEvent = (
+    RoomStarted
+    | RoomFinished
+    | ParticipantJoined
+    | ParticipantLeft
+    | ParticipantConnectionAborted
+    | TrackPublished
+    | TrackUnpublished
+)
+Listener = Callable[[RoomEvent], None]

@@ -1,0 +1,44 @@
+"""How long names, metadata and attributes may be: LiveKit's limits, in bytes of UTF-8."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from switchroom.rooms.errors import Invalid, LimitExceeded
+
+MAX_NAME = 256
+MAX_METADATA = 512 * 1024
+MAX_ATTRIBUTES = 64 * 1024
+
+
+def _size(text: str) -> int:
+    # ASCII is by far the most frequent, and Python knows it without looking.
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def check_room_name(name: str) -> None:
+    """Raise Invalid or LimitExceeded unless `name` can be a room's."""
+    if not name:
+        raise Invalid("room name is required")
+    check_name(name, "room name")
+
+
+def check_name(text: str, what: str) -> None:
+    """Raise LimitExceeded for an identity or a name beyond 256 bytes."""
+    if _size(text) > MAX_NAME:
+        raise LimitExceeded(what, MAX_NAME)
+
+
+def check_metadata(text: str) -> None:
+    """Raise LimitExceeded for metadata beyond 512 KiB."""
+    if _size(text) > MAX_METADATA:
+        raise LimitExceeded("metadata", MAX_METADATA)
+
+
+def check_attributes(attributes: Mapping[str, str]) -> None:
+    """Raise LimitExceeded when all keys and values together pass 64 KiB."""
+    total = 0
+    for key, value in attributes.items():
+        total += _size(key) + _size(value)
+    if total > MAX_ATTRIBUTES:
+        raise LimitExceeded("attributes", MAX_ATTRIBUTES)
