@@ -1,0 +1,117 @@
+"""Call records as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from switchroom.rooms.reasons import DisconnectReason
+from switchroom.sip.dialog import DialogSnapshot
+from switchroom.storage.connection import Database
+from switchroom.storage.schema import calls
+from switchroom.telephony.call_events import CallStatus
+from switchroom.telephony.call_record import CallRecord, StatusChange
+from switchroom.telephony.termination import Cause, Termination
+
+
+class SqlCallStore:
+    """`telephony.stores.CallStore` in a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, record: CallRecord) -> None:
+        self._database.put_soon(calls, record.call_id, _row(record))
+
+    async def save_durably(self, record: CallRecord) -> None:
+        await self._database.put(calls, record.call_id, _row(record))
+
+    async def unfinished(self) -> Sequence[CallRecord]:
+        def read(connection: Connection) -> list[CallRecord]:
+            query = select(calls).where(calls.c.open).order_by(calls.c.created_at)
+            return [_record(row._asdict()) for row in connection.execute(query)]
+
+        return await self._database.run(read)
+
+    async def keyed_since(self, created_at: int) -> Sequence[CallRecord]:
+        def read(connection: Connection) -> list[CallRecord]:
+            query = select(calls).where(calls.c.request_key != "", calls.c.created_at >= created_at)
+            return [_record(row._asdict()) for row in connection.execute(query)]
+
+        return await self._database.run(read)
+
+    async def get(self, call_id: str) -> CallRecord | None:
+        """One record, None if there is none."""
+
+        def read(connection: Connection) -> CallRecord | None:
+            query = select(calls).where(calls.c.call_id == call_id)
+            row = connection.execute(query).one_or_none()
+            return None if row is None else _record(row._asdict())
+
+        return await self._database.run(read)
+
+
+def _row(record: CallRecord) -> dict[str, Any]:
+    ending = record.termination
+    return {
+        "call_id": record.call_id,
+        "room_name": record.room_name,
+        "room_sid": record.room_sid,
+        "participant_identity": record.participant_identity,
+        "participant_sid": record.participant_sid,
+        "from_number": record.from_number,
+        "to_number": record.to_number,
+        "trunk_id": record.trunk_id,
+        "trunk_address": record.trunk_address,
+        "created_at": record.created_at,
+        "answered_at": record.answered_at,
+        "ended_at": record.ended_at,
+        "path": [[change.status.value, change.at] for change in record.path],
+        "termination": None if ending is None else _ending_to_json(ending),
+        "cause": None if ending is None else ending.word,
+        "sip_status": None if ending is None else ending.status,
+        "dialog": None if record.dialog is None else record.dialog.to_json(),
+        "open": ending is None or record.dialog is not None,
+        "request_key": record.request_key,
+        "request_digest": record.request_digest,
+    }
+
+
+def _record(row: Mapping[str, Any]) -> CallRecord:
+    ending, dialog = row["termination"], row["dialog"]
+    plain = {
+        name: row[name]
+        for name in row
+        if name not in ("cause", "sip_status", "open", "path", "termination", "dialog")
+    }
+    return CallRecord(
+        **plain,
+        path=tuple(StatusChange(CallStatus(status), at) for status, at in row["path"]),
+        termination=None if ending is None else _ending_from_json(ending),
+        dialog=None if dialog is None else DialogSnapshot.from_json(dialog),
+    )
+
+
+def _ending_to_json(ending: Termination) -> dict[str, Any]:
+    return {
+        "cause": ending.cause.value,
+        "status": ending.status,
+        "reason": ending.reason,
+        "detail": ending.detail,
+        "text": ending.text,
+        "was_active": ending.was_active,
+        "left_with": None if ending.left_with is None else int(ending.left_with),
+    }
+
+
+def _ending_from_json(stored: Mapping[str, Any]) -> Termination:
+    left_with = stored["left_with"]
+    return Termination(
+        **{
+            **stored,
+            "cause": Cause(stored["cause"]),
+            "left_with": None if left_with is None else DisconnectReason(left_with),
+        }
+    )

@@ -1,0 +1,292 @@
+"""One database, one connection, one thread that talks to it.
+
+The event loop hands work over and goes on. Rows that may be written a moment later wait up to
+`LINGER` seconds for others and share a transaction; a row that is written again meanwhile is
+written once. A caller that awaits makes the thread begin at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.sql.dml import Insert
+
+from switchroom.base.log import get_logger
+from switchroom.storage.errors import StorageError
+from switchroom.storage.exclusive import Claim, claim
+from switchroom.storage.upgrade import upgrade
+
+_log = get_logger("storage")
+
+#: Seconds that a row nobody awaits may wait for company.
+LINGER = 0.05
+
+Row = Mapping[str, Any]
+_Result = TypeVar("_Result")
+
+
+@dataclass(slots=True)
+class _PendingRow:
+    """The newest content of one row, and who waits for it to be on disk."""
+
+    table: Table
+    row: Row
+    waiters: list[asyncio.Future[None]] = field(default_factory=list)
+
+
+class Database:
+    """Started with `open`, ended with `close`; everything else is handed to its thread."""
+
+    def __init__(self, url: str, *, linger: float = LINGER) -> None:
+        self._url = _parse(url)
+        self._linger = linger
+        self._lock = threading.Lock()
+        self._work = threading.Event()
+        self._hurry = threading.Event()
+        self._rows: dict[tuple[str, str], _PendingRow] = {}
+        self._jobs: list[Callable[[Connection], None]] = []
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._upserts: dict[str, Insert] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def open(self) -> None:
+        """Connect, bring the schema up to date. Raises StorageError."""
+        self._loop = asyncio.get_running_loop()
+        opened: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(
+            target=self._live, args=(opened,), name="storage", daemon=True
+        )
+        self._thread.start()
+        await opened
+
+    async def close(self) -> None:
+        """Write what is pending and disconnect."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._closing = True
+        self._wake(hurry=True)
+        await asyncio.get_running_loop().run_in_executor(None, thread.join)
+
+    async def run(self, job: Callable[[Connection], _Result]) -> _Result:
+        """Run `job` in a transaction of its own, committed on return. Raises StorageError."""
+        done: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            self._check_open()
+            self._jobs.append(partial(self._run_job, job, done))
+        self._wake(hurry=True)
+        return await done
+
+    def put_soon(self, table: Table, key: str, row: Row) -> None:
+        """Insert or replace the row with the primary key `key`, in a moment."""
+        with self._lock:
+            self._put(table, key, row)
+        self._wake(hurry=False)
+
+    async def put(self, table: Table, key: str, row: Row) -> None:
+        """Insert or replace the row; it is on disk when this returns. Raises StorageError."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            self._check_open()
+            self._put(table, key, row).waiters.append(done)
+        self._wake(hurry=True)
+        await done
+
+    def _check_open(self) -> None:
+        if self._thread is None:
+            raise StorageError("the database is closed")
+
+    def _put(self, table: Table, key: str, row: Row) -> _PendingRow:
+        pending = self._rows.get((table.name, key))
+        if pending is None:
+            pending = self._rows[table.name, key] = _PendingRow(table, row)
+        else:
+            pending.row = row
+        return pending
+
+    def _wake(self, *, hurry: bool) -> None:
+        if hurry:
+            self._hurry.set()
+        self._work.set()
+
+    # ── in the thread ────────────────────────────────────────────────────────
+
+    def _live(self, opened: asyncio.Future[None]) -> None:
+        try:
+            held, engine, connection = self._connect()
+        except StorageError as error:
+            self._settle(opened, error=error)
+            return
+        self._settle(opened, None)
+        try:
+            while self._serve(connection):
+                pass
+        finally:
+            connection.close()
+            engine.dispose()
+            held.release()
+
+    def _connect(self) -> tuple[Claim, Engine, Connection]:
+        held: Claim | None = None
+        try:
+            engine = _engine(self._url)
+            held = claim(self._url)
+            connection = engine.connect()
+            held.confirm(connection)
+            upgrade(connection)
+        except (SQLAlchemyError, OSError) as error:
+            if held is not None:
+                held.release()
+            _log.error("database cannot be opened", exc_info=error)
+            raise StorageError(f"the database cannot be opened: {_cause(error)}") from error
+        except StorageError:
+            if held is not None:
+                held.release()
+            raise
+        return held, engine, connection
+
+    def _serve(self, connection: Connection) -> bool:
+        """Wait for work and do it; False when there is none and the end has come."""
+        self._work.wait()
+        self._hurry.wait(self._linger)
+        with self._lock:
+            self._work.clear()
+            self._hurry.clear()
+            rows, self._rows = self._rows, {}
+            jobs, self._jobs = self._jobs, []
+            closing = self._closing
+        if rows:
+            self._write(connection, list(rows.values()))
+        for job in jobs:
+            job(connection)
+        return not closing
+
+    def _write(self, connection: Connection, rows: list[_PendingRow]) -> None:
+        try:
+            self._write_together(connection, rows)
+        except SQLAlchemyError:
+            for row in rows:
+                self._write_alone(connection, row)
+            return
+        for row in rows:
+            self._report(row, None)
+
+    def _write_together(self, connection: Connection, rows: list[_PendingRow]) -> None:
+        by_table: dict[str, list[_PendingRow]] = {}
+        for row in rows:
+            by_table.setdefault(row.table.name, []).append(row)
+        with connection.begin():
+            for same in by_table.values():
+                statement = self._upsert(connection, same[0].table)
+                connection.execute(statement, [row.row for row in same])
+
+    def _write_alone(self, connection: Connection, row: _PendingRow) -> None:
+        """One bad row must not take the others with it."""
+        try:
+            self._write_together(connection, [row])
+        except SQLAlchemyError as error:
+            _log.error("row not written", table=row.table.name, exc_info=error)
+            self._report(row, StorageError("the database could not be written"))
+        else:
+            self._report(row, None)
+
+    def _upsert(self, connection: Connection, table: Table) -> Insert:
+        statement = self._upserts.get(table.name)
+        if statement is None:
+            statement = self._upserts[table.name] = upsert(table, connection.dialect.name)
+        return statement
+
+    def _report(self, row: _PendingRow, error: StorageError | None) -> None:
+        for waiter in row.waiters:
+            self._settle(waiter, None, error)
+
+    def _run_job(
+        self,
+        job: Callable[[Connection], _Result],
+        done: asyncio.Future[_Result],
+        connection: Connection,
+    ) -> None:
+        try:
+            with connection.begin():
+                result = job(connection)
+        except SQLAlchemyError as error:
+            _log.error("database job failed", exc_info=error)
+            self._settle(done, error=StorageError())
+        except Exception as error:  # noqa: BLE001 - the thread must outlive any job
+            self._settle(done, error=error)
+        else:
+            self._settle(done, result)
+
+    def _settle(
+        self,
+        future: asyncio.Future[_Result],
+        result: _Result | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        def settle() -> None:
+            if future.done():
+                return  # its caller was cancelled
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)  # type: ignore[arg-type]  # None only where it is meant
+
+        assert self._loop is not None  # noqa: S101 - set by open(), before the thread starts
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(settle)
+
+
+def upsert(table: Table, dialect: str) -> Insert:
+    """Insert a row, or replace the one with its primary key; both dialects spell it alike."""
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    keys = [column.name for column in table.primary_key]
+    rest = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in keys}
+    return insert.on_conflict_do_update(index_elements=keys, set_=rest)
+
+
+def _parse(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise StorageError("storage.url is no SQLAlchemy URL") from None
+    backend = url.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise StorageError(f"storage.url must name sqlite or postgresql, not {backend}")
+    if backend == "postgresql" and url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def _engine(url: URL) -> Engine:
+    try:
+        engine = create_engine(url, poolclass=StaticPool)
+    except (ModuleNotFoundError, NoSuchModuleError):
+        raise StorageError(f"the driver of {url.drivername} is not installed") from None
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    """WAL: readers such as a backup never stop us. FULL: what was promised survives a power cut."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA busy_timeout=5000")
+    cursor.close()
+
+
+def _cause(error: Exception) -> str:
+    """The driver's own words, without the statement."""
+    return str(getattr(error, "orig", None) or error).splitlines()[0][:200]

@@ -1,0 +1,93 @@
+"""The tables. Times are Unix nanoseconds; what is only kept whole is JSON.
+
+A change here needs a revision in `migrations/versions`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text
+
+metadata = MetaData()
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False, default="")
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, default=0)
+
+
+outbound_trunks = Table(
+    "sip_outbound_trunks",
+    metadata,
+    Column("trunk_id", Text, primary_key=True),
+    _text("name"),
+    _text("metadata"),
+    _text("address"),
+    Column("transport", Integer, nullable=False),
+    _text("destination_country"),
+    Column("numbers", JSON, nullable=False),
+    _text("auth_username"),
+    _text("auth_password"),
+    Column("headers", JSON, nullable=False),
+    Column("headers_to_attributes", JSON, nullable=False),
+    Column("attributes_to_headers", JSON, nullable=False),
+    Column("include_headers", Integer, nullable=False),
+    Column("media", JSON, nullable=False),
+    _text("from_host"),
+    _number("created_at"),
+    _number("updated_at"),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("call_id", Text, primary_key=True),
+    _text("room_name"),
+    _text("room_sid"),
+    _text("participant_identity"),
+    _text("participant_sid"),
+    _text("from_number"),
+    _text("to_number"),
+    _text("trunk_id"),
+    _text("trunk_address"),
+    _number("created_at"),
+    _number("answered_at"),
+    _number("ended_at"),
+    Column("path", JSON, nullable=False),
+    Column("termination", JSON(none_as_null=True)),
+    Column("cause", Text),
+    Column("sip_status", Integer),
+    Column("dialog", JSON(none_as_null=True)),
+    Column("open", Boolean, nullable=False),
+    _text("request_key"),
+    _text("request_digest"),
+)
+Index("calls_created_at", calls.c.created_at)
+# Both are looked up at every start, in a table that only grows.
+Index(
+    "calls_open",
+    calls.c.open,
+    sqlite_where=calls.c.open,
+    postgresql_where=calls.c.open,
+)
+Index(
+    "calls_request_key",
+    calls.c.request_key,
+    sqlite_where=calls.c.request_key != "",
+    postgresql_where=calls.c.request_key != "",
+)
+
+rooms = Table(
+    "rooms",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _text("sid"),
+    _text("metadata"),
+    Column("empty_timeout", Integer, nullable=False),
+    Column("departure_timeout", Integer, nullable=False),
+    Column("max_participants", Integer, nullable=False),
+    _number("created_at_ns"),
+    _text("configuration"),
+)
