@@ -7,9 +7,11 @@ pub mod digits;
 pub mod rtcp;
 
 mod header;
+mod jitter;
 mod sequence;
 mod statistics;
 
 pub use header::{Header, Packet, ParseError, is_rtcp};
+pub use jitter::{Inserted, JitterBuffer, JitterCounters, Taken};
 pub use sequence::SequenceUnwrapper;
 pub use statistics::{ReceiveStatistics, Totals};
