@@ -3,8 +3,10 @@
 //! Sound is 16-bit linear, mono, in frames of 20 ms unless a function says otherwise. Nothing
 //! here knows packets, time or sockets.
 
+pub mod conceal;
 pub mod g711;
 pub mod level;
 pub mod mixer;
 pub mod opus;
+pub mod resample;
 pub mod tone;
