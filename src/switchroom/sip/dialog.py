@@ -70,18 +70,16 @@ class Dialog:
     def as_caller(cls, request: Request, response: Response, transport: str | None) -> Self:
         """The UAC's dialog from its INVITE and a 101–299 response (section 12.1.2).
 
-        Raises MalformedValueError if the response's headers can't be read.
+        Never raises: a 2xx has to be acknowledged somewhere, however bad its headers are.
         """
-        target = response.contact
         return cls(
             DialogSnapshot(
                 call_id=request.call_id,
                 local=request.headers.get("From") or "",
                 remote=response.headers.get("To") or "",
-                # A response without Contact breaks section 12.1.1; the Request-URI is all there is.
-                remote_target=str(target.uri) if target else request.target,
-                # The callee's proxies recorded themselves in request order: reversed for us.
-                route_set=tuple(reversed(response.record_route)),
+                remote_target=_target_of(response) or request.target,
+                # The proxies recorded themselves in the order of the request: reversed for us.
+                route_set=tuple(reversed(_routes_of(response))),
                 local_cseq=request.cseq.number,
                 remote_cseq=None,
                 transport=transport,
@@ -103,7 +101,7 @@ class Dialog:
                 local=f"{request.headers.get('To')};tag={local_tag}",
                 remote=request.headers.get("From") or "",
                 remote_target=str(target.uri),
-                route_set=request.record_route,
+                route_set=_routes_of(request),
                 local_cseq=0,
                 remote_cseq=request.cseq.number,
                 transport=transport,
@@ -162,6 +160,10 @@ class Dialog:
         """
         return NameAddr.parse(self.route_set[0]).uri if self.route_set else self.remote_target
 
+    def request_target(self) -> str:
+        """The Request-URI that ``request`` will write (a digest is made over it)."""
+        return self._path()[0]
+
     def _path(self) -> tuple[str, tuple[str, ...]]:
         target = str(self.remote_target.without_headers())
         if not self.route_set:
@@ -179,7 +181,26 @@ class Dialog:
         self.remote_cseq = number
         return True
 
-    def refresh_target(self, contact: NameAddr | None) -> None:
+    def refresh_target(self, message: Request | Response) -> None:
         """Take a new remote target from a target refresh request or its 2xx (section 12.2)."""
-        if contact is not None:
-            self.remote_target = contact.uri
+        target = _target_of(message)
+        if target is not None:
+            self.remote_target = Uri.parse(target)
+
+
+def _target_of(message: Request | Response) -> str | None:
+    # A missing Contact breaks section 12.1.1; whoever asks has to do with what is known already.
+    try:
+        contact = message.contact
+    except MalformedValueError:
+        return None
+    return str(contact.uri) if contact and contact.uri.scheme in ("sip", "sips") else None
+
+
+def _routes_of(message: Request | Response) -> tuple[str, ...]:
+    # A set with one unreadable entry is useless as a whole: then the Contact has to do.
+    try:
+        routes = message.record_route
+        return routes if all(NameAddr.parse(route).uri.host for route in routes) else ()
+    except MalformedValueError:
+        return ()

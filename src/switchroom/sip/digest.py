@@ -189,7 +189,7 @@ class DigestClient:
         return ChallengeOutcome.RETRY
 
     def authorise(self, method: str, uri: str) -> list[tuple[str, str]]:
-        """Header fields for a request to ``uri``, the exact text of the Request-URI; may be empty."""
+        """Header fields for a request to ``uri``, the Request-URI as text; may be empty."""
         if self._credentials is None:
             return []
         return [

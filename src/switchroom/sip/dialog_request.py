@@ -1,0 +1,117 @@
+"""One request of ours inside a dialog, from finding its way to its final response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from switchroom.sip.dialog import Dialog
+from switchroom.sip.digest import ChallengeOutcome, DigestClient
+from switchroom.sip.flows import Flow
+from switchroom.sip.invite_session import FailureKind, SipFailure
+from switchroom.sip.message import Request, Response
+from switchroom.sip.session_host import SessionHost
+from switchroom.sip.transactions.client import ClientTransaction
+from switchroom.sip.transactions.machine import Failure
+
+MAX_ATTEMPTS: Final = 5
+"""How often one request is sent at most, authentication included."""
+
+Outcome = Response | SipFailure
+Done = Callable[[Outcome, float], None]
+
+
+class Acknowledger(Protocol):
+    """Who sends the ACK for a 2xx to a re-INVITE."""
+
+    def acknowledge(self, dialog: Dialog, invite: Request, now: float) -> None:
+        """Send it, or send it again."""
+        ...
+
+
+class DialogRequest:
+    """Sends a request, logs in if asked (a new CSeq and branch each time), reports the outcome once.
+
+    Credentials go to those realms only that this call's requests were challenged by.
+    """
+
+    def __init__(
+        self,
+        host: SessionHost,
+        dialog: Dialog,
+        digest: DigestClient,
+        *,
+        method: str,
+        contact_user: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
+        acknowledger: Acknowledger | None = None,
+        done: Done,
+    ) -> None:
+        self._host = host
+        self._dialog = dialog
+        self._digest = digest
+        self._method = method
+        self._contact_user = contact_user
+        self._headers = tuple(headers)
+        self._body = body
+        self._acknowledger = acknowledger
+        self._done: Done | None = done
+        self._attempts = 0
+
+    def start(self, now: float) -> None:
+        """Send it to the dialog's next hop."""
+        self._host.reach(self._dialog.next_hop(), self._dialog.transport, self._reached, now)
+
+    def _reached(self, result: Flow | SipFailure, now: float) -> None:
+        if isinstance(result, SipFailure):
+            self._finish(result, now)
+            return
+        self._attempts += 1
+        target = self._dialog.request_target()
+        request = self._dialog.request(
+            self._method,
+            result.via(f"z9hG4bK{self._host.new_token()}"),
+            # Only target refresh requests carry a Contact (section 12.2.1.1, RFC 3311).
+            result.contact(self._contact_user) if self._method in ("INVITE", "UPDATE") else "",
+            (
+                ("User-Agent", self._host.user_agent),
+                *self._headers,
+                *self._digest.authorise(self._method, target),
+            ),
+            self._body,
+        )
+        self._host.start_request(result, request, self, now)
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """A response: only final ones matter here."""
+        if response.is_provisional:
+            return
+        if response.is_success and self._acknowledger is not None:
+            self._acknowledger.acknowledge(self._dialog, transaction.request, now)
+        if response.status in (401, 407) and self._may_retry(response):
+            self._reached(transaction.flow, now)
+            return
+        self._finish(response, now)
+
+    def on_failure(self, transaction: ClientTransaction, failure: Failure, now: float) -> None:
+        """Nothing will come."""
+        self._finish(describe(transaction, failure), now)
+
+    def _may_retry(self, response: Response) -> bool:
+        return (
+            self._attempts < MAX_ATTEMPTS
+            and self._digest.challenged(response) is ChallengeOutcome.RETRY
+        )
+
+    def _finish(self, outcome: Outcome, now: float) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done(outcome, now)
+
+
+def describe(transaction: ClientTransaction, failure: Failure) -> SipFailure:
+    """A transaction's failure in the words of the call's owner."""
+    if failure is Failure.TRANSPORT:
+        return SipFailure(FailureKind.TRANSPORT, reason=transaction.error or "transport error")
+    return SipFailure(FailureKind.NO_RESPONSE, reason="no response")

@@ -1,0 +1,79 @@
+"""Building responses (RFC 3261 section 8.2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from switchroom.sip.message import Request, Response
+
+REASONS: Final = {
+    100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued",
+    183: "Session Progress", 200: "OK", 202: "Accepted",
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+    405: "Method Not Allowed", 406: "Not Acceptable", 407: "Proxy Authentication Required",
+    408: "Request Timeout", 410: "Gone", 413: "Request Entity Too Large",
+    414: "Request-URI Too Long", 415: "Unsupported Media Type", 416: "Unsupported URI Scheme",
+    420: "Bad Extension", 421: "Extension Required", 422: "Session Interval Too Small",
+    423: "Interval Too Brief", 480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops",
+    484: "Address Incomplete", 485: "Ambiguous", 486: "Busy Here", 487: "Request Terminated",
+    488: "Not Acceptable Here", 491: "Request Pending", 493: "Undecipherable",
+    500: "Server Internal Error", 501: "Not Implemented", 502: "Bad Gateway",
+    503: "Service Unavailable", 504: "Server Time-out", 505: "Version Not Supported",
+    513: "Message Too Large", 600: "Busy Everywhere", 603: "Decline",
+    604: "Does Not Exist Anywhere", 606: "Not Acceptable",
+}  # fmt: skip
+"""Reason phrases of RFC 3261 section 21 and the extensions we speak."""
+
+ALLOWED_METHODS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
+ALLOW: Final = ("Allow", ", ".join(ALLOWED_METHODS))
+"""The methods that are really served, so that Allow and behaviour agree."""
+
+ACCEPT: Final = ("Accept", "application/sdp")
+SUPPORTED_OPTIONS: Final = frozenset({"100rel"})
+SUPPORTED: Final = ("Supported", "100rel")
+
+
+def reason_phrase(status: int) -> str:
+    """The usual phrase; that of the class (x00) for a status we don't know (section 8.1.3.2)."""
+    return REASONS.get(status) or REASONS.get(status // 100 * 100) or "Unknown"
+
+
+def make_response(
+    request: Request,
+    status: int,
+    reason: str = "",
+    *,
+    top_via: str,
+    to_tag: str | None,
+    headers: Sequence[tuple[str, str]] = (),
+    body: bytes = b"",
+    keep_route: bool = False,
+) -> Response:
+    """A response to ``request``.
+
+    Via, From, Call-ID and CSeq are copied as they were written (8.2.6.2); ``top_via`` replaces the
+    topmost Via; ``to_tag`` is added unless To has one. ``keep_route`` copies Record-Route, as
+    every response that makes a dialog must (12.1.1).
+    """
+    source = request.headers
+    vias = source.get_all("Via")
+    rest_of_first = vias[0].partition(",")[2].strip() if "," in vias[0] else ""
+    to = source.get("To") or ""
+    if to_tag is not None and request.to_tag is None:
+        to = f"{to};tag={to_tag}"
+    fields = [
+        ("Via", f"{top_via}, {rest_of_first}" if rest_of_first else top_via),
+        *(("Via", via) for via in vias[1:]),
+    ]
+    if keep_route:
+        fields += [("Record-Route", route) for route in source.get_all("Record-Route")]
+    fields += [
+        ("From", source.get("From") or ""),
+        ("To", to),
+        ("Call-ID", source.get("Call-ID") or ""),
+        ("CSeq", source.get("CSeq") or ""),
+        *headers,
+    ]
+    return Response(status, reason or reason_phrase(status), fields, body)

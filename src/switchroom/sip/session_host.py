@@ -1,0 +1,52 @@
+"""What sessions need from the endpoint they live in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from switchroom.sip.flows import Flow
+from switchroom.sip.invite_session import SessionEvent, SipFailure
+from switchroom.sip.message import Request
+from switchroom.sip.timers import TimerQueue, Timing
+from switchroom.sip.transactions.client import ClientTransaction, ClientUser
+from switchroom.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from switchroom.sip.call_session import CallSession
+
+Reached = Callable[[Flow | SipFailure, float], None]
+
+
+class SessionHost(Protocol):
+    """The endpoint, as a session sees it."""
+
+    timing: Timing
+    timers: TimerQueue
+    user_agent: str
+
+    def new_token(self) -> str:
+        """A fresh random token of at least 64 bits, fit for tags, branches and cnonces."""
+        ...
+
+    def reach(self, uri: Uri, transport: str | None, then: Reached, now: float) -> None:
+        """Find a flow towards ``uri`` and call ``then(flow or failure, now)``, now or later."""
+        ...
+
+    def start_request(
+        self, flow: Flow, request: Request, user: ClientUser, now: float
+    ) -> ClientTransaction:
+        """Send a request in a client transaction of the kind its method needs."""
+        ...
+
+    def send(self, flow: Flow, data: bytes, call_id: str) -> None:
+        """Send bytes outside of any transaction: the ACK to a 2xx."""
+        ...
+
+    def emit(self, session: CallSession, event: SessionEvent) -> None:
+        """Tell the owner of the call."""
+        ...
+
+    def session_over(self, session: CallSession) -> None:
+        """Nothing of this call is left; requests for it get 481 from now on."""
+        ...

@@ -1,0 +1,73 @@
+"""What the two client machines share: they send one request and hand up what comes back."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from switchroom.sip.flows import Flow
+from switchroom.sip.message import Request, Response
+from switchroom.sip.transactions.machine import (
+    Failure,
+    Input,
+    Key,
+    SipMessage,
+    State,
+    Transaction,
+    TransactionHost,
+)
+
+
+class ClientUser(Protocol):
+    """Who started the request (the RFC's TU)."""
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """A response arrived: every 1xx, the first final, and each 2xx to an INVITE."""
+        ...
+
+    def on_failure(self, transaction: ClientTransaction, failure: Failure, now: float) -> None:
+        """No final response will come; ``transaction.error`` holds what the transport said."""
+        ...
+
+
+def client_key(branch: str, method: str) -> Key:
+    """What a response is matched by (section 17.1.3)."""
+    return (branch, method)
+
+
+class ClientTransaction(Transaction):
+    """One request of ours."""
+
+    __slots__ = ("_user", "request")
+
+    def __init__(
+        self,
+        host: TransactionHost,
+        flow: Flow,
+        request: Request,
+        user: ClientUser,
+        state: State,
+    ) -> None:
+        branch = request.via.branch or ""
+        super().__init__(host, client_key(branch, request.method), flow, state, request.call_id)
+        self.request = request
+        self._user = user
+
+    def start(self, now: float) -> None:
+        """Send the request and start its timers."""
+        self._transmit(self.request.serialise())
+        super().start(now)
+
+    def receive(self, response: Response, now: float) -> None:
+        """A response that matches this transaction."""
+        raise NotImplementedError
+
+    def abandon(self, now: float) -> None:
+        """Wait no longer for a final response (section 9.1)."""
+        self.feed(Input.ABANDON, now)
+
+    def _deliver(self, message: SipMessage | None, now: float) -> None:
+        if isinstance(message, Response):
+            self._user.on_response(self, message, now)
+
+    def _report(self, failure: Failure, now: float) -> None:
+        self._user.on_failure(self, failure, now)
