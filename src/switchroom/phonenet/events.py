@@ -1,0 +1,205 @@
+"""What the network tells about its calls: one value an event, one JSON object a line.
+
+Every event has ``event`` (its kind) and ``time`` (Unix seconds). Those of a call have ``call``, an
+id that is unique in the process. The order within a call is: `Called`, then `Ringing`, then
+`Answered` or `Rejected`, and last `Ended`, which comes exactly once whatever happens.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar
+
+from switchroom.phonenet.hearing import Heard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Any event. `time` is set when it is reported."""
+
+    kind: ClassVar[str]
+    time: float = 0.0
+
+    def as_json(self) -> dict[str, object]:
+        return {"event": self.kind} | asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready(Event):
+    """The first event: the carrier listens at `address` (``ip:port``, UDP and TCP).
+
+    `username` is what callers must log in as; empty if they need not. `numbers` is the directory:
+    for each one ``number``, ``name`` and what it ``does``.
+    """
+
+    kind: ClassVar[str] = "ready"
+    address: str
+    username: str = ""
+    numbers: Sequence[Mapping[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEvent(Event):
+    """Anything that happens in a call."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called(CallEvent):
+    """An INVITE for `number` has come in. `headers` are those beginning with ``X-``."""
+
+    kind: ClassVar[str] = "called"
+    number: str
+    caller: str
+    caller_name: str
+    sip_call_id: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ringing(CallEvent):
+    """The phone rings (180), or speaks before it is answered (183)."""
+
+    kind: ClassVar[str] = "ringing"
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered(CallEvent):
+    """The phone was picked up. `media` is where the caller wants its sound."""
+
+    kind: ClassVar[str] = "answered"
+    codec: str
+    media: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected(CallEvent):
+    """The call was refused with a SIP status."""
+
+    kind: ClassVar[str] = "rejected"
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plays(CallEvent):
+    """The phone begins to play a sound."""
+
+    kind: ClassVar[str] = "plays"
+    sound: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hears(CallEvent):
+    """What the phone hears has changed and stayed so for half a second.
+
+    `what` is ``silence``, ``sound`` or ``tone``; `tone_hz` belongs to the last.
+    """
+
+    kind: ClassVar[str] = "hears"
+    what: str
+    level_dbov: float
+    tone_hz: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listened(CallEvent):
+    """A `listen` of the phone's script is over; the fields of `heard` are those of `Heard`."""
+
+    kind: ClassVar[str] = "listened"
+    heard: Heard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digit(CallEvent):
+    """The caller pressed a key (RFC 4733)."""
+
+    kind: ClassVar[str] = "digit"
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held(CallEvent):
+    """The caller changed the call's media: who sends now, as the phone sees it."""
+
+    kind: ClassVar[str] = "held"
+    direction: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(CallEvent):
+    """A remark of the phone's script."""
+
+    kind: ClassVar[str] = "noted"
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(CallEvent):
+    """The phone's script broke; the caller got 500 or BYE."""
+
+    kind: ClassVar[str] = "failed"
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended(CallEvent):
+    """The call is over.
+
+    `by` is ``caller``, ``phone`` or ``network``; `reason` says how in words. `heard` is everything
+    that the phone heard, `digits` all keys the caller pressed. `lost` counts packets that never
+    came, `jitter_ms` is RFC 3550's.
+    """
+
+    kind: ClassVar[str] = "ended"
+    by: str
+    reason: str
+    number: str
+    ring_seconds: float
+    talk_seconds: float
+    heard: Heard
+    digits: str = ""
+    packets_sent: int = 0
+    packets_received: int = 0
+    lost: int = 0
+    jitter_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped(Event):
+    """The last event: the network is down and every call over."""
+
+    kind: ClassVar[str] = "stopped"
+    calls: int
+
+
+KINDS: dict[str, type[Event]] = {
+    kind.kind: kind
+    for kind in (Ready, Called, Ringing, Answered, Rejected, Plays, Hears, Listened, Digit, Held,
+                 Noted, Failed, Ended, Stopped)
+}  # fmt: skip
+
+
+def to_line(event: Event) -> str:
+    """One line of JSON, without its end."""
+    return json.dumps(event.as_json(), ensure_ascii=False, separators=(",", ":"))
+
+
+def from_line(line: str | bytes) -> Event:
+    """The event in a line. Raises ValueError for what is none; unknown fields are ignored."""
+    values: Any = json.loads(line)
+    if not isinstance(values, dict) or values.get("event") not in KINDS:
+        raise ValueError("not an event of the phone network")
+    kind = KINDS[values["event"]]
+    known = {f.name: values[f.name] for f in fields(kind) if f.name in values}
+    if "heard" in known:
+        known["heard"] = Heard(**known["heard"])
+    try:
+        return kind(**known)
+    except TypeError as error:
+        raise ValueError(f"an incomplete {kind.kind!r} event") from error
