@@ -16,9 +16,10 @@ use super::paths::{Path, Paths};
 use super::receiver::Receiver;
 use super::sender::{OutgoingRtp, Sender};
 use super::{
-    AUDIO_LEVEL_EXTENSION, CodecSet, IncomingRtp, MID_EXTENSION, Mid, PeerCounters, PeerError,
-    PeerEvent, PeerKind, PeerOutput, Transmit,
+    AUDIO_LEVEL_EXTENSION, IncomingRtp, MID_EXTENSION, Mid, PeerCounters, PeerError, PeerEvent,
+    PeerKind, PeerOutput, Transmit,
 };
+use crate::audio::CodecSet;
 
 /// Silence after which a client counts as away. It checks the path every 2 to 5 seconds
 /// (RFC 7675 §5.1), so two lost checks do not matter.
@@ -237,7 +238,10 @@ impl Peer {
                     self.lost_on_the_way(stats.mid, remote.packets_lost);
                 }
             }
-            Event::Closed => self.close_after(now, out),
+            Event::Closed => {
+                self.farewell(now, out);
+                out.events.push(PeerEvent::Closed);
+            }
             _ => {}
         }
     }
@@ -292,7 +296,7 @@ impl Peer {
             return Ok(());
         };
         let values = ExtensionValues {
-            audio_level: packet.level.map(|level| -(level.below_overload.min(127) as i8)),
+            audio_level: packet.level.map(|level| -level.below_overload.min(127).cast_signed()),
             voice_activity: packet.level.map(|level| level.voice),
             ..ExtensionValues::default()
         };
@@ -362,28 +366,28 @@ impl Peer {
         self.written
     }
 
-    /// Says good-bye to the client (RTCP BYE, DTLS `close_notify`).
+    /// Says good-bye to the client (RTCP BYE, DTLS `close_notify`) and ends.
     pub(super) fn close(&mut self, now: Instant, out: &mut PeerOutput) {
-        if !self.is_ended() && self.rtc.close().is_ok() {
-            self.close_after(now, out);
-            out.events.retain(|event| *event != PeerEvent::Closed);
+        if !self.is_ended() {
+            // An error means that there is nobody to say good-bye to.
+            let _ = self.rtc.close();
+            self.farewell(now, out);
         }
     }
 
-    /// Sends what is left to say, then ends.
-    fn close_after(&mut self, now: Instant, out: &mut PeerOutput) {
-        // A closing `Rtc` has a handful of datagrams to send. It may still name a deadline for
-        // what it hopes to hear; nobody waits for that.
-        while let Ok(Output::Transmit(_) | Output::Event(_)) =
-            self.rtc.poll_output().map(|output| {
-                if let Output::Transmit(transmit) = &output {
-                    self.transmit(now, transmit.contents.to_vec(), out);
+    /// Sends what a closing `Rtc` has left to say, a handful of datagrams, and ends. It may name a
+    /// deadline for what it hopes to hear; nobody waits for that.
+    fn farewell(&mut self, now: Instant, out: &mut PeerOutput) {
+        loop {
+            match self.rtc.poll_output() {
+                Ok(Output::Transmit(transmit)) => {
+                    self.transmit(now, transmit.contents.into(), out);
                 }
-                output
-            })
-        {}
+                Ok(Output::Event(_)) => {}
+                Ok(Output::Timeout(_)) | Err(_) => break,
+            }
+        }
         self.phase = Phase::Ended;
-        out.events.push(PeerEvent::Closed);
     }
 
     fn channel_fault(&mut self, fault: ChannelFault, out: &mut PeerOutput) {

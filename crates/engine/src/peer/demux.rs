@@ -44,7 +44,8 @@ impl Demux {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
         self.fragments.is_empty() && self.addresses.is_empty()
     }
 }

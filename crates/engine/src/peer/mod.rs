@@ -28,6 +28,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audio::{AudioCodec, AudioLevel};
+
 pub use channels::ChannelLabel;
 pub use connection::Peer;
 pub use identity::Identity;
@@ -84,83 +86,6 @@ impl fmt::Display for Mid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// The audio codecs that cross a WebRTC connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AudioCodec {
-    /// RFC 7587, 48 kHz RTP clock.
-    Opus,
-    /// G.711 µ-law, RFC 3551 payload type 0.
-    Pcmu,
-    /// G.711 A-law, RFC 3551 payload type 8.
-    Pcma,
-    /// RFC 3551 payload type 9; 16 kHz sound on an 8 kHz RTP clock (RFC 3551 §4.5.2).
-    G722,
-}
-
-impl AudioCodec {
-    /// Every codec, in the order in which they index a table.
-    pub const ALL: [Self; 4] = [Self::Opus, Self::Pcmu, Self::Pcma, Self::G722];
-
-    /// Ticks of the RTP clock per second.
-    #[must_use]
-    pub const fn clock_rate(self) -> u32 {
-        match self {
-            Self::Opus => 48_000,
-            Self::Pcmu | Self::Pcma | Self::G722 => 8_000,
-        }
-    }
-
-    /// Its name in SDP.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Opus => "opus",
-            Self::Pcmu => "PCMU",
-            Self::Pcma => "PCMA",
-            Self::G722 => "G722",
-        }
-    }
-
-    /// The codec of this SDP name; names are compared without case (RFC 8866 §6.6).
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
-    }
-}
-
-/// A set of audio codecs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CodecSet(u8);
-
-impl CodecSet {
-    /// Whether the codec is in the set.
-    #[must_use]
-    pub const fn contains(self, codec: AudioCodec) -> bool {
-        self.0 & (1 << codec as u8) != 0
-    }
-
-    /// Whether nothing can be sent.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-}
-
-impl FromIterator<AudioCodec> for CodecSet {
-    fn from_iter<I: IntoIterator<Item = AudioCodec>>(codecs: I) -> Self {
-        Self(codecs.into_iter().fold(0, |bits, codec| bits | 1 << codec as u8))
-    }
-}
-
-/// What the audio level header extension says of a packet (RFC 6464).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AudioLevel {
-    /// Level below overload in dB: 0 is the loudest, 127 is silence.
-    pub below_overload: u8,
-    /// Whether the sender's detector heard a voice.
-    pub voice: bool,
 }
 
 /// One RTP packet that a client sent.
@@ -231,6 +156,8 @@ pub enum PeerError {
     BadOffer(String),
     /// The answer cannot be used, with the reason.
     BadAnswer(String),
+    /// Not an SSRC that a new stream can have.
+    BadSsrc(u32),
     /// A data message of so many bytes.
     TooLarge(usize),
 }
@@ -245,6 +172,7 @@ impl fmt::Display for PeerError {
             Self::UnknownMid(mid) => write!(f, "no media section {mid:?}"),
             Self::BadOffer(reason) => write!(f, "bad offer: {reason}"),
             Self::BadAnswer(reason) => write!(f, "bad answer: {reason}"),
+            Self::BadSsrc(ssrc) => write!(f, "SSRC {ssrc} is zero or in use"),
             Self::TooLarge(bytes) => write!(f, "a data message of {bytes} bytes is too large"),
         }
     }

@@ -12,7 +12,8 @@ use super::connection::Peer;
 use super::offer::Offer;
 use super::receiver::audio_codec;
 use super::sender::Sender;
-use super::{AudioCodec, Mid, PeerError, PeerKind, PeerOutput};
+use super::{Mid, PeerError, PeerKind, PeerOutput};
+use crate::audio::AudioCodec;
 
 /// What our offer has to say about the transport.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,21 +141,25 @@ impl Peer {
         })
     }
 
-    /// Adds a section on which we send sound; idempotent. Returns the SSRC for the offer.
+    /// Adds a section on which we send sound, under an SSRC of the caller's choice (random, and the
+    /// one that the offer names). A section that exists keeps its SSRC.
     ///
     /// # Errors
-    /// [`PeerError::WrongKind`] for an answerer.
-    pub fn declare_sender(&mut self, mid: Mid) -> Result<u32, PeerError> {
+    /// [`PeerError::WrongKind`] for an answerer; [`PeerError::BadSsrc`] if the SSRC is in use.
+    pub fn declare_sender(&mut self, mid: Mid, ssrc: u32) -> Result<(), PeerError> {
         self.require(PeerKind::Offerer)?;
         let mut api = self.rtc.direct_api();
-        if let Some(stream) = api.stream_tx_by_mid(mid.inner(), None) {
-            return Ok(*stream.ssrc());
+        if api.stream_tx_by_mid(mid.inner(), None).is_some() {
+            return Ok(());
+        }
+        // Zero is what str0m and libwebrtc give to probes.
+        if ssrc == 0 || api.stream_tx(&ssrc.into()).is_some() {
+            return Err(PeerError::BadSsrc(ssrc));
         }
         api.declare_media(mid.inner(), MediaKind::Audio);
-        let ssrc = api.new_ssrc();
-        api.declare_stream_tx(ssrc, None, mid.inner(), None);
-        self.senders.insert(mid, Sender::new(*ssrc));
-        Ok(*ssrc)
+        api.declare_stream_tx(ssrc.into(), None, mid.inner(), None);
+        self.senders.insert(mid, Sender::new(ssrc));
+        Ok(())
     }
 
     /// Says which of the offered payload types the client takes on a section. Those that we did

@@ -41,8 +41,6 @@ struct Check {
 pub(super) struct Answer {
     pub(super) path: Path,
     pub(super) bytes: Vec<u8>,
-    /// The check was right: the client is at the other end of the path.
-    pub(super) proven: bool,
     /// The client chose this path.
     pub(super) nominated: bool,
     /// The address is new, and perhaps an old one was given up for it.
@@ -126,7 +124,6 @@ impl Paths {
         let mut answer = Answer {
             path: check.path,
             bytes: Vec::new(),
-            proven,
             nominated: proven && check.nominates,
             learned: None,
             forgotten: None,

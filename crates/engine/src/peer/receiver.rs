@@ -4,7 +4,8 @@ use str0m::format::{Codec, CodecConfig};
 use str0m::media::Pt;
 use str0m::rtp::{ExtensionValues, RtpPacket, Ssrc};
 
-use super::{AudioCodec, AudioLevel, IncomingRtp, Mid};
+use super::{IncomingRtp, Mid};
+use crate::audio::{AudioCodec, AudioLevel};
 
 /// Streams remembered; a client publishes a handful and changes them rarely.
 const MAX_STREAMS: usize = 64;
@@ -92,13 +93,12 @@ impl Receiver {
 
     /// Whether this is the section's first packet in this codec.
     pub(super) fn starts(&mut self, packet: &IncomingRtp) -> bool {
-        match self.started.iter_mut().find(|(mid, _)| *mid == packet.mid) {
-            Some((_, codec)) => std::mem::replace(codec, packet.codec) != packet.codec,
-            None => {
-                self.started.push((packet.mid, packet.codec));
-                true
-            }
+        let known = self.started.iter_mut().find(|(mid, _)| *mid == packet.mid);
+        if let Some((_, codec)) = known {
+            return std::mem::replace(codec, packet.codec) != packet.codec;
         }
+        self.started.push((packet.mid, packet.codec));
+        true
     }
 
     /// Packets missing between the first and the newest of each stream.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use str0m::media::Pt;
 
-use super::{AudioCodec, AudioLevel, CodecSet};
+use crate::audio::{AudioCodec, AudioLevel, CodecSet};
 
 /// A packet that jumps further ahead of its stream than this starts a new numbering, and so does
 /// one that falls further behind (RFC 3550 appendix A.1: `MAX_DROPOUT` and `MAX_MISORDER`).

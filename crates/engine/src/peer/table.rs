@@ -10,7 +10,9 @@ use super::connection::Peer;
 use super::demux::Demux;
 use super::identity::Identity;
 use super::paths::Path;
-use super::{PeerError, PeerEvent, PeerId, PeerKind, PeerOutput, PeersOutput};
+use super::sender::OutgoingRtp;
+use super::{Mid, PeerCounters, PeerError, PeerEvent, PeerId, PeerKind, PeerOutput, PeersOutput};
+use crate::audio::CodecSet;
 
 /// The peers behind one set of sockets.
 ///
@@ -33,7 +35,10 @@ struct Entry {
     /// The fragment and the deadline under which the peer is filed.
     fragment: String,
     deadline: Instant,
+    /// In the list of those with something to flush.
     flushing: bool,
+    /// Panicked while there was no output to say so.
+    broken: bool,
 }
 
 impl PeerTable {
@@ -76,13 +81,13 @@ impl PeerTable {
         let deadline = peer.deadline();
         self.demux.add_fragment(fragment.clone(), id);
         self.due.insert((deadline, id));
-        self.peers.insert(id, Entry { peer, fragment, deadline, flushing: false });
+        self.peers.insert(id, Entry { peer, fragment, deadline, flushing: false, broken: false });
         Ok(())
     }
 
     /// Says good-bye to the client and drops the peer. No event follows.
     pub fn close(&mut self, now: Instant, id: PeerId, out: &mut PeersOutput) {
-        let _ = self.with(now, id, out, |peer, out| peer.close(now, out));
+        let _ = self.with(id, out, |peer, out| peer.close(now, out));
     }
 
     /// Runs a command on a peer.
@@ -91,7 +96,6 @@ impl PeerTable {
     /// [`PeerError::Gone`].
     pub fn with<R>(
         &mut self,
-        now: Instant,
         id: PeerId,
         out: &mut PeersOutput,
         command: impl FnOnce(&mut Peer, &mut PeerOutput) -> R,
@@ -99,17 +103,47 @@ impl PeerTable {
         let Self { peers, scratch, .. } = self;
         let entry = peers.get_mut(&id).ok_or(PeerError::Gone)?;
         let run = AssertUnwindSafe(|| command(&mut entry.peer, scratch));
-        let result = catch_unwind(run);
-        if result.is_err() {
-            // Its state may be broken: nothing but dropping is done with it.
-            self.scratch.events.push(PeerEvent::Failed("internal error".to_owned()));
-            self.collect(id, out);
-            self.remove(id);
+        let Ok(result) = catch_unwind(run) else {
+            self.drop_broken(id, out);
             return Err(PeerError::Gone);
-        }
+        };
         self.collect(id, out);
-        self.refile(now, id);
-        result.map_err(|_| PeerError::Gone)
+        self.refile(id);
+        Ok(result)
+    }
+
+    /// Queues a packet for a client; [`Self::poll`] sends it. See [`Peer::sender_codecs`].
+    ///
+    /// # Errors
+    /// [`PeerError::Gone`], [`PeerError::UnknownMid`].
+    pub fn send_rtp(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        mid: Mid,
+        packet: &OutgoingRtp,
+    ) -> Result<(), PeerError> {
+        let entry = self.peers.get_mut(&id).ok_or(PeerError::Gone)?;
+        let run = AssertUnwindSafe(|| entry.peer.send_rtp(now, mid, packet));
+        let result = catch_unwind(run);
+        entry.broken |= result.is_err();
+        if !entry.flushing && (entry.broken || entry.peer.needs_flush()) {
+            entry.flushing = true;
+            self.written.push(id);
+        }
+        result.unwrap_or(Err(PeerError::Gone))
+    }
+
+    /// The codecs that a client takes on a section now.
+    #[must_use]
+    pub fn sender_codecs(&self, id: PeerId, mid: Mid) -> CodecSet {
+        self.peers.get(&id).map(|entry| entry.peer.sender_codecs(mid)).unwrap_or_default()
+    }
+
+    /// Totals of a peer.
+    #[must_use]
+    pub fn counters(&self, id: PeerId) -> Option<PeerCounters> {
+        self.peers.get(&id).map(|entry| entry.peer.counters())
     }
 
     /// Takes a datagram that arrived at the socket `local`. `false` if it is nobody's.
@@ -123,22 +157,25 @@ impl PeerTable {
     ) -> bool {
         let Some(id) = self.demux.find(from, datagram) else { return false };
         let path = Path { local, remote: from };
-        self.with(now, id, out, |peer, out| peer.receive(now, path, datagram, out)).is_ok()
+        self.with(id, out, |peer, out| peer.receive(now, path, datagram, out)).is_ok()
     }
 
     /// Sends what was written since the last call and serves the timers that are due. Call it
     /// once per batch of datagrams, and at [`Self::next_deadline`].
     pub fn poll(&mut self, now: Instant, out: &mut PeersOutput) {
         for id in std::mem::take(&mut self.written) {
-            if let Some(entry) = self.peers.get_mut(&id) {
-                entry.flushing = false;
-                let _ = self.with(now, id, out, |peer, out| peer.handle_timeout(now, out));
+            let Some(entry) = self.peers.get_mut(&id) else { continue };
+            entry.flushing = false;
+            if entry.broken {
+                self.drop_broken(id, out);
+            } else {
+                let _ = self.with(id, out, |peer, out| peer.handle_timeout(now, out));
             }
         }
-        while let Some((at, id)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
-            let _ = self.with(now, id, out, |peer, out| peer.handle_timeout(now, out));
-            // A peer's next deadline is later than now; this holds even if one were not.
-            self.due.remove(&(at, id));
+        let due: Vec<PeerId> =
+            self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        for id in due {
+            let _ = self.with(id, out, |peer, out| peer.handle_timeout(now, out));
         }
     }
 
@@ -148,15 +185,9 @@ impl PeerTable {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// A living peer, to read from.
-    #[must_use]
-    pub fn get(&self, id: PeerId) -> Option<&Peer> {
-        self.peers.get(&id).map(|entry| &entry.peer)
-    }
-
-    /// The living peers.
-    pub fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
-        self.peers.iter().map(|(id, entry)| (*id, &entry.peer))
+    /// The peers that live.
+    pub fn ids(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.peers.keys().copied()
     }
 
     fn collect(&mut self, id: PeerId, out: &mut PeersOutput) {
@@ -169,7 +200,7 @@ impl PeerTable {
     }
 
     /// Files a peer under its present fragment and deadline, or drops it if it has ended.
-    fn refile(&mut self, _now: Instant, id: PeerId) {
+    fn refile(&mut self, id: PeerId) {
         let Some(entry) = self.peers.get_mut(&id) else { return };
         if entry.peer.is_ended() {
             self.remove(id);
@@ -190,6 +221,13 @@ impl PeerTable {
             entry.flushing = true;
             self.written.push(id);
         }
+    }
+
+    /// After a panic a peer's state may be anything: it is only dropped.
+    fn drop_broken(&mut self, id: PeerId, out: &mut PeersOutput) {
+        self.scratch.events.push(PeerEvent::Failed("internal error".to_owned()));
+        self.collect(id, out);
+        self.remove(id);
     }
 
     fn remove(&mut self, id: PeerId) {
