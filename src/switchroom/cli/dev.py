@@ -1,0 +1,125 @@
+"""`switchroom dev`: everything at once, to try things out on one machine, offline."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from livekit.protocol import sip as proto
+from rich.console import Console
+
+from switchroom.base import log
+from switchroom.base.config import Config
+from switchroom.base.tasks import Tasks
+from switchroom.phonenet import events
+
+from .api_client import Connection, call
+from .dev_page import PhoneDiary, Running, show_welcome
+from .errors import CommandFailed
+from .serve import read_settings
+from .simulated_carrier import SimulatedCarrier, simulated_carrier
+
+_KEY, _SECRET = "devkey", "secret"
+_TRUNK_NAME = "simulated carrier"
+_CALLER_NUMBER = "+15550000000"
+
+
+def dev(
+    port: Annotated[int | None, typer.Option(help="TCP port of HTTP and signalling")] = None,
+    bind: Annotated[
+        list[str] | None, typer.Option(help="address to listen on for HTTP [default: 127.0.0.1]")
+    ] = None,
+    node_ip: Annotated[
+        str, typer.Option(help="the address told to clients [default: of the default route]")
+    ] = "",
+    data: Annotated[Path, typer.Option(help="folder for the database")] = Path(".switchroom"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="one JSON object a line: ready, then what phones do")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show the server's log")] = False,
+) -> None:
+    """Start a server with key [b]devkey[/b], secret [b]secret[/b] and phones that can be called."""
+    settings = read_settings(
+        None,
+        {
+            "keys": {_KEY: _SECRET},
+            "bind_addresses": bind or ["127.0.0.1"],
+            "port": port,
+            "rtc.node_ip": node_ip,
+            "storage.url": f"sqlite:///{data / 'dev.db'}",
+            # Whoever presses Ctrl-C here wants the prompt back.
+            "shutdown.drain": 0,
+        },
+    )
+    log.configure("debug" if verbose else "warn")
+    uvloop.run(_run(settings, as_json=as_json))
+
+
+async def _run(settings: Config, *, as_json: bool) -> None:
+    # Here, because the other commands start much faster without a server behind them.
+    from switchroom.app import StartFailed, Switchroom  # noqa: PLC0415
+
+    server = Switchroom(settings)
+    async with simulated_carrier() as carrier:
+        try:
+            await server.start()
+        except StartFailed as failed:
+            raise CommandFailed(str(failed)) from None
+        tasks = Tasks("dev")
+        try:
+            connection = Connection(server.url, _KEY, _SECRET)
+            trunk_id = await asyncio.to_thread(lay_trunk, connection, carrier.ready.address)
+            running = Running(server.url, _KEY, _SECRET, trunk_id, carrier.ready)
+            tasks.spawn(_tell(running, carrier, as_json=as_json), name="tell")
+            await server.run_until_signal()
+        finally:
+            await server.stop()
+            await tasks.aclose()
+
+
+def lay_trunk(connection: Connection, address: str) -> str:
+    """The id of the trunk to the simulated carrier, made now or by an earlier run."""
+    known = call(
+        connection,
+        "SIP/ListSIPOutboundTrunk",
+        proto.ListSIPOutboundTrunkRequest(),
+        proto.ListSIPOutboundTrunkResponse,
+    )
+    wanted = proto.SIPOutboundTrunkInfo(
+        name=_TRUNK_NAME,
+        address=address,
+        numbers=[_CALLER_NUMBER],
+        transport=proto.SIP_TRANSPORT_UDP,
+    )
+    for trunk in known.items:
+        if trunk.name == _TRUNK_NAME:
+            request = proto.UpdateSIPOutboundTrunkRequest(
+                sip_trunk_id=trunk.sip_trunk_id, replace=wanted
+            )
+            call(connection, "SIP/UpdateSIPOutboundTrunk", request, proto.SIPOutboundTrunkInfo)
+            return trunk.sip_trunk_id
+    created = call(
+        connection,
+        "SIP/CreateSIPOutboundTrunk",
+        proto.CreateSIPOutboundTrunkRequest(trunk=wanted),
+        proto.SIPOutboundTrunkInfo,
+    )
+    return created.sip_trunk_id
+
+
+async def _tell(running: Running, carrier: SimulatedCarrier, *, as_json: bool) -> None:
+    """Say that all is ready, then what the phones do, for as long as they do."""
+    if as_json:
+        print(running.as_json(), flush=True)
+        async for line in carrier.lines():
+            print(line, flush=True)
+        return
+    console, diary = Console(), PhoneDiary()
+    show_welcome(running, console)
+    async for line in carrier.lines():
+        told = diary.line(events.from_line(line))
+        if told is not None:
+            console.print(told, highlight=False, markup=False)

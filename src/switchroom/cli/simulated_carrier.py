@@ -1,0 +1,75 @@
+"""The simulated carrier as a child process: started, listened to, and gone when we are."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from switchroom.phonenet import events
+
+from .errors import CommandFailed
+
+_START_SECONDS = 20.0
+_STOP_SECONDS = 5.0
+_LONGEST_LINE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedCarrier:
+    """A running carrier: where it listens, and what its phones do, as it happens."""
+
+    ready: events.Ready
+    output: asyncio.StreamReader
+
+    async def lines(self) -> AsyncIterator[str]:
+        """Each event as the carrier wrote it, one JSON object a line, until the carrier ends."""
+        async for line in self.output:
+            yield line.decode().rstrip()
+
+
+@asynccontextmanager
+async def simulated_carrier(*arguments: str) -> AsyncIterator[SimulatedCarrier]:
+    """Run the carrier while the body runs. Raises :class:`CommandFailed` if it does not start."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "switchroom.phonenet",
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=_LONGEST_LINE,
+        # Ctrl-C is for us: the server hangs up its calls first, and only then the phones go.
+        start_new_session=True,
+    )
+    try:
+        output = process.stdout
+        if output is None:
+            raise CommandFailed("the simulated carrier has no output")
+        yield SimulatedCarrier(await _first_event(output), output)
+    finally:
+        await _stop(process)
+
+
+async def _first_event(output: asyncio.StreamReader) -> events.Ready:
+    try:
+        line = await asyncio.wait_for(output.readline(), _START_SECONDS)
+        event = events.from_line(line)
+    except (TimeoutError, ValueError):
+        event = None
+    if not isinstance(event, events.Ready):
+        raise CommandFailed("the simulated carrier did not start; its words are above")
+    return event
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

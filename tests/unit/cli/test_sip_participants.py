@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unit.cli.conftest import FakeApi, Run
+
+CREATE = "SIP/CreateSIPParticipant"
+PHONE = {
+    "participant_id": "PA_1",
+    "participant_identity": "phone",
+    "room_name": "hello",
+    "sip_call_id": "SCL_1",
+}
+
+
+def test_a_call_from_options_says_what_became_of_it(run: Run, api: FakeApi) -> None:
+    api.answer(CREATE, PHONE)
+    outcome = run(
+        *("--url", api.url, "sip", "participant", "create"),
+        *("--trunk", "ST_1", "--call", "+15105550123", "--room", "hello", "--identity", "phone"),
+        *("--header", "X-Account: 7", "--display-name", "", "--wait", "--timeout", "30s"),
+    )
+    assert outcome.out.splitlines() == [
+        "SIPCallID: SCL_1",
+        "ParticipantID: PA_1",
+        "ParticipantIdentity: phone",
+        "RoomName: hello",
+    ]
+    (received,) = api.received
+    assert received.body == {
+        "sip_trunk_id": "ST_1",
+        "sip_call_to": "+15105550123",
+        "room_name": "hello",
+        "participant_identity": "phone",
+        "headers": {"X-Account": "7"},
+        "display_name": "",
+        "wait_until_answered": True,
+        "ringing_timeout": "29.500s",
+    }
+    assert received.timeout_ms == 30_000
+
+
+def test_the_ringing_timeout_of_a_file_is_kept(run: Run, api: FakeApi) -> None:
+    api.answer(CREATE, PHONE)
+    source = '{"ringing_timeout": "100s", "wait_until_answered": true}'
+    assert run("--url", api.url, "sip", "participant", "create", source).status == 0
+    assert api.received[0].body["ringing_timeout"] == "100s"
+    assert api.received[0].timeout_ms == 100_500
+
+
+def test_without_waiting_the_request_itself_is_short(run: Run, api: FakeApi) -> None:
+    api.answer(CREATE, PHONE)
+    run("--url", api.url, "sip", "participant", "create", '{"room_name": "hello"}')
+    assert api.received[0].body["ringing_timeout"] == "80s"
+    assert api.received[0].timeout_ms == 30_000
+
+
+def test_a_refused_call_names_the_sip_status(run: Run, api: FakeApi) -> None:
+    api.refuse(
+        CREATE,
+        412,
+        b'{"code":"failed_precondition","msg":"busy",'
+        b'"meta":{"sip_status_code":"486","sip_status":"Busy Here"}}',
+    )
+    outcome = run("--url", api.url, "sip", "participant", "create", '{"room_name": "hello"}')
+    assert outcome.status == 1
+    assert outcome.out == "SIPStatusCode: 486\nSIPStatus: Busy Here\n"
+    assert outcome.err == "error: busy (failed_precondition)\n"
+
+
+def test_a_header_and_a_timeout_have_a_form(run: Run, api: FakeApi) -> None:
+    create = ("--url", api.url, "sip", "participant", "create")
+    header = run(*create, "--header", "X-Account")
+    assert header.err == "error: --header 'X-Account' must be written Name:Value\n"
+    timeout = run(*create, "--timeout", "soon")
+    assert timeout.err.startswith("error: --timeout must be a duration")
