@@ -14,10 +14,11 @@ from rich.console import Console
 from switchroom.base import log
 from switchroom.base.config import Config
 from switchroom.base.tasks import Tasks
-from switchroom.phonenet import events
+from switchroom.phonenet.events import from_line
+from switchroom.phonenet.pretty import pretty
 
 from .api_client import Connection, call
-from .dev_page import PhoneDiary, Running, show_welcome
+from .dev_page import Running, show_welcome
 from .errors import CommandFailed
 from .serve import read_settings
 from .simulated_carrier import SimulatedCarrier, simulated_carrier
@@ -117,9 +118,7 @@ async def _tell(running: Running, carrier: SimulatedCarrier, *, as_json: bool) -
         async for line in carrier.lines():
             print(line, flush=True)
         return
-    console, diary = Console(), PhoneDiary()
+    console = Console()
     show_welcome(running, console)
     async for line in carrier.lines():
-        told = diary.line(events.from_line(line))
-        if told is not None:
-            console.print(told, highlight=False, markup=False)
+        console.print(pretty(from_line(line)), highlight=False, markup=False)

@@ -1,11 +1,9 @@
-"""What `switchroom dev` shows: first how to begin, then what the simulated phones do."""
+"""What `switchroom dev` shows first: what is running, and how to place a call."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from rich.console import Console
 from rich.text import Text
@@ -94,60 +92,3 @@ def show_welcome(running: Running, console: Console) -> None:
     for line in example.splitlines():
         console.print(Text(f"  {line}"), soft_wrap=True)
     console.print("\nWhat the phones do appears below. Ctrl-C stops everything.\n")
-
-
-class PhoneDiary:
-    """Turns the carrier's events into lines for people; remembers which number a call is for."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, str] = {}
-
-    def line(self, event: events.Event) -> str | None:
-        """One line about an event of a call; None for one that says nothing new to a person."""
-        if not isinstance(event, events.CallEvent):
-            return None
-        if isinstance(event, events.Called):
-            self._numbers[event.call] = event.number
-        number = self._numbers.get(event.call, event.call)
-        if isinstance(event, events.Ended):
-            self._numbers.pop(event.call, None)
-        told = "; ".join(_told(event))
-        moment = datetime.fromtimestamp(event.time).astimezone().strftime("%H:%M:%S")
-        return f"{moment}  {number:<14} {told}" if told else None
-
-
-def _told(event: events.CallEvent) -> Iterator[str]:  # noqa: C901, PLR0912 - one branch an event
-    match event:
-        case events.Called():
-            yield f"is called by {event.caller or 'a hidden number'}"
-        case events.Ringing():
-            yield "rings" if event.status == 180 else "speaks before it is answered"
-        case events.Answered():
-            yield f"is answered ({event.codec})"
-        case events.Rejected():
-            yield f"refuses: {event.status} {event.reason}"
-        case events.Plays():
-            yield f"says: {event.sound}"
-        case events.Hears():
-            yield f"hears {_sound(event.what, event.tone_hz)}{_level(event)}"
-        case events.Listened():
-            return
-        case events.Digit():
-            yield f"gets the key {event.digit}"
-        case events.Held():
-            yield f"media is now {event.direction}"
-        case events.Noted():
-            yield event.note
-        case events.Failed():
-            yield f"its script broke: {event.error}"
-        case events.Ended():
-            yield f"call ended by the {event.by}: {event.reason}"
-            yield f"rang {event.ring_seconds:.1f} s, talked {event.talk_seconds:.1f} s"
-
-
-def _sound(what: str, tone_hz: float | None) -> str:
-    return f"a tone of {tone_hz:.0f} Hz" if tone_hz is not None else what
-
-
-def _level(event: events.Hears) -> str:
-    return "" if event.what == "silence" else f" at {event.level_dbov:.0f} dBov"
