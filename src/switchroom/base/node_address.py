@@ -6,7 +6,7 @@ import socket
 
 LOOPBACK = "127.0.0.1"
 
-# Documentation addresses (RFC 5737): a route towards them is the default route, and nothing is sent.
+# Documentation addresses (RFC 5737): a route to them is the default route, and nothing is sent.
 _ELSEWHERE = ("192.0.2.1", "203.0.113.1", "198.51.100.99")
 _DISCARD_PORT = 9
 
