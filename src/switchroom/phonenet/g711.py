@@ -9,7 +9,7 @@ from array import array
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Law:
     """One of the two laws. ``silence`` is the octet nearest to zero."""
 

@@ -80,10 +80,10 @@ class Impression:
 class Heard:
     """What was heard over a time.
 
-    ``level_dbov`` is the mean over all audible windows, ``quietest_dbov`` and ``loudest_dbov`` are
-    the extremes among those inside the sound (its first and last window are cut somewhere and do
+    ``level_dbov`` is the mean over all audible frames, ``quietest_dbov`` and ``loudest_dbov`` are
+    the extremes among windows inside the sound (its first and last window are cut somewhere and do
     not count). ``tone_hz`` is the tone that most audible windows had, None if most had none.
-    ``gaps`` counts silences inside the sound, in frames of 20 ms at least, ``longest_gap_ms`` the
+    ``gaps`` counts silences inside the sound, of one frame or more; ``longest_gap_ms`` is the
     longest. ``matched`` tells whether the sound that was waited for came.
     """
 
@@ -118,8 +118,7 @@ class Ear:
         self._wanted_hz = wanted_hz
         self._wanted_windows = 0
         self._window = array("h")
-        self._frames = 0
-        self._gap = _Gaps()
+        self._frames = _Frames()
         self._judged = _Judgements()
         self.latest: Impression | None = None
 
@@ -130,9 +129,7 @@ class Ear:
 
     def hear(self, frame: array[int]) -> Impression | None:
         """Take a frame; every fifth one completes a window, whose impression is returned."""
-        self._frames += 1
-        power = sum([sample * sample for sample in frame]) / max(len(frame), 1)
-        self._gap.frame(audible=level_dbov(power) > AUDIBLE_DBOV)
+        self._frames.add(sum([sample * sample for sample in frame]) / max(len(frame), 1))
         self._window.extend(frame)
         if len(self._window) < WINDOW:
             return None
@@ -144,17 +141,17 @@ class Ear:
 
     def heard(self) -> Heard:
         """Everything so far."""
-        judged = self._judged
-        inner = judged.inside()
+        frames = self._frames
+        quietest, loudest = self._judged.inside()
         return Heard(
-            seconds=self._frames * FRAME / RATE,
-            audible_seconds=judged.audible * WINDOW / RATE,
-            level_dbov=level_dbov(judged.power / judged.audible if judged.audible else 0),
-            quietest_dbov=inner[0],
-            loudest_dbov=inner[1],
-            tone_hz=judged.tone_hz(),
-            gaps=self._gap.count,
-            longest_gap_ms=self._gap.longest * 20,
+            seconds=frames.count * FRAME / RATE,
+            audible_seconds=frames.audible * FRAME / RATE,
+            level_dbov=level_dbov(frames.power / max(frames.audible, 1)),
+            quietest_dbov=quietest,
+            loudest_dbov=loudest,
+            tone_hz=self._judged.tone_hz(),
+            gaps=frames.gaps,
+            longest_gap_ms=frames.longest_gap * 20,
             matched=self.matched,
         )
 
@@ -176,31 +173,38 @@ def _judge(window: array[int]) -> Impression:
     return Impression(level, hz if pure else None)
 
 
-class _Gaps:
-    """Silences that lie between two sounds; those before and after all sound are none."""
+class _Frames:
+    """Sums over frames of 20 ms, and the silences that lie between two sounds.
+
+    Silence before and after all sound is no gap.
+    """
 
     def __init__(self) -> None:
         self.count = 0
-        self.longest = 0
-        self._started = False
+        self.audible = 0
+        self.power = 0.0
+        self.gaps = 0
+        self.longest_gap = 0
         self._silent = 0
 
-    def frame(self, *, audible: bool) -> None:
-        if not audible:
-            self._silent += self._started
+    def add(self, power: float) -> None:
+        self.count += 1
+        if level_dbov(power) <= AUDIBLE_DBOV:
+            self._silent += 1
             return
-        if self._silent:
-            self.count += 1
-            self.longest = max(self.longest, self._silent)
-        self._started, self._silent = True, 0
+        if self._silent and self.audible:
+            self.gaps += 1
+            self.longest_gap = max(self.longest_gap, self._silent)
+        self._silent = 0
+        self.audible += 1
+        self.power += power
 
 
 class _Judgements:
     """Sums over windows, of constant size however long the call."""
 
     def __init__(self) -> None:
-        self.audible = 0
-        self.power = 0.0
+        self._audible = 0
         self._tones: dict[int, tuple[int, float]] = {}
         self._last: float | None = None
         self._inside: tuple[float, float] | None = None
@@ -210,8 +214,7 @@ class _Judgements:
         self._extremes(impression)
         if not impression.audible:
             return
-        self.audible += 1
-        self.power += 10 ** (impression.level_dbov / 10) * FULL_SCALE**2
+        self._audible += 1
         if impression.tone_hz is None:
             return
         # Semitones are far enough apart to count a wavering tone as one.
@@ -234,4 +237,4 @@ class _Judgements:
         if not self._tones:
             return None
         count, total = max(self._tones.values())
-        return total / count if 2 * count > self.audible else None
+        return total / count if 2 * count > self._audible else None

@@ -1,0 +1,69 @@
+"""The network as one thing that starts, runs and stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from switchroom.base.clock import SystemClock
+from switchroom.phonenet import events
+from switchroom.phonenet.carrier import Carrier, Login
+from switchroom.phonenet.directory import Directory
+from switchroom.phonenet.media_port import UdpMediaPort
+from switchroom.phonenet.phones import PHONES
+from switchroom.sip_io.driver import SipConfig, SipDriver
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """`bind` is the address of both SIP and sound; port 0 lets the system choose."""
+
+    bind: str = "127.0.0.1"
+    port: int = 5070
+    login: Login = field(default_factory=Login)
+    directory: Directory = field(default_factory=lambda: Directory(PHONES))
+
+
+class Network:
+    """A carrier and its phones, on real sockets."""
+
+    def __init__(self, config: NetworkConfig, report: Callable[[events.Event], None]) -> None:
+        self._config = config
+        self._report = report
+        self._carrier: Carrier | None = None
+        self._driver: SipDriver | None = None
+
+    async def start(self) -> events.Ready:
+        """Listen; then and not before, Ready is reported. Raises OSError if the port is taken."""
+        config = self._config
+        carrier = Carrier(config.directory, config.login, self._open_port, self._report)
+        driver = SipDriver(
+            SipConfig(
+                bind=((config.bind, config.port),),
+                contact_host=config.bind,
+                user_agent="switchroom-phonenet",
+            ),
+            SystemClock(),
+        )
+        driver.set_incoming_handler(carrier.incoming)
+        await driver.start()
+        self._carrier, self._driver = carrier, driver
+        ready = events.Ready(
+            address="{}:{}".format(*driver.bound[0]),
+            username=config.login.username,
+            numbers=[phone.as_json() for phone in config.directory],
+        )
+        self._report(ready)
+        return ready
+
+    async def stop(self) -> None:
+        """End every call, wait until their BYEs are answered or given up, and close the sockets."""
+        if self._carrier is None or self._driver is None:
+            return
+        await self._carrier.aclose()
+        await self._driver.stop()
+        self._report(events.Stopped(calls=self._carrier.taken))
+        self._carrier = self._driver = None
+
+    async def _open_port(self) -> UdpMediaPort:
+        return await UdpMediaPort.open(self._config.bind)

@@ -1,0 +1,623 @@
+"""Phone scripts on a virtual clock: seconds of ringing and talking pass in no time."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
+
+import pytest
+
+from switchroom.phonenet import events, phones
+from switchroom.phonenet.hearing import FRAME
+from switchroom.phonenet.line import Line, LineCodecs
+from switchroom.phonenet.script import CallInfo, PhoneCall, Script, melody, run_script, tone
+from switchroom.phonenet.sounds import Sound
+from switchroom.sdp.codecs import PCMA, PCMU, Codec, telephone_event
+from switchroom.sdp.description import SessionDescription
+from switchroom.sdp.offer_answer import LocalMedia, accept_answer, answer, offer
+
+_Result = TypeVar("_Result")
+
+
+class JumpingSelector(selectors.SelectSelector):
+    """Never waits: where the loop would sleep, it moves the clock on instead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("everybody waits for ever")
+        self.now += timeout
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time passes only while everybody waits."""
+
+    def __init__(self) -> None:
+        self._jumping = JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+def virtually(main: Callable[[], Awaitable[_Result]]) -> _Result:
+    async def bounded() -> _Result:
+        return await asyncio.wait_for(main(), 3600)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(bounded())
+
+
+class Wire:
+    """The phone's media port, joined to a caller's line in memory."""
+
+    address = ("192.0.2.50", 4000)
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.phone: Line | None = None
+        self.caller: Line | None = None
+        self.remote: tuple[str, int] | None = None
+        self.closed = False
+
+    def start(self, line: Line) -> None:
+        self.phone = line
+        self._beat()
+
+    def send_to(self, remote: tuple[str, int] | None) -> None:
+        self.remote = remote
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _beat(self) -> None:
+        if self.closed or self.phone is None:
+            return
+        now = self.loop.time()
+        packet = self.phone.next_packet()
+        if self.caller is not None:
+            if packet is not None and self.remote is not None:
+                self.caller.receive(packet, now)
+            back = self.caller.next_packet()
+            if back is not None:
+                self.phone.receive(back, now)
+        self.loop.call_later(0.020, self._beat)
+
+
+class Caller:
+    """The far end: takes down what the phone signals, and can talk, listen and hang up."""
+
+    def __init__(self, script: Script, codecs: tuple[Codec, ...] = (PCMU, PCMA)) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.local = LocalMedia("192.0.2.9", 5000, (*codecs, telephone_event()), 1)
+        self.offer = offer(self.local)
+        self.wire = Wire()
+        self.signals: list[str] = []
+        self.told: list[tuple[float, events.Event]] = []
+        self.digits = ""
+        self.line: Line | None = None
+        self.started = self.loop.time()
+        self._script = script
+        self._bodies: list[bytes] = []
+        self.answered = asyncio.Event()
+
+    def dial(self, body: bytes | None = None) -> None:
+        info = CallInfo("c1", "+12025550100", "+15550199")
+        offered = self.offer.serialise() if body is None else body
+        self.call = PhoneCall(info, offered, self, self._open_port, self._report)
+        self.task = self.loop.create_task(run_script(self.call, self._script))
+        self.call.on_over = self._over
+
+    def _over(self) -> None:
+        if asyncio.current_task() is not self.task:
+            self.loop.call_soon(self.task.cancel)
+
+    async def _open_port(self) -> Wire:
+        return self.wire
+
+    def _report(self, event: events.Event) -> None:
+        self.told.append((self.loop.time() - self.started, event))
+
+    def ring(self, status: int, body: bytes) -> None:
+        self.signals.append(str(status))
+        if body:
+            self._connect(body)
+
+    def answer(self, body: bytes) -> None:
+        self.signals.append("200")
+        self._bodies.append(body)
+        if self.offer.serialise() and self.call._offer:
+            self._connect(body)
+            self.call.acknowledged(b"")
+        self.answered.set()
+
+    def reject(self, status: int, reason: str) -> None:
+        self.signals.append(str(status))
+
+    def hang_up(self) -> None:
+        self.signals.append("BYE")
+
+    def respond_offer(self, offer_id: int, status: int, reason: str, body: bytes) -> None:
+        self.signals.append(f"{offer_id}:{status}")
+        self._bodies.append(body)
+
+    def _connect(self, body: bytes) -> None:
+        codecs = LineCodecs.of(accept_answer(self.offer, body))
+        if self.line is None:
+            self.line = self.wire.caller = Line(codecs, ssrc=7, sequence=0, timestamp=0)
+            self.line.on_digit = self._digit
+
+    def _digit(self, pressed: object) -> None:
+        self.digits += getattr(pressed, "digit", "")
+
+    def say(self, sound: Sound, seconds: float) -> None:
+        assert self.line is not None
+        self.line.play(sound, seconds)
+
+    def hangs_up(self) -> None:
+        self.call.finish("caller", "hung up")
+
+    def times_of(self, kind: type[events.Event]) -> list[float]:
+        return [round(at, 2) for at, event in self.told if isinstance(event, kind)]
+
+    def only(self, kind: type[_Kind]) -> _Kind:
+        (found,) = [event for _, event in self.told if isinstance(event, kind)]
+        return found
+
+
+_Kind = TypeVar("_Kind", bound=events.Event)
+
+
+def play_out(script: Script, *acts: Callable[[Caller], Awaitable[None]]) -> Caller:
+    """Dial a phone, do the acts, and wait until its script is over."""
+
+    async def main() -> Caller:
+        caller = Caller(script)
+        caller.dial()
+        for act in acts:
+            await act(caller)
+        await caller.task
+        return caller
+
+    return virtually(main)
+
+
+async def until_answered(caller: Caller) -> None:
+    await caller.answered.wait()
+
+
+def after(seconds: float) -> Callable[[Caller], Awaitable[None]]:
+    return lambda _: asyncio.sleep(seconds)
+
+
+async def hang_up(caller: Caller) -> None:
+    caller.hangs_up()
+
+
+def kinds(caller: Caller) -> list[str]:
+    return [event.kind for _, event in caller.told]
+
+
+# ── ringing and answering ────────────────────────────────────────────────────
+
+
+def test_a_phone_rings_for_its_time_and_then_answers() -> None:
+    async def phone(call: PhoneCall) -> None:
+        await call.ring(seconds=7)
+        await call.answer()
+        await call.wait(5)
+
+    caller = play_out(phone)
+    assert caller.signals == ["180", "200", "BYE"]
+    assert caller.times_of(events.Answered) == [7.0]
+    ended = caller.only(events.Ended)
+    assert (ended.by, ended.ring_seconds, ended.talk_seconds) == ("phone", 7.0, 5.0)
+    assert caller.wire.closed
+
+
+def test_nobody_home_rings_until_the_caller_gives_up() -> None:
+    caller = play_out(phones.nobody_home, after(90), hang_up)
+    assert caller.signals == ["180"]
+    ended = caller.only(events.Ended)
+    assert (ended.by, ended.ring_seconds, ended.talk_seconds) == ("caller", 90.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("phone", "signals"),
+    [
+        (phones.busy, ["486"]),
+        (phones.declines, ["180", "603"]),
+        (phones.not_in_service, ["404"]),
+        (phones.unavailable, ["180", "480"]),
+        (phones.carrier_error, ["503"]),
+        (phones.forbidden, ["403"]),
+        (phones.no_common_codec, ["488"]),
+        (phones.refusing(606), ["606"]),
+    ],
+)
+def test_phones_that_refuse_say_so_and_nothing_more(phone: Script, signals: list[str]) -> None:
+    caller = play_out(phone)
+    assert caller.signals == signals
+    assert caller.only(events.Rejected).status == int(signals[-1])
+    assert kinds(caller)[-1] == "ended"
+
+
+def test_a_script_that_returns_without_an_answer_is_unavailable() -> None:
+    async def phone(call: PhoneCall) -> None:
+        await call.ring(seconds=1)
+
+    assert play_out(phone).signals == ["180", "480"]
+
+
+def test_a_broken_script_ends_its_own_call_and_is_reported() -> None:
+    async def before(call: PhoneCall) -> None:
+        raise ZeroDivisionError("oops")
+
+    async def after_answer(call: PhoneCall) -> None:
+        await call.answer()
+        raise ZeroDivisionError("oops")
+
+    assert play_out(before).signals == ["500"]
+    caller = play_out(after_answer)
+    assert caller.signals == ["200", "BYE"]
+    assert caller.only(events.Failed).error == "ZeroDivisionError: oops"
+
+
+def test_what_a_script_cannot_mean_is_its_error() -> None:
+    async def twice(call: PhoneCall) -> None:
+        await call.answer()
+        await call.answer()
+
+    async def odd_status(call: PhoneCall) -> None:
+        await call.reject(200)
+
+    async def odd_codec(call: PhoneCall) -> None:
+        await call.answer(codecs=["G729"])
+
+    for script in (twice, odd_status, odd_codec):
+        assert "failed" in kinds(play_out(script))
+
+
+def test_words_that_need_a_call_end_a_script_that_has_none() -> None:
+    async def phone(call: PhoneCall) -> None:
+        await call.answer()
+        await call.hang_up()
+        await call.play(melody())
+
+    caller = play_out(phone)
+    assert caller.signals == ["200", "BYE"]
+    assert "failed" not in kinds(caller)
+
+
+# ── talking and listening ────────────────────────────────────────────────────
+
+
+def test_a_person_talks_and_listens_until_the_caller_hangs_up() -> None:
+    async def talk(caller: Caller) -> None:
+        assert caller.line is not None
+        await asyncio.sleep(5)
+        caller.say(tone(440, -20), 10)
+        await asyncio.sleep(10)
+        heard = caller.line.ear.heard()
+        assert heard.level_dbov == pytest.approx(-20, abs=1)
+        assert heard.audible_seconds == pytest.approx(15, abs=0.5)
+
+    caller = play_out(phones.ada, until_answered, talk, hang_up)
+    heard = caller.only(events.Ended).heard
+    assert heard.tone_hz == pytest.approx(440, abs=1)
+    assert heard.level_dbov == pytest.approx(-20, abs=0.1)
+    assert heard.gaps == 0
+    assert [event.sound for _, event in caller.told if isinstance(event, events.Plays)] == [
+        "melody",
+        "tone 1000 Hz",
+    ]
+
+
+def test_a_sound_without_end_is_played_for_the_time_given() -> None:
+    async def phone(call: PhoneCall) -> None:
+        await call.answer()
+        await call.play(tone(1000), seconds=3)
+        await call.hang_up()
+
+    caller = play_out(phone)
+    assert caller.only(events.Ended).talk_seconds == pytest.approx(3, abs=0.05)
+    assert caller.line is not None
+    heard = caller.line.ear.heard()
+    assert heard.tone_hz == pytest.approx(1000, abs=1)
+    assert (heard.audible_seconds, heard.gaps) == (3.0, 0)
+
+
+def test_listening_ends_when_the_tone_comes() -> None:
+    heard = []
+
+    async def phone(call: PhoneCall) -> None:
+        await call.answer()
+        heard.append(await call.listen(until=tone(440)))
+
+    async def beep(caller: Caller) -> None:
+        await asyncio.sleep(4)
+        caller.say(tone(440), 1)
+
+    caller = play_out(phone, until_answered, beep)
+    assert heard[0].matched
+    assert caller.only(events.Ended).talk_seconds == pytest.approx(4.3, abs=0.1)
+
+
+def test_listening_ends_by_itself_when_no_tone_comes() -> None:
+    heard = []
+
+    async def phone(call: PhoneCall) -> None:
+        await call.answer()
+        heard.append(await call.listen(until=tone(440)))
+        heard.append(await call.listen(seconds=3))
+
+    async def wrong_tone(caller: Caller) -> None:
+        caller.say(tone(1000), 60)
+
+    caller = play_out(phone, until_answered, wrong_tone)
+    assert [h.matched for h in heard] == [False, False]
+    assert caller.only(events.Ended).talk_seconds == pytest.approx(13, abs=0.01)
+    assert heard[1].tone_hz == pytest.approx(1000, abs=1)
+    assert len(caller.times_of(events.Listened)) == 2
+
+
+def test_changes_of_what_is_heard_are_told_once_each() -> None:
+    async def sounds(caller: Caller) -> None:
+        for sound in (tone(440), tone(1000)):
+            caller.say(sound, 2)
+            await asyncio.sleep(3)
+
+    caller = play_out(phones.listener, until_answered, sounds, hang_up)
+    hears = [event for _, event in caller.told if isinstance(event, events.Hears)]
+    assert [(h.what, h.tone_hz and round(h.tone_hz)) for h in hears] == [
+        ("tone", 440),
+        ("silence", None),
+        ("tone", 1000),
+        ("silence", None),
+    ]
+
+
+def test_an_echo_comes_back_as_it_went_out() -> None:
+    async def shout(caller: Caller) -> None:
+        caller.say(tone(700, -15), 2)
+        await asyncio.sleep(3)
+        assert caller.line is not None
+        heard = caller.line.ear.heard()
+        assert heard.tone_hz == pytest.approx(700, abs=1)
+        assert heard.level_dbov == pytest.approx(-15, abs=0.1)
+
+    play_out(phones.echo, until_answered, shout, hang_up)
+
+
+def test_a_vanished_phone_sends_nothing_but_is_still_in_the_call() -> None:
+    async def notice(caller: Caller) -> None:
+        assert caller.line is not None
+        await asyncio.sleep(2.5)
+        before = caller.line.received
+        await asyncio.sleep(60)
+        assert caller.line.received == before
+
+    caller = play_out(phones.vanisher, until_answered, notice, hang_up)
+    assert caller.signals == ["200"]
+
+
+# ── digits ───────────────────────────────────────────────────────────────────
+
+
+def test_digits_are_collected_and_pressed_back() -> None:
+    async def type_digits(caller: Caller) -> None:
+        assert caller.line is not None
+        await asyncio.sleep(1)
+        caller.line.press("12w34#")
+
+    caller = play_out(phones.digit_reader, until_answered, type_digits)
+    assert caller.only(events.Noted).note == "digits: 1234"
+    assert caller.digits == "1234"
+    assert caller.only(events.Ended).digits == "1234#"
+    assert caller.signals == ["200", "BYE"]
+
+
+@pytest.mark.parametrize(
+    ("pressed", "count", "collected"), [("123456", 4, "1234"), ("12#", 4, "12"), ("12", 4, "12")]
+)
+def test_collecting_ends_by_count_by_key_or_by_patience(
+    pressed: str, count: int, collected: str
+) -> None:
+    got = []
+
+    async def phone(call: PhoneCall) -> None:
+        await call.answer()
+        got.append(await call.collect(count=count, seconds=5))
+
+    async def type_digits(caller: Caller) -> None:
+        assert caller.line is not None
+        caller.line.press(pressed)
+
+    play_out(phone, until_answered, type_digits)
+    assert got[0] == collected
+
+
+def test_a_caller_without_telephone_events_cannot_be_pressed_at() -> None:
+    async def phone(call: PhoneCall) -> None:
+        await call.answer()
+        await call.press("1")
+
+    async def main() -> Caller:
+        caller = Caller(phone)
+        plain = LocalMedia("192.0.2.9", 5000, (PCMU,), 1)
+        caller.offer = offer(plain)
+        caller.dial()
+        await caller.task
+        return caller
+
+    assert "telephone-events" in virtually(main).only(events.Failed).error
+
+
+# ── media negotiation ────────────────────────────────────────────────────────
+
+
+def test_an_offer_without_a_common_codec_is_refused() -> None:
+    async def main() -> Caller:
+        caller = Caller(phones.listener, codecs=(Codec("G729", 18, 8000),))
+        caller.dial()
+        await caller.task
+        return caller
+
+    caller = virtually(main)
+    assert caller.signals == ["488"]
+    assert caller.wire.closed
+
+
+def test_an_unreadable_offer_is_refused() -> None:
+    async def main() -> Caller:
+        caller = Caller(phones.listener)
+        caller.dial(b"not a description")
+        await caller.task
+        return caller
+
+    assert virtually(main).signals == ["400"]
+
+
+def test_a_phone_that_speaks_alaw_only_is_answered_in_it() -> None:
+    caller = play_out(phones.alaw_phone, until_answered, after(2), hang_up)
+    assert caller.only(events.Answered).codec == "PCMA"
+    assert caller.line is not None
+    assert caller.line.ear.heard().tone_hz == pytest.approx(1000, abs=1)
+
+
+def test_early_media_is_heard_before_the_answer_and_repeated_in_it() -> None:
+    caller = play_out(phones.early_talker, until_answered, after(2), hang_up)
+    assert caller.signals == ["183", "200"]
+    assert caller.times_of(events.Answered) == [pytest.approx(2.0, abs=0.05)]
+    assert caller.line is not None
+    assert caller.line.ear.heard().audible_seconds == pytest.approx(4, abs=0.2)
+
+
+def test_an_invite_without_an_offer_gets_ours_and_starts_with_the_ack() -> None:
+    async def main() -> Caller:
+        caller = Caller(phones.listener)
+        caller.dial(b"")
+        await caller.answered.wait()
+        assert "answered" not in kinds(caller)
+        theirs, _ = answer(caller.local, caller._bodies[0])
+        caller.call.acknowledged(theirs.serialise())
+        await asyncio.sleep(1)
+        caller.hangs_up()
+        await caller.task
+        return caller
+
+    caller = virtually(main)
+    assert caller.only(events.Answered).media == "192.0.2.9:5000"
+    assert caller.only(events.Ended).packets_sent > 40
+
+
+def test_an_ack_with_a_useless_answer_ends_the_call() -> None:
+    async def main() -> Caller:
+        caller = Caller(phones.listener)
+        caller.dial(b"")
+        await caller.answered.wait()
+        caller.call.acknowledged(b"")
+        await caller.task
+        return caller
+
+    caller = virtually(main)
+    assert caller.signals == ["200", "BYE"]
+    assert "answer" in caller.only(events.Ended).reason
+
+
+def test_a_held_phone_keeps_quiet_until_it_is_resumed() -> None:
+    async def hold(caller: Caller) -> None:
+        held = offer(LocalMedia("192.0.2.9", 5000, (PCMU,), 1, 2, direction="sendonly"))
+        caller.call.offered(3, held.serialise())
+        assert caller.line is not None
+        before = caller.line.received
+        await asyncio.sleep(5)
+        assert caller.line.received == before
+        caller.call.offered(4, caller.offer.serialise())
+        await asyncio.sleep(1)
+        assert caller.line.received > before
+
+    caller = play_out(phones.test_tone, until_answered, after(1), hold, hang_up)
+    assert caller.signals == ["180", "200", "3:200", "4:200"]
+    assert [e.direction for _, e in caller.told if isinstance(e, events.Held)] == [
+        "recvonly",
+        "sendrecv",
+    ]
+    versions = [SessionDescription.parse(body).origin.version for body in caller._bodies]
+    assert versions == ["1", "2", "3"]
+
+
+def test_a_later_offer_that_cannot_be_taken_changes_nothing() -> None:
+    async def bad_offer(caller: Caller) -> None:
+        caller.call.offered(3, b"v=0\r\nm=video 4000 RTP/AVP 31\r\n")
+        await asyncio.sleep(1)
+
+    caller = play_out(phones.listener, until_answered, bad_offer, hang_up)
+    assert caller.signals == ["200", "3:488"]
+
+
+# ── the end ──────────────────────────────────────────────────────────────────
+
+
+def test_a_caller_who_hangs_up_cancels_the_script_where_it_waits() -> None:
+    reached: list[str] = []
+
+    async def phone(call: PhoneCall) -> None:
+        await call.answer()
+        try:
+            await call.listen()
+            reached.append("never")
+        finally:
+            reached.append("tidied")
+
+    caller = play_out(phone, until_answered, after(3), hang_up)
+    assert reached == ["tidied"]
+    assert kinds(caller).count("ended") == 1
+    assert caller.signals == ["200"]
+
+
+def test_a_network_that_stops_hangs_up() -> None:
+    async def main() -> Caller:
+        caller = Caller(phones.listener)
+        caller.dial()
+        await caller.answered.wait()
+        caller.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller.task
+        return caller
+
+    caller = virtually(main)
+    assert caller.signals == ["200", "BYE"]
+    assert caller.only(events.Ended).by == "network"
+
+
+def test_lost_packets_are_heard_as_gaps_and_counted() -> None:
+    async def lossy(caller: Caller) -> None:
+        assert caller.line is not None
+        assert caller.wire.phone is not None
+        caller.say(tone(440), 10)
+        await asyncio.sleep(2)
+        caller.wire.caller = None
+        for _ in range(3):
+            caller.line.next_packet()
+        caller.wire.caller = caller.line
+        await asyncio.sleep(2)
+
+    caller = play_out(phones.listener, until_answered, lossy, hang_up)
+    ended = caller.only(events.Ended)
+    assert ended.lost == 3
+    assert (ended.heard.gaps, ended.heard.longest_gap_ms) == (1, 60)
+    assert FRAME == 160
+
+
+@pytest.fixture(autouse=True)
+def no_real_time() -> Iterator[None]:
+    """Every test here runs on the virtual loop; none may be left set."""
+    yield
+    assert asyncio.events._get_running_loop() is None
