@@ -18,7 +18,7 @@ FORBIDDEN = {
     "of one machine": re.compile(r"(?<![\w.$}/-])/(?:work|root|home/\w+|tmp)/\w"),
     "of the plans": re.compile(r"\b[Ii]ssue #?\d|\bshared/(spec|data)|(?<!\w)spec/[a-z-]+\.md"),
 }
-SLEEP = re.compile(r"\bsleep\((?!0\))")
+SLEEP = re.compile(r"\b(time|asyncio|anyio)\.sleep\((?!0\))")
 
 TEXT = [
     path

@@ -116,7 +116,10 @@ def ip_addresses(value: Any) -> tuple[str, ...]:
 
 def key_pairs(value: Any) -> Mapping[str, str]:
     """API keys and their secrets: a mapping, or YAML text as in LiveKit's ``LIVEKIT_KEYS``."""
-    pairs = yaml.safe_load(value) if isinstance(value, str) else value
+    try:
+        pairs = yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError:
+        pairs = None
     if not isinstance(pairs, Mapping) or not all(
         isinstance(part, str) and part for pair in pairs.items() for part in pair
     ):

@@ -65,7 +65,7 @@ def test_flags_may_be_words(written: Any, flag: bool) -> None:
     assert read.flag(written) is flag
 
 
-@pytest.mark.parametrize("written", [None, "", {}, {"a": ""}, {"a": 5}, [], "a"])
+@pytest.mark.parametrize("written", [None, "", "{", "\x1f", {}, {"a": ""}, {"a": 5}, [], "a"])
 def test_key_pairs_must_be_text_on_both_sides(written: Any) -> None:
     if written == {}:
         assert read.key_pairs(written) == {}
