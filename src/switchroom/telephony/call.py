@@ -43,6 +43,7 @@ from switchroom.telephony.call_events import (
     MediaStarted,
     RoomClosed,
     Stopping,
+    Undialable,
     WaiterJoined,
 )
 from switchroom.telephony.dial_failure import of_failure, of_sdp
@@ -215,6 +216,12 @@ def _refused(call: Call, event: Failed, _now: float) -> Step:
     return _end(replace(call, wire=Wire.CLOSED), of_failure(event.failure))
 
 
+def _undialable(call: Call, event: Undialable, _now: float) -> Step:
+    return _end(
+        replace(call, wire=Wire.IDLE), Termination(Cause.ADDRESS_ERROR, detail=event.detail)
+    )
+
+
 def _answered(call: Call, event: Answered, _now: float) -> Step:
     call = replace(call, wire=Wire.CONNECTED, ring_until=None)
     try:
@@ -362,8 +369,7 @@ def _waiter_joined(call: Call, event: WaiterJoined, _now: float) -> Step:
     """The dial lasts as long as the most patient request; a request of its own it outlasts."""
     if call.answer_by is None:
         return call, []
-    later = None if event.deadline is None else max(call.answer_by, event.deadline)
-    return replace(call, answer_by=later), []
+    return replace(call, answer_by=max(call.answer_by, event.deadline)), []
 
 
 def _abandoned(call: Call, _event: Abandoned, _now: float) -> Step:
@@ -456,6 +462,7 @@ _ROWS: tuple[tuple[tuple[Phase, ...], type[Any], _Cell], ...] = (
     ((Phase.PREPARING,), DialStored, _dial_stored),
     (_EARLY, Provisional, _progress),
     (_EARLY, Failed, _refused),
+    (_EARLY, Undialable, _undialable),
     (_EARLY, Answered, _answered),
     (_ANSWERED, AnswerStored, _answer_stored),
     ((Phase.AUTOMATION,), DigitsPlayed, _digits_played),

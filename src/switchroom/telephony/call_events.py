@@ -44,6 +44,13 @@ class DialStored:
 
 
 @dataclass(frozen=True, slots=True)
+class Undialable:
+    """The INVITE cannot be written: a number or header holds what SIP has no place for."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerStored:
     """The dialog of the answered call is on disk, or will never be."""
 
@@ -86,9 +93,9 @@ class RoomClosed:
 
 @dataclass(frozen=True, slots=True)
 class WaiterJoined:
-    """Another request waits for the answer, until `deadline` (monotonic s; None: for ever)."""
+    """Another request waits for the answer, until `deadline` (monotonic s)."""
 
-    deadline: float | None
+    deadline: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +123,7 @@ class JoinRoom:
 
 @dataclass(frozen=True, slots=True)
 class PublishTrack:
-    """Publish the phone's audio track; with `tone` it carries the dial tone for now."""
+    """Publish the phone's audio track; with `tone` it carries the dial tone first."""
 
     tone: bool
 

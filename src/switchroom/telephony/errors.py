@@ -13,6 +13,13 @@ class InvalidRequestError(ServiceError):
         super().__init__(ErrorCode.INVALID_ARGUMENT, message)
 
 
+class NotPossibleError(ServiceError):
+    """A request in order that this server, or the trunk as it is set up, cannot fulfil."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.FAILED_PRECONDITION, message)
+
+
 class TrunkNotFoundError(ServiceError):
     """requested sip trunk does not exist"""
 

@@ -1,0 +1,28 @@
+"""The phone as the room sees it: a participant of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from switchroom.rooms.data import Dtmf, UserData
+from switchroom.rooms.reasons import DisconnectReason
+from switchroom.telephony.call_events import DigitsFromRoom, RoomClosed
+from switchroom.telephony.dtmf import playable
+
+
+class PhoneParticipant:
+    """A `rooms.local.LocalParticipant`: what the room says becomes an event of the call."""
+
+    def __init__(self, tell_call: Callable[[object], None]) -> None:
+        self._tell_call = tell_call
+
+    async def close(self, reason: DisconnectReason) -> None:
+        """The call hangs up before this returns: attribute and BYE are on their way."""
+        self._tell_call(RoomClosed(reason))
+
+    def on_data(self, data: UserData | Dtmf) -> None:
+        """Keys pressed in the room are played to the phone; it cannot read anything else."""
+        if isinstance(data, Dtmf):
+            digits = playable(data.digit)
+            if digits:
+                self._tell_call(DigitsFromRoom(digits))

@@ -1,0 +1,99 @@
+"""The telephony room as a whole: what `app.py` makes, starts and stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from switchroom.base.clock import Clock
+from switchroom.base.config import Config
+from switchroom.base.log import get_logger
+from switchroom.base.tasks import Tasks
+from switchroom.media import Engine
+from switchroom.rooms.registry import Rooms
+from switchroom.sip.dialog import DialogSnapshot
+from switchroom.telephony.call_events import Stopping
+from switchroom.telephony.call_record import CallRecord
+from switchroom.telephony.call_runner import CallPorts
+from switchroom.telephony.dial import Limits
+from switchroom.telephony.events import CallEvent, Listener
+from switchroom.telephony.outbound import Outbound
+from switchroom.telephony.request_memory import KEY_LIFETIME
+from switchroom.telephony.sip_endpoint import SipEndpoint
+from switchroom.telephony.stores import CallStore, TrunkStore
+from switchroom.telephony.termination import Cause, Termination
+from switchroom.telephony.trunk_registry import Trunks
+
+_log = get_logger("telephony")
+
+#: Seconds that a BYE or CANCEL of a planned stop may take before the server leaves without it.
+FAREWELL = 4.0
+
+
+class Telephony:
+    """Trunks and calls.
+
+    `listeners` hear every CallEvent, in the order given.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        rooms: Rooms,
+        sip: SipEndpoint,
+        trunks: TrunkStore,
+        calls: CallStore,
+        clock: Clock,
+        config: Config,
+        listeners: Iterable[Listener] = (),
+    ) -> None:
+        self._sip = sip
+        self._calls = calls
+        self._clock = clock
+        self._listeners = tuple(listeners)
+        self._tasks = Tasks("telephony")
+        self.trunks = Trunks(trunks, clock)
+        ports = CallPorts(engine, rooms, sip, calls, clock, self._tasks, self._emit)
+        limits = Limits(config.sip.media_timeout_initial, config.sip.media_timeout)
+        self.outbound = Outbound(ports, self.trunks, limits)
+
+    async def start(self) -> None:
+        """Read the trunks, and settle what a crash left behind. The SIP endpoint must be up."""
+        await self.trunks.start()
+        for record in await self._calls.unfinished():
+            self._settle(record)
+        earliest = self._clock.unix_ns() - int(KEY_LIFETIME * 1e9)
+        for record in await self._calls.keyed_since(earliest):
+            self.outbound.recall(record)
+
+    async def stop(self, drain: float) -> None:
+        """Take no more calls, give the running ones `drain` seconds, then end them."""
+        self.outbound.accepting = False
+        await self.outbound.until_idle(drain)
+        for runner in self.outbound.running:
+            runner.tell(Stopping())
+        await self.outbound.until_idle(FAREWELL)
+        await self._tasks.aclose()
+
+    def _settle(self, record: CallRecord) -> None:
+        """Close the record of a call that was cut off; nobody is dialled again."""
+        if record.termination is None:
+            last_known = max(record.created_at, *(change.at for change in record.path))
+            ending = Termination(Cause.SERVER_RESTART, was_active=record.answered_at > 0)
+            record = replace(record, termination=ending, ended_at=last_known)
+        self._calls.save(record)
+        _log.info("call of an earlier run closed", call=record.call_id)
+        if record.dialog is not None:
+            self._tasks.spawn(
+                self._end_orphan(record, record.dialog), name=f"orphan {record.call_id}"
+            )
+
+    async def _end_orphan(self, record: CallRecord, dialog: DialogSnapshot) -> None:
+        """Until the far end has heard of it, the dialog stays in the record: we may crash again."""
+        await self._sip.end_orphan(dialog)
+        self._calls.save(replace(record, dialog=None))
+
+    def _emit(self, event: CallEvent) -> None:
+        for listener in self._listeners:
+            listener(event)
