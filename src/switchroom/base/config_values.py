@@ -129,7 +129,7 @@ def key_pairs(value: Any) -> Mapping[str, str]:
 
 def _whole_number(value: Any) -> int | None:
     number = _number(value)
-    return int(number) if number is not None and number == int(number) else None
+    return int(number) if number is not None and number.is_integer() else None
 
 
 def _number(value: Any) -> float | None:
