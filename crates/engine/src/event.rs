@@ -1,0 +1,58 @@
+//! What the engine tells.
+
+use std::net::SocketAddr;
+
+use crate::stats::Stats;
+
+/// One piece of news.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Of a leg.
+    Leg {
+        /// The leg.
+        leg: u64,
+        /// What happened.
+        event: LegEvent,
+    },
+    /// A source began or ceased to be heard, or became louder or softer.
+    Level {
+        /// The leg or peer that the source belongs to.
+        owner: u64,
+        /// The source.
+        source: u64,
+        /// 0.0 to 1.0 in eighths.
+        level: f32,
+        /// Whether somebody speaks.
+        active: bool,
+    },
+    /// The media thread has ended by a fault of ours: nothing works any more.
+    EngineFailed {
+        /// What broke.
+        reason: String,
+    },
+    /// The answer to [`crate::command::Command::Stats`].
+    Stats {
+        /// That of the command.
+        request: u64,
+        /// The counts.
+        stats: Box<Stats>,
+    },
+}
+
+/// News of a leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LegEvent {
+    /// The phone's first packets came, or it moved; RTP now goes to where they came from.
+    MediaStarted(SocketAddr),
+    /// Nothing came for the time set by `media_timeout`. Told once for each silence.
+    MediaTimedOut,
+    /// A key was pressed and let go.
+    DigitReceived {
+        /// `0-9 * # a-d`.
+        digit: char,
+        /// How long, in milliseconds.
+        duration_ms: u32,
+    },
+    /// All digits that were to be sent have been.
+    DigitsSent,
+}
