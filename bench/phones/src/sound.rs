@@ -1,0 +1,133 @@
+//! What phones say: a voice-like sound with pauses, or tone bursts whose beginning can be timed.
+
+use std::f64::consts::TAU;
+
+use switchroom_codecs::g711::Law;
+use switchroom_codecs::level;
+
+/// Samples of a packet: 20 ms at 8 kHz.
+pub(crate) const FRAME: usize = 160;
+/// Packets of a sound before it begins again.
+const SPEECH_FRAMES: usize = 500;
+/// A burst a second …
+const BURST_PERIOD: usize = 50;
+/// … of a tenth.
+const BURST_FRAMES: usize = 5;
+/// Louder than -45 dBov counts as audible.
+pub(crate) const AUDIBLE: u8 = 45;
+
+/// What a phone plays.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Play {
+    Speech,
+    Bursts,
+    Silence,
+}
+
+/// The sounds, encoded once for all phones.
+pub(crate) struct Sounds {
+    speech: Vec<Frame>,
+    tone: Vec<Frame>,
+    silence: Frame,
+}
+
+/// One packet's payload.
+#[derive(Clone)]
+pub(crate) struct Frame {
+    pub(crate) payload: [u8; FRAME],
+    pub(crate) audible: bool,
+}
+
+/// A frame to send, and whether a burst begins with it.
+pub(crate) struct NextFrame<'a> {
+    pub(crate) frame: &'a Frame,
+    pub(crate) burst_begins: bool,
+}
+
+impl Sounds {
+    pub(crate) fn new() -> Self {
+        let tone: Vec<f64> = (0..BURST_FRAMES * FRAME)
+            .map(|at| 8_000.0 * (TAU * 1_000.0 * (at as f64 + 0.5) / 8_000.0).sin())
+            .collect();
+        Self {
+            speech: frames(&speech()),
+            tone: frames(&tone),
+            silence: Frame { payload: [Law::Mu.silence(); FRAME], audible: false },
+        }
+    }
+
+    /// The frame at a position of a sound that repeats; phones start at positions of their own.
+    pub(crate) fn frame(&self, play: Play, position: usize) -> NextFrame<'_> {
+        match play {
+            Play::Speech => {
+                let frame = &self.speech[position % self.speech.len()];
+                NextFrame { frame, burst_begins: false }
+            }
+            Play::Bursts => {
+                let position = position % BURST_PERIOD;
+                let frame = self.tone.get(position).unwrap_or(&self.silence);
+                NextFrame { frame, burst_begins: position == 0 }
+            }
+            Play::Silence => NextFrame { frame: &self.silence, burst_begins: false },
+        }
+    }
+}
+
+fn frames(samples: &[f64]) -> Vec<Frame> {
+    let frame = |chunk: &[f64]| {
+        let linear: Vec<i16> = chunk.iter().map(|&sample| sample as i16).collect();
+        let mut payload = [0; FRAME];
+        Law::Mu.encode(&linear, &mut payload);
+        Frame { payload, audible: level::of_samples(&linear) <= AUDIBLE }
+    };
+    samples.chunks_exact(FRAME).map(frame).collect()
+}
+
+/// Syllables of a gliding pitch with harmonics, in words, with pauses between them: the rhythm of
+/// speech, about two thirds of it audible.
+fn speech() -> Vec<f64> {
+    let total = SPEECH_FRAMES * FRAME;
+    let (mut samples, mut angle, mut syllable) = (Vec::with_capacity(total), 0.0_f64, 0_usize);
+    while samples.len() < total {
+        let length = 1_200 + 200 * (syllable * 7 % 5);
+        let pitch = 110.0 + 12.0 * (syllable * 3 % 7) as f64;
+        for at in 0..length {
+            let progress = at as f64 / length as f64;
+            let envelope = (progress * TAU / 2.0).sin().sqrt();
+            angle += TAU * pitch * (1.05 - 0.1 * progress) / 8_000.0;
+            let wave = (1..12).map(|n| (angle * f64::from(n)).sin() / f64::from(n));
+            samples.push(5_000.0 * envelope * wave.sum::<f64>());
+        }
+        syllable += 1;
+        let pause = match syllable % 12 {
+            0 => 6_400,
+            4 | 8 => 2_400,
+            _ => 240,
+        };
+        samples.extend(std::iter::repeat_n(0.0, pause));
+    }
+    samples.truncate(total);
+    samples
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speech_is_audible_for_about_two_thirds_of_the_time() {
+        let sounds = Sounds::new();
+        let audible = sounds.speech.iter().filter(|frame| frame.audible).count();
+        assert!((300..380).contains(&audible), "{audible} of 500");
+    }
+
+    #[test]
+    fn a_burst_begins_once_a_second_and_is_audible_from_its_first_packet() {
+        let sounds = Sounds::new();
+        let frames: Vec<_> = (0..100).map(|at| sounds.frame(Play::Bursts, at)).collect();
+        let begins: Vec<usize> = (0..100).filter(|&at| frames[at].burst_begins).collect();
+        assert_eq!(begins, [0, 50]);
+        assert!(frames[50].frame.audible && !frames[49].frame.audible);
+        assert!(level::of_g711(Law::Mu, &frames[50].frame.payload) < 20);
+    }
+}

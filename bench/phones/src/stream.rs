@@ -1,0 +1,122 @@
+//! The sound of one phone: sends a packet every 20 ms, and looks closely at what arrives.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use switchroom_codecs::g711::Law;
+use switchroom_codecs::level;
+use switchroom_rtp::{Header, Packet};
+
+use crate::measure::Figures;
+use crate::sound::{AUDIBLE, FRAME, Play, Sounds};
+use crate::system::{Inbox, StampedSocket, now_ns};
+
+/// Quiet packets before a loud one that make it the beginning of a burst.
+const QUIET_BEFORE_BURST: u32 = 10;
+
+/// One phone's RTP in both directions.
+pub(crate) struct Stream {
+    socket: StampedSocket,
+    /// Where sound is sent; `None` while there is nowhere yet.
+    pub(crate) remote: Option<SocketAddr>,
+    header: Header,
+    /// Frames of the sound played so far.
+    position: usize,
+    last_sent: Option<u64>,
+    last_arrival: Option<u64>,
+    last_sequence: Option<u16>,
+    quiet: u32,
+}
+
+impl Stream {
+    /// `number` sets the phone's place in the sound, and its identifiers.
+    pub(crate) fn open(ip: IpAddr, number: u32) -> io::Result<Self> {
+        let header = Header {
+            ssrc: 0x5000_0000 + number,
+            sequence: (number * 977) as u16,
+            timestamp: number.wrapping_mul(7_919),
+            ..Header::default()
+        };
+        Ok(Self {
+            socket: StampedSocket::bind(SocketAddr::new(ip, 0))?,
+            remote: None,
+            header,
+            position: number as usize * 37,
+            last_sent: None,
+            last_arrival: None,
+            last_sequence: None,
+            quiet: 0,
+        })
+    }
+
+    pub(crate) fn port(&self) -> io::Result<u16> {
+        self.socket.port()
+    }
+
+    /// Sends the next packet, due at `due`. Returns when, if a burst begins with it.
+    pub(crate) fn send(
+        &mut self,
+        due: u64,
+        sounds: &Sounds,
+        play: Play,
+        figures: Option<&mut Figures>,
+    ) -> Option<u64> {
+        let remote = self.remote?;
+        let next = sounds.frame(play, self.position);
+        let mut datagram = [0; Header::SIZE + FRAME];
+        datagram[..Header::SIZE].copy_from_slice(&self.header.to_bytes());
+        datagram[Header::SIZE..].copy_from_slice(&next.frame.payload);
+        let now = now_ns();
+        self.socket.send(&datagram, remote);
+        if let Some(figures) = figures {
+            figures.sent += 1;
+            figures.audible_sent += u64::from(next.frame.audible);
+            figures.bursts += u64::from(next.burst_begins);
+            figures.lateness.add(now.saturating_sub(due));
+            if let Some(last) = self.last_sent {
+                figures.spacing_sent.add(now.saturating_sub(last));
+            }
+        }
+        self.last_sent = Some(now);
+        self.position += 1;
+        self.header.sequence = self.header.sequence.wrapping_add(1);
+        self.header.timestamp = self.header.timestamp.wrapping_add(FRAME as u32);
+        next.burst_begins.then_some(now)
+    }
+
+    /// Reads what has arrived. Returns the arrival of a burst's first packet, if there is one.
+    pub(crate) fn receive(
+        &mut self,
+        inbox: &mut Inbox,
+        mut figures: Option<&mut Figures>,
+    ) -> Option<u64> {
+        let mut burst = None;
+        let Self { socket, last_arrival, last_sequence, quiet, .. } = self;
+        socket.drain(inbox, |at, _, datagram| {
+            let Ok(packet) = Packet::parse(datagram) else { return };
+            let audible = level::of_g711(Law::Mu, packet.payload) <= AUDIBLE;
+            if audible && *quiet >= QUIET_BEFORE_BURST {
+                burst = Some(at);
+            }
+            *quiet = if audible { 0 } else { *quiet + 1 };
+            let sequence = packet.header.sequence;
+            if let Some(figures) = &mut figures {
+                figures.received += 1;
+                figures.audible_received += u64::from(audible);
+                if let Some(last) = *last_arrival {
+                    figures.spacing_received.add(at.saturating_sub(last));
+                }
+                if let Some(last) = *last_sequence {
+                    let step = sequence.wrapping_sub(last);
+                    match step {
+                        1..0x8000 => figures.missing += u64::from(step - 1),
+                        _ => figures.out_of_order += 1,
+                    }
+                }
+            }
+            *last_arrival = Some(at);
+            *last_sequence = Some(sequence);
+        });
+        burst
+    }
+}
