@@ -173,12 +173,16 @@ enum Written {
     Taken,
     /// No room, or the channel is not open yet.
     Full,
-    /// It will never be taken: longer than the client accepts.
+    /// It will never be taken: empty, or longer than the client accepts.
     Refused,
 }
 
-/// str0m takes a message whole or not at all.
+/// str0m takes a message whole or not at all. An empty one it would send as a DATA chunk without
+/// data, at which the other side must abort the association (RFC 9260 §3.3.10.9).
 fn write(rtc: &mut Rtc, id: Option<ChannelId>, payload: &[u8]) -> Written {
+    if payload.is_empty() {
+        return Written::Refused;
+    }
     let Some(mut channel) = id.and_then(|id| rtc.channel(id)) else { return Written::Full };
     match channel.write(true, payload) {
         Ok(true) => Written::Taken,

@@ -328,7 +328,8 @@ impl Peer {
     }
 
     /// Sends a message. Reliable ones wait for room and for the channel to open; a client that
-    /// does not take them in time fails. Others are dropped when there is no room.
+    /// does not take them in time fails. Others are dropped when there is no room, and so are
+    /// empty ones, which SCTP cannot carry.
     ///
     /// # Errors
     /// [`PeerError::TooLarge`] for more than 65,535 bytes.

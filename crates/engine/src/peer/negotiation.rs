@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
+use str0m::Candidate;
 use str0m::change::SdpOffer;
 use str0m::config::Fingerprint;
 use str0m::media::MediaKind;
-use str0m::{Candidate, IceCreds};
 
 use super::channels::Channels;
 use super::connection::Peer;
-use super::offer::Offer;
+use super::offer::{Offer, usable_credentials};
 use super::receiver::audio_codec;
 use super::sender::Sender;
 use super::{Mid, PeerError, PeerKind, PeerOutput};
@@ -205,8 +205,8 @@ impl Peer {
             "passive" => true,
             _ => return Err(bad_answer("a=setup must be active or passive")),
         };
-        let credentials =
-            IceCreds { ufrag: remote.ice_ufrag.clone(), pass: remote.ice_pwd.clone() };
+        let credentials = usable_credentials(&remote.ice_ufrag, &remote.ice_pwd)
+            .ok_or_else(|| bad_answer("no usable ICE credentials"))?;
         let first = self.remote_credentials.is_none();
         let mut api = self.rtc.direct_api();
         api.set_remote_ice_credentials(credentials.clone());

@@ -112,15 +112,16 @@ fn check_bundle(lines: &[&str], mids: &[Mid]) -> Result<(), PeerError> {
 
 fn credentials(lines: &[&str]) -> Result<IceCreds, PeerError> {
     let (ufrag, pass) = (value(lines, "a=ice-ufrag:"), value(lines, "a=ice-pwd:"));
-    match (ufrag, pass) {
-        // RFC 8839 §5.4: 4 to 256 and 22 to 256 characters.
-        (Some(ufrag), Some(pass))
-            if (4..=256).contains(&ufrag.len()) && (22..=256).contains(&pass.len()) =>
-        {
-            Ok(IceCreds { ufrag: ufrag.to_owned(), pass: pass.to_owned() })
-        }
-        _ => Err(refused("no usable a=ice-ufrag and a=ice-pwd")),
-    }
+    ufrag
+        .zip(pass)
+        .and_then(|(ufrag, pass)| usable_credentials(ufrag, pass))
+        .ok_or_else(|| refused("no usable a=ice-ufrag and a=ice-pwd"))
+}
+
+/// RFC 8839 §5.4: 4 to 256 and 22 to 256 characters.
+pub(super) fn usable_credentials(ufrag: &str, pass: &str) -> Option<IceCreds> {
+    ((4..=256).contains(&ufrag.len()) && (22..=256).contains(&pass.len()))
+        .then(|| IceCreds { ufrag: ufrag.to_owned(), pass: pass.to_owned() })
 }
 
 fn value<'a>(lines: &[&'a str], prefix: &str) -> Option<&'a str> {
