@@ -1,0 +1,51 @@
+"""The workshop's own tools do what they say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+from architecture.project import ROOT
+
+SHOW = 'echo "$SWITCHROOM_TEST_NETWORK"; cat /proc/net/route; exit 7'
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("SWITCH")}
+    return subprocess.run(
+        command, cwd=ROOT, env=outside, capture_output=True, text=True, check=False, timeout=30
+    )
+
+
+def in_test_network(*command: str) -> list[str]:
+    """The lines that a command prints in there; its exit status must come through."""
+    done = run("tools/test-network", *command)
+    assert done.returncode == 7, done.stderr
+    lines = done.stdout.splitlines()
+    if lines[0] != "private":
+        pytest.skip(done.stderr.strip())
+    return lines
+
+
+def test_the_test_network_has_one_cable_and_a_default_route() -> None:
+    _, _, *routes = in_test_network("sh", "-c", SHOW)
+    # Interface and destination, in hexadecimal and network order: 0.0.0.0 and 198.51.100.0.
+    assert [route.split()[:2] for route in routes] == [
+        ["near0", "00000000"],
+        ["near0", "006433C6"],
+    ]
+
+
+def test_with_two_hosts_the_far_end_is_another_machine() -> None:
+    at_the_far_end = 'nsenter --net="$SWITCHROOM_FAR_HOST" cat /proc/net/route'
+    _, _, *routes = in_test_network(
+        "--two-hosts", "sh", "-c", f'echo "$SWITCHROOM_TEST_NETWORK"; {at_the_far_end}; exit 7'
+    )
+    assert [route.split()[:2] for route in routes] == [["far0", "00000000"], ["far0", "006433C6"]]
+
+
+def test_make_help_lists_every_target_with_what_it_does() -> None:
+    shown = run("make", "help").stdout
+    for target in ("demo", "test", "check", "bench", "wheel", "clean"):
+        assert f"make {target}" in shown
