@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import pytest
+
 from architecture.project import ROOT
 
 SHOW = 'echo "$SWITCHROOM_TEST_NETWORK"; cat /proc/net/route; exit 7'
