@@ -56,6 +56,7 @@ class Outbound:
         self._memory = RequestMemory()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._hurry = asyncio.Event()
         self.accepting = True
 
     @property
@@ -106,12 +107,18 @@ class Outbound:
         self._memory.remember(key, record.call_id, outcome, now, age=age)
 
     async def until_idle(self, patience: float) -> None:
-        """Wait until no call is left, or `patience` seconds."""
+        """Wait until no call is left, `patience` seconds are over, or `stop_waiting` is called."""
+        self._hurry.clear()
+        wishes = [asyncio.ensure_future(event.wait()) for event in (self._idle, self._hurry)]
         try:
-            async with asyncio.timeout(patience):
-                await self._idle.wait()
-        except TimeoutError:
-            return
+            await asyncio.wait(wishes, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wish in wishes:
+                wish.cancel()
+
+    def stop_waiting(self) -> None:
+        """Let a running `until_idle` return now."""
+        self._hurry.set()
 
     # ── one request, one call ────────────────────────────────────────────────
 

@@ -12,9 +12,9 @@ from switchroom.telephony.headers import HeaderOptions, check_headers
 from switchroom.telephony.media_config import DEFAULT_MEDIA, MediaConfig
 from switchroom.telephony.numbers import is_user_part
 from switchroom.telephony.trunks import (
-    NO_PAIRS,
     Transport,
     check_maps,
+    no_pairs,
     read_address,
     read_from_host,
 )
@@ -33,8 +33,8 @@ class InlineTrunk:
     transport: Transport = Transport.AUTO
     auth_username: str = ""
     auth_password: str = field(default="", repr=False)
-    headers_to_attributes: Mapping[str, str] = NO_PAIRS
-    attributes_to_headers: Mapping[str, str] = NO_PAIRS
+    headers_to_attributes: Mapping[str, str] = field(default_factory=no_pairs)
+    attributes_to_headers: Mapping[str, str] = field(default_factory=no_pairs)
     from_host: str = ""
 
 
@@ -83,11 +83,11 @@ class CreateSipParticipant:
     identity: str = ""
     name: str = ""
     metadata: str = ""
-    attributes: Mapping[str, str] = NO_PAIRS
+    attributes: Mapping[str, str] = field(default_factory=no_pairs)
     dtmf: str = ""
     play_dialtone: bool = False
     hide_phone_number: bool = False
-    headers: Mapping[str, str] = NO_PAIRS
+    headers: Mapping[str, str] = field(default_factory=no_pairs)
     include_headers: HeaderOptions = HeaderOptions.NONE
     ringing_timeout: float = 0.0
     max_call_duration: float = 0.0

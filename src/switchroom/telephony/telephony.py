@@ -36,9 +36,8 @@ class Telephony:
     `listeners` hear every CallEvent, in the order given.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - each is another room, told apart by its type
         self,
-        *,
         engine: Engine,
         rooms: Rooms,
         sip: SipEndpoint,
@@ -46,6 +45,7 @@ class Telephony:
         calls: CallStore,
         clock: Clock,
         config: Config,
+        *,
         listeners: Iterable[Listener] = (),
     ) -> None:
         self._sip = sip
@@ -75,6 +75,10 @@ class Telephony:
             runner.tell(Stopping())
         await self.outbound.until_idle(FAREWELL)
         await self._tasks.aclose()
+
+    def stop_draining(self) -> None:
+        """End the patience of a stop that is under way: running calls are ended now."""
+        self.outbound.stop_waiting()
 
     def _settle(self, record: CallRecord) -> None:
         """Close the record of a call that was cut off; nobody is dialled again."""

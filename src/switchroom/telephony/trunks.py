@@ -12,7 +12,12 @@ from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.headers import HeaderOptions, check_header_names, check_headers
 from switchroom.telephony.media_config import DEFAULT_MEDIA, MediaConfig
 
-NO_PAIRS: Mapping[str, str] = MappingProxyType({})
+_NO_PAIRS: Mapping[str, str] = MappingProxyType({})
+
+
+def no_pairs() -> Mapping[str, str]:
+    """The empty mapping, as a field's default."""
+    return _NO_PAIRS
 
 
 class Transport(IntEnum):
@@ -45,9 +50,9 @@ class OutboundTrunk:
     numbers: tuple[str, ...] = ()
     auth_username: str = ""
     auth_password: str = field(default="", repr=False)
-    headers: Mapping[str, str] = NO_PAIRS
-    headers_to_attributes: Mapping[str, str] = NO_PAIRS
-    attributes_to_headers: Mapping[str, str] = NO_PAIRS
+    headers: Mapping[str, str] = field(default_factory=no_pairs)
+    headers_to_attributes: Mapping[str, str] = field(default_factory=no_pairs)
+    attributes_to_headers: Mapping[str, str] = field(default_factory=no_pairs)
     include_headers: HeaderOptions = HeaderOptions.NONE
     media: MediaConfig = DEFAULT_MEDIA
     from_host: str = ""
