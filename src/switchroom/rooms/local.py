@@ -110,7 +110,10 @@ class Seat:
         return self._participant.gone
 
     def publish_audio(self, name: str, source: Source | None, mime_type: str) -> str:
-        """Publish a microphone track and return its sid. `source` None is silence for now."""
+        """Publish a microphone track and return its sid.
+
+        `source` None is silence until `set_source`.
+        """
         info = TrackInfo(
             sid=new_track_sid(TrackType.AUDIO, TrackSource.MICROPHONE),
             type=TrackType.AUDIO,

@@ -112,6 +112,11 @@ class Rooms:
         room = self._rooms.get(name)
         return room is not None and not room.closing
 
+    def find(self, name: str, identity: str) -> Participant | None:
+        """Somebody in a room, if both are there."""
+        room = self._rooms.get(name)
+        return room.participants.get(identity) if room is not None else None
+
     def list(self, names: Collection[str] = ()) -> tuple[RoomInfo, ...]:
         """The rooms of these names, or all."""
         rooms = self._rooms.values()
@@ -216,7 +221,7 @@ class Rooms:
 
     def _member_of(self, name: str, identity: str) -> tuple[Room, Participant]:
         room = self._rooms.get(name)
-        participant = room.participants.get(identity) if room is not None else None
+        participant = self.find(name, identity)
         if room is None or participant is None:
             raise ParticipantNotFound
         return room, participant

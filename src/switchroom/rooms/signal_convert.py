@@ -25,7 +25,7 @@ _ENABLED_CODECS = (
 )
 
 
-def _number(value: int) -> Any:
+def number(value: int) -> Any:
     """A number for an enumeration's field: protobuf takes it, its stubs ask for their own type."""
     return int(value)
 
@@ -56,9 +56,9 @@ def participant_to_wire(participant: ParticipantInfo) -> models.ParticipantInfo:
         sid=participant.sid,
         identity=participant.identity,
         name=participant.name,
-        state=_number(participant.state),
-        kind=_number(participant.kind),
-        kind_details=[_number(detail) for detail in participant.kind_details],
+        state=number(participant.state),
+        kind=number(participant.kind),
+        kind_details=[number(detail) for detail in participant.kind_details],
         metadata=participant.metadata,
         attributes=participant.attributes,
         tracks=[track_to_wire(track) for track in participant.tracks],
@@ -67,9 +67,9 @@ def participant_to_wire(participant: ParticipantInfo) -> models.ParticipantInfo:
         joined_at_ms=milliseconds,
         version=participant.version,
         is_publisher=participant.is_publisher,
-        disconnect_reason=_number(participant.disconnect_reason),
+        disconnect_reason=number(participant.disconnect_reason),
         client_protocol=participant.client_protocol,
-        capabilities=[_number(capability) for capability in participant.capabilities],
+        capabilities=[number(capability) for capability in participant.capabilities],
     )
 
 
@@ -77,10 +77,10 @@ def track_to_wire(track: TrackInfo) -> models.TrackInfo:
     """LiveKit's TrackInfo."""
     return models.TrackInfo(
         sid=track.sid,
-        type=_number(track.type),
+        type=number(track.type),
         name=track.name,
         muted=track.muted,
-        source=_number(track.source),
+        source=number(track.source),
         mime_type=track.mime_type,
         mid=track.mid,
         codecs=[models.SimulcastCodecInfo(mime_type=track.mime_type, mid=track.mid, cid=track.cid)],
@@ -88,8 +88,8 @@ def track_to_wire(track: TrackInfo) -> models.TrackInfo:
         disable_dtx=track.disable_dtx,
         stereo=track.stereo,
         disable_red=track.disable_red,
-        encryption=_number(track.encryption),
-        audio_features=[_number(feature) for feature in track.audio_features],
+        encryption=number(track.encryption),
+        audio_features=[number(feature) for feature in track.audio_features],
         version=models.TimedVersion(unix_micro=track.updated_at_us),
     )
 
@@ -100,7 +100,7 @@ def permissions_to_wire(permissions: Permissions) -> models.ParticipantPermissio
         can_subscribe=permissions.can_subscribe,
         can_publish=permissions.can_publish,
         can_publish_data=permissions.can_publish_data,
-        can_publish_sources=[_number(source) for source in permissions.can_publish_sources],
+        can_publish_sources=[number(source) for source in permissions.can_publish_sources],
         hidden=permissions.hidden,
         recorder=permissions.recorder,
         can_update_metadata=permissions.can_update_metadata,

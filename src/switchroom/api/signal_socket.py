@@ -1,0 +1,164 @@
+"""The doors of the signal protocol: `/rtc/v1`, `/rtc`, and their `validate` twins.
+
+All the work of a join is done before the WebSocket is accepted, so that a refusal is an ordinary
+HTTP answer in plain text, which is what clients look at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from google.protobuf import json_format
+from livekit.protocol import rtc
+
+from switchroom.api.asgi import AsgiApp, Receive, Scope, Send, claims_of, respond_text
+from switchroom.auth.grants import PermissionDenied
+from switchroom.auth.tokens import TokenVerifier
+from switchroom.base.errors import ErrorCode, ServiceError
+from switchroom.base.log import get_logger
+from switchroom.rooms.errors import Invalid
+from switchroom.rooms.registry import Rooms
+from switchroom.rooms.requests import JoinRequest
+from switchroom.rooms.sessions import Sessions, SignalLink
+from switchroom.rooms.signal_join import read_join_query, read_join_request
+
+_log = get_logger("api")
+
+_LAST_WORDS = 2.0
+"""Seconds that a closed session's last messages get to leave."""
+
+_STATUS = {
+    ErrorCode.INVALID_ARGUMENT: 400,
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.RESOURCE_EXHAUSTED: 429,
+    ErrorCode.UNAVAILABLE: 503,
+}
+
+
+class SignalSockets:
+    """Serves clients that join rooms."""
+
+    def __init__(self, rooms: Rooms, tokens: TokenVerifier) -> None:
+        self._sessions = Sessions(rooms, tokens)
+
+    @property
+    def routes(self) -> Mapping[str, AsgiApp]:
+        """The applications by path, for `server.build_app`."""
+        return {
+            "/rtc": self._socket,
+            "/rtc/v1": self._socket,
+            "/rtc/validate": self._validate,
+            "/rtc/v1/validate": self._validate,
+        }
+
+    async def _validate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Say in plain HTTP how a join would fare: clients ask after a refused upgrade."""
+        try:
+            self._sessions.check(claims_of(scope), _join_request(scope))
+        except ServiceError as refusal:
+            await _refuse(scope, send, refusal)
+        else:
+            await respond_text(scope, send, 200, "success")
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await respond_text(scope, send, 404, "404 page not found")
+            return
+        await receive()
+        try:
+            link = await self._sessions.open(claims_of(scope), _join_request(scope))
+        except ServiceError as refusal:
+            await _refuse(scope, send, refusal)
+            return
+        try:
+            await send({"type": "websocket.accept"})
+            await _Socket(link, receive, send).serve()
+        finally:
+            link.lost()
+
+
+class _Socket:
+    """One accepted WebSocket. Speaks protobuf, or JSON to a client whose last frame was text."""
+
+    def __init__(self, link: SignalLink, receive: Receive, send: Send) -> None:
+        self._link = link
+        self._receive = receive
+        self._send = send
+        self._json = False
+
+    async def serve(self) -> None:
+        """Carry messages until the client or the session closes."""
+        reading = asyncio.ensure_future(self._read())
+        writing = asyncio.ensure_future(self._write())
+        closing = asyncio.ensure_future(self._link.closed())
+        tasks = (reading, writing, closing)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                # A client that does not read can't be waited for.
+                await asyncio.wait((writing,), timeout=_LAST_WORDS)
+                await self._close()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self) -> None:
+        while (message := await self._receive())["type"] == "websocket.receive":
+            data = message.get("bytes")
+            self._json = data is None
+            if data is None:
+                data = _from_json(message.get("text") or "")
+            if data is None:
+                self._link.refuse()
+            else:
+                self._link.receive(data)
+
+    async def _write(self) -> None:
+        while (message := await self._link.next()) is not None:
+            if self._json:
+                await self._send({"type": "websocket.send", "text": _to_json(message)})
+            else:
+                await self._send({"type": "websocket.send", "bytes": message})
+
+    async def _close(self) -> None:
+        reason = self._link.closed_for or "closed"
+        close = {"type": "websocket.close", "code": 1000, "reason": reason}
+        try:
+            await asyncio.wait_for(self._send(close), timeout=_LAST_WORDS)
+        except TimeoutError:
+            _log.debug("client took no close", reason=reason)
+
+
+def _join_request(scope: Scope) -> JoinRequest:
+    """Raises PermissionDenied, Invalid."""
+    claims = claims_of(scope)
+    if claims is None or claims.video is None:
+        raise PermissionDenied
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    if not scope["path"].startswith("/rtc/v1"):
+        return read_join_query(query)
+    value = query.get("join_request", "")
+    if not value:
+        raise Invalid("join_request is required")
+    return read_join_request(value)
+
+
+async def _refuse(scope: Scope, send: Send, refusal: ServiceError) -> None:
+    await respond_text(scope, send, _STATUS.get(refusal.code, 500), refusal.message)
+
+
+def _from_json(text: str) -> bytes | None:
+    try:
+        return json_format.Parse(
+            text, rtc.SignalRequest(), ignore_unknown_fields=True
+        ).SerializeToString()
+    except (json_format.Error, ValueError, TypeError, RecursionError):
+        return None
+
+
+def _to_json(message: bytes) -> str:
+    return json_format.MessageToJson(rtc.SignalResponse.FromString(message), indent=None)

@@ -1,0 +1,528 @@
+"""One client's session: its participant, its connection, and the signal socket of the moment.
+
+The participant outlives its socket. Between the two runs nothing but serialised messages: what the
+client says comes to `receive`, what it is told goes into an Outbox.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from switchroom.auth.grants import Claims
+from switchroom.auth.tokens import TokenVerifier, mint
+from switchroom.base.clock import Clock
+from switchroom.base.log import get_logger
+from switchroom.media import Source
+from switchroom.rooms import requests, signal_out
+from switchroom.rooms.admission import refreshed
+from switchroom.rooms.connection import Connection
+from switchroom.rooms.data import DataMessage
+from switchroom.rooms.errors import LimitExceeded
+from switchroom.rooms.info import (
+    ClientFacts,
+    ConnectionQuality,
+    ParticipantInfo,
+    ParticipantState,
+    RoomInfo,
+    Speaker,
+    TrackInfo,
+)
+from switchroom.rooms.outbox import Outbox
+from switchroom.rooms.participant import Participant
+from switchroom.rooms.publishing import Publishing, Refusal
+from switchroom.rooms.reasons import DisconnectReason
+from switchroom.rooms.room import Room
+from switchroom.rooms.signal_data import LOSSY, RELIABLE, read_packet, wire_of
+from switchroom.rooms.signal_in import SignalGarbage, read_request
+from switchroom.rooms.signal_out import LeaveAction, Outcome, SubscriptionFailure
+from switchroom.rooms.timers import Timer, Timers
+from switchroom.rooms.track import Track
+
+_log = get_logger("rooms")
+
+JOIN_LIMIT = 60.0
+"""Seconds after which a client that never connected is given up."""
+
+RETURN_LIMIT = 5.0
+"""Seconds that a client whose media stopped gets to come back."""
+
+REFRESH_INTERVAL = 300.0
+"""Seconds between fresh tokens."""
+
+_SINCE_OK_IS_TOLD = 14
+"""Newer protocols than this wait for the OK of a metadata update."""
+
+_MAX_EARLY_BYTES = 1024 * 1024
+"""Reliable messages kept for a client whose data channel is not open yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every session is given."""
+
+    server: signal_out.Server
+    tokens: TokenVerifier
+    clock: Clock
+    timers: Timers
+
+
+class Session:
+    """A client in a room. Implements Member for the room and ConnectionHost for its connection."""
+
+    watches = True
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        claims: Claims,
+        facts: ClientFacts,
+        *,
+        single: bool,
+    ) -> None:
+        self._around = surroundings
+        self._claims = claims
+        self._facts = facts
+        self.single = single
+        self.publishing = Publishing()
+        self._room: Room
+        self.participant: Participant
+        self._connection: Connection
+        self._outbox: Outbox | None = None
+        self._timers: dict[str, Timer] = {}
+        self._levels: dict[Source, Speaker] = {}
+        self._open_channels: set[str] = set()
+        self._early: deque[DataMessage] = deque()
+        self._early_bytes = 0
+        self._last_sequence = 0
+        self._drop_next_resume = False
+        self._ended = False
+
+    # ── coming, coming back ──────────────────────────────────────────────────
+
+    def start(
+        self,
+        room: Room,
+        participant: Participant,
+        connection: Connection,
+        outbox: Outbox,
+        request: requests.JoinRequest,
+    ) -> None:
+        """Join `room` and tell the client so. Raises what `Room.join` raises."""
+        self._room = room
+        self.participant = participant
+        self._connection = connection
+        room.join(participant)
+        self._outbox = outbox
+        dual = not request.single_connection
+        outbox.put(
+            signal_out.join(
+                self._around.server,
+                room.info(),
+                participant.info(),
+                room.visible_to(participant),
+                subscriber_primary=dual and participant.permissions.can_subscribe,
+            )
+        )
+        self._set_timer("join", JOIN_LIMIT, self._never_connected)
+        connection.begin()
+        for track in request.add_tracks:
+            self._add_track(track)
+        if request.offer is not None:
+            connection.offer(request.offer)
+
+    def resume(self, outbox: Outbox, request: requests.JoinRequest) -> None:
+        """The client is back on another socket: tell it how things are now."""
+        if self._outbox is not None:
+            self._outbox.close("resumed on another socket")
+        self._outbox = outbox
+        outbox.put(signal_out.reconnect(self._around.server, self._last_sequence))
+        if self._drop_next_resume:
+            self._drop_next_resume = False
+            outbox.close("simulated")
+            return
+        self.send(
+            signal_out.update([*self._room.visible_to(self.participant), self.participant.info()])
+        )
+        self.send(signal_out.room_update(self._room.info()))
+        # What was told while no socket was there is told again where it is not in the update.
+        for track in self.participant.tracks.values():
+            if track.announced:
+                self.send(signal_out.track_subscribed(track.sid))
+        self._refresh_token()
+        self._connection.resume()
+        if request.sync_state is not None:
+            self._synchronise(request.sync_state)
+
+    def signal_lost(self, outbox: Outbox) -> None:
+        """The socket is gone. A client whose media never came up is gone with it."""
+        outbox.close("socket closed")
+        if outbox is not self._outbox or self._ended:
+            return
+        self._outbox = None
+        if not self.participant.was_active:
+            self._end(DisconnectReason.SIGNAL_CLOSE)
+            return
+        self._connection.signal_lost()
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    # ── what the client says ─────────────────────────────────────────────────
+
+    def receive(self, outbox: Outbox, data: bytes) -> None:
+        """A message from the socket that `outbox` serves; one of an older socket is ignored."""
+        if outbox is not self._outbox or self._ended:
+            return
+        try:
+            request = read_request(data)
+        except SignalGarbage:
+            self.refuse(outbox)
+            return
+        if request is not None:
+            self._act(request)
+
+    def refuse(self, outbox: Outbox) -> None:
+        """What came from the socket is no message: the session ends, the client is told why."""
+        if outbox is self._outbox and not self._ended:
+            _log.warning("client sent garbage", participant=self.participant.sid)
+            self._end(DisconnectReason.STATE_MISMATCH)
+
+    def _act(self, request: requests.SignalRequest) -> None:
+        match request:
+            case requests.Offer():
+                self._connection.offer(request)
+            case requests.Answer():
+                self._connection.answer(request)
+            case requests.Trickle():
+                self._connection.trickle(request)
+            case requests.Ping(timestamp=timestamp, legacy=legacy):
+                now_ms = self._around.clock.unix_ns() // 1_000_000
+                self.send(signal_out.pong(timestamp, now_ms, legacy=legacy))
+            case requests.Leave(reason=reason):
+                self._end(reason)
+            case requests.Simulate(scenario=scenario):
+                self._simulate(scenario)
+            case requests.Unsupported():
+                self.send(signal_out.not_supported(request))
+            case _:
+                self._act_in_room(request)
+
+    def _act_in_room(self, request: requests.SignalRequest) -> None:
+        match request:
+            case requests.AddTrack():
+                self._add_track(request)
+            case requests.MuteTrack(sid=sid, muted=muted):
+                self._mute(sid, muted=muted)
+            case requests.Subscription():
+                self._subscribe(request)
+            case requests.UpdateMetadata():
+                self._update_metadata(request)
+            case requests.SetAudience(audience=audience):
+                self._room.set_audience(self.participant, audience)
+            case requests.UpdateAudioTrack(track_sid=sid, features=features):
+                track = self.participant.tracks.get(sid)
+                if track is not None:
+                    self._room.change_track(track, audio_features=features)
+            case requests.SyncState():
+                self._synchronise(request)
+            case _:
+                # Track settings: an audio track is small, and is sent whether it is shown or not.
+                return
+
+    def _add_track(self, request: requests.AddTrack) -> None:
+        if not self.participant.permissions.may_publish(request.source):
+            self.send(
+                signal_out.add_track_outcome(request, Outcome.NOT_ALLOWED, "may not publish this")
+            )
+            return
+        match self.publishing.announce(request):
+            case TrackInfo() as info:
+                self.send(signal_out.track_published(request.cid, info))
+            case Refusal.UNSUPPORTED:
+                self.send(
+                    signal_out.add_track_outcome(
+                        request, Outcome.UNSUPPORTED_TYPE, "only audio tracks are supported"
+                    )
+                )
+            case Refusal.TOO_MANY:
+                self.send(
+                    signal_out.add_track_outcome(request, Outcome.LIMIT_EXCEEDED, "too many tracks")
+                )
+            case Refusal.QUEUED:
+                self.send(
+                    signal_out.add_track_outcome(
+                        request, Outcome.QUEUED, "a track of this cid is still published"
+                    )
+                )
+
+    def _mute(self, sid: str, *, muted: bool) -> None:
+        track = self.participant.tracks.get(sid)
+        if track is None:
+            self.publishing.mute(sid, muted=muted)
+        elif track.info.muted is not muted:
+            self._room.change_track(track, muted=muted)
+
+    def _subscribe(self, request: requests.Subscription) -> None:
+        known = []
+        for sid in request.track_sids:
+            if self._room.track(sid) is not None:
+                known.append(sid)
+            elif request.subscribe:
+                self.send(signal_out.subscription_failed(sid, SubscriptionFailure.TRACK_NOT_FOUND))
+        self._room.ask(self.participant, known, wanted=request.subscribe)
+
+    def _update_metadata(self, request: requests.UpdateMetadata) -> None:
+        if not self.participant.permissions.can_update_metadata:
+            outcome = signal_out.metadata_outcome(
+                request, Outcome.NOT_ALLOWED, "does not have permission to update own metadata"
+            )
+            self.send(outcome)
+            return
+        try:
+            self._room.update(
+                self.participant,
+                name=request.name,
+                metadata=request.metadata,
+                attributes=request.attributes,
+            )
+        except LimitExceeded as refusal:
+            self.send(signal_out.metadata_outcome(request, Outcome.LIMIT_EXCEEDED, refusal.message))
+            return
+        if self._facts.protocol > _SINCE_OK_IS_TOLD:
+            self.send(signal_out.metadata_outcome(request, Outcome.OK))
+
+    def _synchronise(self, state: requests.SyncState) -> None:
+        """A resuming client says what it believes; what it publishes must be what we know."""
+        for sid in state.published:
+            if sid not in self.participant.tracks and not self.publishing.knows(sid):
+                self.failed("client publishes a track that is not known")
+                return
+        if state.subscription is not None:
+            wanted = state.subscription.subscribe
+            known = [sid for sid in state.subscription.track_sids if self._room.track(sid)]
+            self._room.ask(self.participant, known, wanted=wanted)
+        self._room.replay(self.participant, state.last_sequences)
+
+    def _simulate(self, scenario: str) -> None:
+        """Faults that the clients' test suites ask for."""
+        match scenario:
+            case "node_failure":
+                if self._outbox is not None:
+                    self._outbox.close("simulated")
+                    self._outbox = None
+                self._end(DisconnectReason.SIGNAL_CLOSE)
+            case "server_leave":
+                self._end(DisconnectReason.SERVER_SHUTDOWN, LeaveAction.DISCONNECT)
+            case "migration":
+                self.send(signal_out.leave(DisconnectReason.MIGRATION, LeaveAction.RESUME))
+            case "leave_request_full_reconnect":
+                self.failed("simulated")
+            case "disconnect_signal_on_resume" | "disconnect_signal_on_resume_no_messages":
+                self._drop_next_resume = True
+            case _:
+                return
+
+    # ── what the connection says ─────────────────────────────────────────────
+
+    def send(self, message: bytes) -> None:
+        """To the socket of the moment; without one it is dropped, a resume tells all anew."""
+        if self._outbox is not None:
+            self._outbox.put(message)
+
+    def connected(self) -> None:
+        self._clear_timer("join")
+        self._clear_timer("return")
+        if self.participant.state is ParticipantState.JOINED:
+            self._room.activate(self.participant)
+            self._refresh_token()
+        self._room.set_quality(self.participant, ConnectionQuality.EXCELLENT)
+
+    def disconnected(self) -> None:
+        """Nothing comes any more: ask the client to renew the connection, and wait a little."""
+        if not self.participant.was_active:
+            return
+        self._room.set_quality(self.participant, ConnectionQuality.LOST)
+        # The socket stays open: a client that finds it closed begins a new session instead.
+        self.send(signal_out.leave(DisconnectReason.CONNECTION_TIMEOUT, LeaveAction.RESUME))
+        if "return" not in self._timers:
+            self._set_timer("return", RETURN_LIMIT, self._never_returned)
+
+    def failed(self, why: str) -> None:
+        """Something does not fit together any more: the client is to begin a new session."""
+        _log.warning("session starts anew", participant=self.participant.sid, why=why)
+        self._end(DisconnectReason.STATE_MISMATCH, LeaveAction.RECONNECT)
+
+    def track_started(self, info: TrackInfo, source: Source) -> None:
+        self._levels[source] = Speaker(info.sid, 0.0, active=False)
+        self._room.publish(self.participant, info, source)
+
+    def track_stopped(self, track_sid: str) -> None:
+        track = self.participant.tracks.get(track_sid)
+        if track is not None:
+            self._forget_level(track)
+            self._room.unpublish(track)
+        queued = self.publishing.next_queued()
+        if queued is not None:
+            self._add_track(queued)
+
+    def track_received(self, track: Track) -> None:
+        self._room.received(self.participant, track)
+
+    def track_coded(self, track_sid: str, mime_type: str) -> None:
+        track = self.participant.tracks.get(track_sid)
+        if track is not None and track.info.mime_type.lower() != mime_type.lower():
+            self._room.change_track(track, mime_type=mime_type)
+
+    def source_level(self, source: Source, level: float, *, active: bool) -> None:
+        if source in self._levels:
+            self._levels[source] = Speaker(self._levels[source].participant_sid, level, active)
+            self._tell_level()
+
+    def data_received(self, label: str, payload: bytes) -> None:
+        if not self.participant.permissions.can_publish_data or self.participant.gone:
+            return
+        reliable = label == RELIABLE
+        if not reliable and label != LOSSY:
+            return
+        message = read_packet(payload, reliable=reliable, sender=self.participant)
+        if message is None:
+            return
+        if message.sequence:
+            # A client that resumed sends again what it is not sure of.
+            if message.sequence <= self._last_sequence:
+                return
+            self._last_sequence = message.sequence
+        self._room.send(message)
+
+    def channel_opened(self, label: str) -> None:
+        self._open_channels.add(label)
+        if label == RELIABLE:
+            early, self._early = self._early, deque()
+            self._early_bytes = 0
+            for message in early:
+                self.receive_data(message)
+
+    # ── what the room says ───────────────────────────────────────────────────
+
+    @property
+    def facts(self) -> ClientFacts:
+        return self._facts
+
+    @property
+    def listens(self) -> bool:
+        return self.participant.was_active
+
+    def participants_changed(self, infos: Sequence[ParticipantInfo]) -> None:
+        self.send(signal_out.update(infos))
+
+    def room_changed(self, info: RoomInfo) -> None:
+        self.send(signal_out.room_update(info))
+
+    def receive_tracks(self, tracks: Sequence[Track]) -> None:
+        self._connection.receive_tracks(tracks)
+
+    def source_changed(self, track: Track) -> None:
+        self._connection.source_changed(track)
+
+    def track_subscribed(self, track_sid: str) -> None:
+        self.send(signal_out.track_subscribed(track_sid))
+
+    def subscription_permission_changed(
+        self, publisher_sid: str, track_sid: str, *, allowed: bool
+    ) -> None:
+        self.send(signal_out.subscription_permission(publisher_sid, track_sid, allowed=allowed))
+
+    def speakers_changed(self, speakers: Sequence[Speaker]) -> None:
+        self.send(signal_out.speakers_changed(speakers))
+
+    def quality_changed(self, qualities: Mapping[str, ConnectionQuality]) -> None:
+        self.send(signal_out.connection_quality(qualities))
+
+    def receive_data(self, message: DataMessage) -> None:
+        label = RELIABLE if message.reliable else LOSSY
+        if label in self._open_channels:
+            self._connection.send_data(label, wire_of(message))
+        elif message.reliable and self._early_bytes < _MAX_EARLY_BYTES:
+            self._early.append(message)
+            self._early_bytes += len(wire_of(message))
+
+    def muted_by_server(self, track_sid: str, *, muted: bool) -> None:
+        self.send(signal_out.mute(track_sid, muted=muted))
+
+    def unpublished_by_server(self, track_sid: str) -> None:
+        self.publishing.drop(track_sid)
+        self.send(signal_out.track_unpublished(track_sid))
+
+    def grants_changed(self) -> None:
+        self._refresh_token()
+
+    async def close(self, reason: DisconnectReason) -> None:
+        self._close(reason, LeaveAction.DISCONNECT)
+
+    # ── endings and deadlines ────────────────────────────────────────────────
+
+    def _end(self, reason: DisconnectReason, action: LeaveAction = LeaveAction.DISCONNECT) -> None:
+        """The session ends by itself, not by the room's wish."""
+        if not self._ended:
+            self._close(reason, action)
+            self._room.leave(self.participant, reason)
+
+    def _close(self, reason: DisconnectReason, action: LeaveAction) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._connection.close()
+        if self._outbox is not None:
+            self._outbox.put(signal_out.leave(reason, action))
+            self._outbox.close(reason.name)
+            self._outbox = None
+
+    def _never_connected(self) -> None:
+        self._end(DisconnectReason.JOIN_FAILURE)
+
+    def _never_returned(self) -> None:
+        self._end(DisconnectReason.CONNECTION_TIMEOUT)
+
+    def _refresh_token(self) -> None:
+        person = self.participant
+        now = self._around.clock.unix_ns() / 1e9
+        claims = refreshed(
+            self._claims,
+            name=person.name,
+            metadata=person.metadata,
+            attributes=person.attributes,
+            permissions=person.permissions,
+            now=now,
+        )
+        secret = self._around.tokens.secret_of(claims.api_key)
+        self.send(signal_out.refresh_token(mint(claims, secret)))
+        self._set_timer("refresh", REFRESH_INTERVAL, self._refresh_token)
+
+    def _forget_level(self, track: Track) -> None:
+        if track.source is not None and self._levels.pop(track.source, None) is not None:
+            self._tell_level()
+
+    def _tell_level(self) -> None:
+        loudest = max((s.level for s in self._levels.values()), default=0.0)
+        active = any(s.active for s in self._levels.values())
+        self._room.speaking(self.participant, loudest if active else 0.0, active=active)
+
+    def _set_timer(self, name: str, seconds: float, callback: Callable[[], None]) -> None:
+        self._clear_timer(name)
+
+        def fire() -> None:
+            self._timers.pop(name, None)
+            callback()
+
+        self._timers[name] = self._around.timers.after(seconds, fire)
+
+    def _clear_timer(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()

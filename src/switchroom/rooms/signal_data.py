@@ -1,0 +1,116 @@
+"""Data channel messages: DataPacket bytes to DataMessage and back.
+
+The payload of most kinds is forwarded as it came; only who sent it and whom it is for is ours.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.message import DecodeError
+from livekit.protocol import models
+
+from switchroom.rooms.data import DataMessage, Dtmf, UserData
+from switchroom.rooms.info import ParticipantKind
+from switchroom.rooms.participant import Participant
+
+RELIABLE = "_reliable"
+LOSSY = "_lossy"
+
+_SERVER_ONLY = ("speaker",)
+_AGENT_SPEAKS_FOR_OTHERS = ("transcription", "chat_message", "stream_header")
+
+
+def read_packet(data: bytes, *, reliable: bool, sender: Participant) -> DataMessage | None:
+    """What a client sent, with itself entered as the sender; None if it is not to be forwarded.
+
+    `reliable` tells the channel it came on, which counts, whatever the packet says.
+    """
+    try:
+        packet = models.DataPacket.FromString(data)
+    except (DecodeError, ValueError):
+        return None
+    kind = packet.WhichOneof("value")
+    if kind is None or kind in _SERVER_ONLY:
+        return None
+    if kind == "transcription" and sender.kind is not ParticipantKind.AGENT:
+        return None
+    packet.kind = models.DataPacket.RELIABLE if reliable else models.DataPacket.LOSSY
+    _enter_sender(packet, kind, sender)
+    _agree_on_destinations(packet)
+    if not reliable:
+        packet.sequence = 0
+    return DataMessage(
+        reliable=reliable,
+        sender_sid=sender.sid,
+        sender_identity=sender.identity,
+        destinations=frozenset(packet.destination_identities),
+        sequence=packet.sequence,
+        content=_content(packet, kind),
+        for_metrics=kind == "metrics",
+        wire=packet.SerializeToString(),
+    )
+
+
+def wire_of(message: DataMessage) -> bytes:
+    """The serialised DataPacket, made at the first call."""
+    if message.wire is None:
+        message.wire = _packet(message).SerializeToString()
+    return message.wire
+
+
+def _enter_sender(packet: models.DataPacket, kind: str, sender: Participant) -> None:
+    speaks_for_other = (
+        sender.kind is ParticipantKind.AGENT
+        and kind in _AGENT_SPEAKS_FOR_OTHERS
+        and packet.participant_identity
+    )
+    identity = "" if sender.hidden else sender.identity
+    packet.participant_sid = "" if sender.hidden else sender.sid
+    if not speaks_for_other:
+        packet.participant_identity = identity
+    if kind == "user":
+        packet.user.participant_sid = packet.participant_sid
+        packet.user.participant_identity = packet.participant_identity
+
+
+def _agree_on_destinations(packet: models.DataPacket) -> None:
+    """Old clients name destinations in the user packet, new ones beside it: make both true."""
+    if not packet.HasField("user"):
+        return
+    if packet.destination_identities:
+        del packet.user.destination_identities[:]
+        packet.user.destination_identities.extend(packet.destination_identities)
+    else:
+        packet.destination_identities.extend(packet.user.destination_identities)
+
+
+def _content(packet: models.DataPacket, kind: str) -> UserData | Dtmf | None:
+    if kind == "user":
+        return UserData(packet.user.payload, packet.user.topic)
+    if kind == "sip_dtmf":
+        return Dtmf(packet.sip_dtmf.code, packet.sip_dtmf.digit)
+    return None
+
+
+def _packet(message: DataMessage) -> models.DataPacket:
+    packet = models.DataPacket(
+        kind=models.DataPacket.RELIABLE if message.reliable else models.DataPacket.LOSSY,
+        participant_identity=message.sender_identity,
+        participant_sid=message.sender_sid,
+        destination_identities=message.destinations,
+        sequence=message.sequence,
+    )
+    match message.content:
+        case UserData(payload, topic):
+            packet.user.payload = payload
+            if topic:
+                packet.user.topic = topic
+            packet.user.participant_sid = message.sender_sid
+            packet.user.participant_identity = message.sender_identity
+            packet.user.destination_identities.extend(message.destinations)
+            packet.user.nonce = message.nonce
+        case Dtmf(code, digit):
+            packet.sip_dtmf.code = code
+            packet.sip_dtmf.digit = digit
+        case None:
+            pass
+    return packet
