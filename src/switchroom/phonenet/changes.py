@@ -36,9 +36,7 @@ class HearingChanges:
         self._run.append(impression)
         if len(self._run) < _STEADY:
             return None
-        steady = self._run[:]
-        # Any one window speaks for the run: all are alike.
-        self._run = self._run[-1:]
+        steady, self._run = self._run, []
         if _alike(self._told, steady[0]):
             return None
         self._told = steady[0]

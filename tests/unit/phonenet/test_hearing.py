@@ -67,6 +67,21 @@ def test_a_gap_inside_a_sound_is_counted_and_one_around_it_is_not() -> None:
     assert (heard.gaps, heard.longest_gap_ms) == (2, 40)
 
 
+def test_the_cut_windows_at_the_ends_of_a_sound_do_not_count_as_quiet() -> None:
+    sound = frames(tone(440, -20).samples, 33)
+    heard = hear([NOTHING] * 2, sound, [NOTHING] * 10).heard()
+    assert heard.quietest_dbov == pytest.approx(-20, abs=0.1)
+    assert heard.loudest_dbov == pytest.approx(-20, abs=0.1)
+    assert heard.level_dbov == pytest.approx(-20, abs=0.1)
+    assert heard.audible_seconds == pytest.approx(0.66)
+
+
+def test_a_dip_inside_a_sound_shows_as_its_quietest_window() -> None:
+    loud, soft = frames(tone(440, -20).samples, 20), frames(tone(440, -32).samples, 5)
+    heard = hear(loud, soft, loud).heard()
+    assert heard.quietest_dbov == pytest.approx(-32, abs=0.1)
+
+
 def test_a_tone_that_is_waited_for_must_last_two_hundred_milliseconds() -> None:
     beep = frames(tone(440).samples, 50)
     other = frames(tone(1000).samples, 50)

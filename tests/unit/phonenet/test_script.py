@@ -395,6 +395,30 @@ def test_an_echo_comes_back_as_it_went_out() -> None:
     play_out(phones.echo, until_answered, shout, hang_up)
 
 
+def test_an_echo_may_end_by_itself() -> None:
+    async def phone(call: PhoneCall) -> None:
+        await call.answer()
+        await call.echo(seconds=2)
+        await call.wait(2)
+
+    async def shout(caller: Caller) -> None:
+        caller.say(tone(700, -15), 10)
+
+    caller = play_out(phone, until_answered, shout)
+    assert caller.line is not None
+    assert caller.line.ear.heard().audible_seconds == pytest.approx(2, abs=0.1)
+
+
+def test_a_call_full_of_changes_is_not_told_without_end() -> None:
+    async def sirens(caller: Caller) -> None:
+        for turn in range(250):
+            caller.say(tone(440 if turn % 2 else 880), 1)
+            await asyncio.sleep(1)
+
+    caller = play_out(phones.listener, until_answered, sirens, hang_up)
+    assert len(caller.times_of(events.Hears)) == 200
+
+
 def test_a_vanished_phone_sends_nothing_but_is_still_in_the_call() -> None:
     async def notice(caller: Caller) -> None:
         assert caller.line is not None
@@ -517,6 +541,20 @@ def test_an_invite_without_an_offer_gets_ours_and_starts_with_the_ack() -> None:
     assert caller.only(events.Ended).packets_sent > 40
 
 
+def test_an_ack_after_the_end_starts_nothing() -> None:
+    async def main() -> Caller:
+        caller = Caller(phones.listener)
+        caller.dial(b"")
+        await caller.answered.wait()
+        theirs, _ = answer(caller.local, caller._bodies[0])
+        caller.hangs_up()
+        caller.call.acknowledged(theirs.serialise())
+        await caller.task
+        return caller
+
+    assert virtually(main).wire.phone is None
+
+
 def test_an_ack_with_a_useless_answer_ends_the_call() -> None:
     async def main() -> Caller:
         caller = Caller(phones.listener)
@@ -553,6 +591,20 @@ def test_a_held_phone_keeps_quiet_until_it_is_resumed() -> None:
     assert versions == ["1", "2", "3"]
 
 
+def test_a_later_offer_may_change_the_codec() -> None:
+    async def change(caller: Caller) -> None:
+        caller.offer = offer(LocalMedia("192.0.2.9", 5000, (PCMA,), 1, 2))
+        caller.call.offered(3, caller.offer.serialise())
+        assert caller.line is not None
+        caller.line.codecs = LineCodecs.of(accept_answer(caller.offer, caller._bodies[-1]))
+        assert caller.line.codecs.law.name == "PCMA"
+        before = caller.line.received
+        await asyncio.sleep(1)
+        assert caller.line.received == pytest.approx(before + 50, abs=2)
+
+    play_out(phones.test_tone, until_answered, after(1), change, hang_up)
+
+
 def test_a_later_offer_that_cannot_be_taken_changes_nothing() -> None:
     async def bad_offer(caller: Caller) -> None:
         caller.call.offered(3, b"v=0\r\nm=video 4000 RTP/AVP 31\r\n")
@@ -580,6 +632,38 @@ def test_a_caller_who_hangs_up_cancels_the_script_where_it_waits() -> None:
     assert reached == ["tidied"]
     assert kinds(caller).count("ended") == 1
     assert caller.signals == ["200"]
+
+
+def test_a_caller_who_gives_up_while_the_phone_picks_up_leaves_no_port_open() -> None:
+    async def main() -> Caller:
+        caller = Caller(phones.listener)
+        opened = caller.wire
+
+        async def slow() -> Wire:
+            caller.hangs_up()
+            return opened
+
+        setattr(caller, "_open_port", slow)  # noqa: B010
+        caller.dial()
+        await caller.task
+        return caller
+
+    caller = virtually(main)
+    assert caller.wire.closed
+    assert caller.signals == []
+
+
+def test_what_comes_after_the_end_changes_nothing() -> None:
+    async def late(caller: Caller) -> None:
+        caller.hangs_up()
+        caller.hangs_up()
+        caller.call.acknowledged(b"late")
+        caller.call.offered(5, caller.offer.serialise())
+        caller.call.leave("network", "late")
+
+    caller = play_out(phones.listener, until_answered, late)
+    assert caller.signals == ["200", "5:491"]
+    assert kinds(caller).count("ended") == 1
 
 
 def test_a_network_that_stops_hangs_up() -> None:
