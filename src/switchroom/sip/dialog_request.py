@@ -30,7 +30,7 @@ class Acknowledger(Protocol):
 
 
 class DialogRequest:
-    """Sends a request, logs in if asked (a new CSeq and branch each time), reports the outcome once.
+    """Sends a request, logs in if asked (each time with new CSeq and branch), reports once.
 
     Credentials go to those realms only that this call's requests were challenged by.
     """
@@ -51,6 +51,7 @@ class DialogRequest:
         self._host = host
         self._dialog = dialog
         self._digest = digest
+        self._login = digest.login()
         self._method = method
         self._contact_user = contact_user
         self._headers = tuple(headers)
@@ -101,7 +102,7 @@ class DialogRequest:
     def _may_retry(self, response: Response) -> bool:
         return (
             self._attempts < MAX_ATTEMPTS
-            and self._digest.challenged(response) is ChallengeOutcome.RETRY
+            and self._login.challenged(response) is ChallengeOutcome.RETRY
         )
 
     def _finish(self, outcome: Outcome, now: float) -> None:

@@ -171,22 +171,18 @@ class DigestClient:
         self._active: dict[tuple[bool, str], Challenge] = {}
         self._counts: dict[str, int] = {}
 
-    def challenged(self, response: Response) -> ChallengeOutcome:
-        """Take in a 401 or 407. RETRY means that ``authorise`` now has something new to say."""
-        usable = strongest(parse_challenges(response))
-        if self._credentials is None:
-            return ChallengeOutcome.NO_CREDENTIALS
-        if not usable:
-            return ChallengeOutcome.NO_USABLE_CHALLENGE
-        for challenge in usable:
-            known = self._active.get((challenge.proxy, challenge.realm))
-            # RFC 3261 section 22.1: the same realm again means wrong credentials, unless only the
-            # nonce was stale. "stale" with the old nonce is a loop, not an invitation.
-            if known is not None and (not challenge.stale or known.nonce == challenge.nonce):
-                return ChallengeOutcome.REJECTED
-        for challenge in usable:
-            self._active[challenge.proxy, challenge.realm] = challenge
-        return ChallengeOutcome.RETRY
+    def login(self) -> Login:
+        """The negotiation of one more request of this call."""
+        return Login(self)
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether there is anything to log in with."""
+        return self._credentials is not None
+
+    def use(self, challenge: Challenge) -> None:
+        """Answer this challenge from now on, in every request of the call."""
+        self._active[challenge.proxy, challenge.realm] = challenge
 
     def authorise(self, method: str, uri: str) -> list[tuple[str, str]]:
         """Header fields for a request to ``uri``, the Request-URI as text; may be empty."""
@@ -219,6 +215,32 @@ class DigestClient:
         if challenge.opaque is not None:
             parts.append(f"opaque={quote(challenge.opaque)}")
         return "Digest " + ", ".join(parts)
+
+
+class Login:
+    """The attempts to get one request past its challenges."""
+
+    def __init__(self, client: DigestClient) -> None:
+        self._client = client
+        self._answered: dict[tuple[bool, str], Challenge] = {}
+
+    def challenged(self, response: Response) -> ChallengeOutcome:
+        """Take in a 401 or 407. RETRY means that ``authorise`` now has something new to say."""
+        if not self._client.has_credentials:
+            return ChallengeOutcome.NO_CREDENTIALS
+        usable = strongest(parse_challenges(response))
+        if not usable:
+            return ChallengeOutcome.NO_USABLE_CHALLENGE
+        for challenge in usable:
+            before = self._answered.get((challenge.proxy, challenge.realm))
+            # RFC 3261 section 22.1: the same realm again means wrong credentials, unless only the
+            # nonce was stale. "stale" with the old nonce is a loop, not an invitation.
+            if before and (not challenge.stale or before.nonce == challenge.nonce):
+                return ChallengeOutcome.REJECTED
+        for challenge in usable:
+            self._answered[challenge.proxy, challenge.realm] = challenge
+            self._client.use(challenge)
+        return ChallengeOutcome.RETRY
 
 
 class Verdict(Enum):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from switchroom.sip.grammar import Params
-from switchroom.sip.headers import Via
 from switchroom.sip.message import Request
 
 Address = tuple[str, int]
@@ -74,8 +73,3 @@ def reply_flow(request: Request, flow: Flow) -> Flow:
         return flow
     port = request.via.sent_by[1]
     return flow if port == flow.remote[1] else replace(flow, remote=(flow.remote[0], port))
-
-
-def sent_by_flow(via: Via, flow: Flow) -> tuple[str, int]:
-    """Where a response goes if the connection its request came on is gone (section 18.2.2)."""
-    return flow.remote[0], via.sent_by[1]

@@ -14,6 +14,7 @@ from typing import Protocol
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.sip.digest import Credentials
 from switchroom.sip.headers import Headers
+from switchroom.sip.message import Request
 from switchroom.sip.uri import NameAddr, Uri
 
 Fields = tuple[tuple[str, str], ...]
@@ -172,6 +173,17 @@ class InfoReceived:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class IncomingInvite:
+    """Somebody calls. The session that comes with it rings, answers or rejects."""
+
+    request: Request
+    """The whole INVITE; ``body`` is the SDP offer, empty if ours is expected in the 200."""
+    transport: str
+    remote: tuple[str, int]
+    """IP address and port it came from."""
+
+
 SessionEvent = (
     Provisional
     | Answered
@@ -189,7 +201,10 @@ class InviteSession(Protocol):
     """What both sides of a call can do. No method raises for network reasons; what no longer makes
     sense in the present state (hanging up twice) does nothing."""
 
-    call_id: str
+    @property
+    def call_id(self) -> str:
+        """The Call-ID, by which the messages of this call are found."""
+        ...
 
     def cancel(self) -> None:
         """Give up a call that is not answered yet: CANCEL as soon as RFC 3261 section 9.1 allows.

@@ -242,7 +242,7 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
         message.headers = _parse_head(text, lines, limits)
         message.body = _body(message.headers, body)
     except RemoteSipError as fault:
-        raise UnparsableError(fault, _salvage(start, rest)) from fault
+        raise UnparsableError(fault, salvage(head)) from fault
     return message
 
 
@@ -301,7 +301,9 @@ def _body(headers: Headers, body: bytes) -> bytes:
     return body[:length] if length < len(body) else body
 
 
-def _salvage(start: str, rest: str) -> Request | None:
+def salvage(head: bytes) -> Request | None:
+    """What can be read of a broken request, to answer it; ``None`` if it is none."""
+    start, _, rest = head.decode("utf-8", "surrogateescape").partition("\r\n")
     method, _, target = start.partition(" ")
     if not is_token(method):
         return None

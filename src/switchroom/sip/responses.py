@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from switchroom.sip.errors import MalformedValueError
+from switchroom.sip.headers import tag_of
 from switchroom.sip.message import Request, Response
 
 REASONS: Final = {
@@ -40,6 +42,13 @@ def reason_phrase(status: int) -> str:
     return REASONS.get(status) or REASONS.get(status // 100 * 100) or "Unknown"
 
 
+def _tagged(to: str) -> bool:
+    try:
+        return tag_of(to) is not None
+    except MalformedValueError:
+        return True  # broken as it is, it is echoed and no more
+
+
 def make_response(
     request: Request,
     status: int,
@@ -59,9 +68,9 @@ def make_response(
     """
     source = request.headers
     vias = source.get_all("Via")
-    rest_of_first = vias[0].partition(",")[2].strip() if "," in vias[0] else ""
-    to = source.get("To") or ""
-    if to_tag is not None and request.to_tag is None:
+    rest_of_first = vias[0].partition(",")[2].strip()
+    to = source.get("To")
+    if to and to_tag is not None and not _tagged(to):
         to = f"{to};tag={to_tag}"
     fields = [
         ("Via", f"{top_via}, {rest_of_first}" if rest_of_first else top_via),
@@ -69,11 +78,13 @@ def make_response(
     ]
     if keep_route:
         fields += [("Record-Route", route) for route in source.get_all("Record-Route")]
-    fields += [
-        ("From", source.get("From") or ""),
+    echoed = (
+        ("From", source.get("From")),
         ("To", to),
-        ("Call-ID", source.get("Call-ID") or ""),
-        ("CSeq", source.get("CSeq") or ""),
-        *headers,
-    ]
+        ("Call-ID", source.get("Call-ID")),
+        ("CSeq", source.get("CSeq")),
+    )
+    # A broken request may lack some of them (RFC 4475 insuf).
+    fields += [(name, value) for name, value in echoed if value]
+    fields += headers
     return Response(status, reason or reason_phrase(status), fields, body)

@@ -47,7 +47,7 @@ def check_request(request: Request, limits: Limits = DEFAULT_LIMITS) -> Refusal 
         _check_request_line(request)
         _check_max_forwards(request)
     except RemoteSipError as fault:
-        return Refusal(fault.status, _phrase(fault))
+        return Refusal(fault.status, phrase_for(fault))
     return None
 
 
@@ -114,6 +114,7 @@ def _check_max_forwards(request: Request) -> None:
         parse_number(value, 255, "Max-Forwards")
 
 
-def _phrase(fault: RemoteSipError) -> str:
+def phrase_for(fault: RemoteSipError) -> str:
+    """The reason phrase of the answer: the usual one, and for 400 what is wrong."""
     usual = reason_phrase(fault.status)
     return f"{usual} ({fault.reason})" if fault.status == 400 else usual

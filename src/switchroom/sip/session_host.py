@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from switchroom.sip.flows import Flow
 from switchroom.sip.invite_session import SessionEvent, SipFailure
@@ -12,10 +12,14 @@ from switchroom.sip.timers import TimerQueue, Timing
 from switchroom.sip.transactions.client import ClientTransaction, ClientUser
 from switchroom.sip.uri import Uri
 
-if TYPE_CHECKING:
-    from switchroom.sip.call_session import CallSession
-
 Reached = Callable[[Flow | SipFailure, float], None]
+
+
+class Session(Protocol):
+    """What the endpoint knows a call by."""
+
+    call_id: str
+    local_tag: str
 
 
 class SessionHost(Protocol):
@@ -26,7 +30,7 @@ class SessionHost(Protocol):
     user_agent: str
 
     def new_token(self) -> str:
-        """A fresh random token of at least 64 bits, fit for tags, branches and cnonces."""
+        """Hex digits of at least 64 random bits, for tags, branches and cnonces."""
         ...
 
     def reach(self, uri: Uri, transport: str | None, then: Reached, now: float) -> None:
@@ -43,10 +47,10 @@ class SessionHost(Protocol):
         """Send bytes outside of any transaction: the ACK to a 2xx."""
         ...
 
-    def emit(self, session: CallSession, event: SessionEvent) -> None:
+    def emit(self, session: Session, event: SessionEvent) -> None:
         """Tell the owner of the call."""
         ...
 
-    def session_over(self, session: CallSession) -> None:
+    def session_over(self, session: Session) -> None:
         """Nothing of this call is left; requests for it get 481 from now on."""
         ...

@@ -54,7 +54,7 @@ def server_key(request: Request, method: str) -> Key:
 class ServerTransaction(Transaction):
     """One request of a peer's."""
 
-    __slots__ = ("_top_via", "_user", "request", "to_tag")
+    __slots__ = ("_top_via", "_user", "request", "rerouted", "to_tag")
 
     def __init__(
         self,
@@ -70,6 +70,8 @@ class ServerTransaction(Transaction):
         super().__init__(host, key, reply_flow(request, flow), state, request.call_id)
         self.request = request
         self.to_tag = to_tag
+        self.rerouted = False
+        """Whether its connection was lost once already."""
         self._top_via = stamp_via(request, flow)
         self._user = user
 
@@ -97,6 +99,11 @@ class ServerTransaction(Transaction):
             body=body,
             keep_route=keep_route,
         )
+
+    def move_to(self, flow: Flow) -> None:
+        """Answer on another connection, the first being gone (section 18.2.2)."""
+        self.flow = flow
+        self._resend()
 
     def respond(self, response: Response, now: float) -> None:
         """Send a response. A second final one is not sent (it is counted as ignored)."""

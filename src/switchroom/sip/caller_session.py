@@ -1,0 +1,320 @@
+"""A call that we place (RFC 3261 section 13.2): INVITE, its answers, and giving up."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from switchroom.sip.call_session import CallSession
+from switchroom.sip.dialog import Dialog
+from switchroom.sip.dialog_request import MAX_ATTEMPTS, DialogRequest, Outcome, describe
+from switchroom.sip.digest import ChallengeOutcome
+from switchroom.sip.errors import MalformedValueError
+from switchroom.sip.flows import Flow
+from switchroom.sip.grammar import require_clean
+from switchroom.sip.headers import check_fields
+from switchroom.sip.invite_session import (
+    Answered,
+    AuthProblem,
+    Failed,
+    FailureKind,
+    Fields,
+    OutgoingInvite,
+    Provisional,
+    SipFailure,
+)
+from switchroom.sip.message import Request, Response
+from switchroom.sip.reliable_provisional import ReliableReceiver, is_reliable
+from switchroom.sip.responses import ALLOW, SUPPORTED
+from switchroom.sip.session_host import SessionHost
+from switchroom.sip.timers import Timer
+from switchroom.sip.transactions.client import ClientTransaction
+from switchroom.sip.transactions.invite_client import build_cancel
+from switchroom.sip.transactions.machine import Failure
+from switchroom.sip.uri import NameAddr, Uri
+
+_PROBLEMS: Final = {
+    ChallengeOutcome.NO_CREDENTIALS: AuthProblem.NO_CREDENTIALS,
+    ChallengeOutcome.NO_USABLE_CHALLENGE: AuthProblem.NO_USABLE_CHALLENGE,
+    ChallengeOutcome.REJECTED: AuthProblem.REJECTED,
+}
+
+
+class CallerSession(CallSession):
+    """From ``start`` until the answer; then what CallSession does."""
+
+    def __init__(self, host: SessionHost, invite: OutgoingInvite) -> None:
+        user = invite.from_.uri.user
+        super().__init__(host, invite.call_id, invite.local_tag, user, invite.credentials)
+        self._invite = invite
+        self._headers = check_fields(invite.headers)
+        for text in (invite.request_uri, invite.to, invite.from_, invite.call_id, invite.local_tag):
+            require_clean(str(text), "INVITE")
+        self._login = self._digest.login()
+        self._attempts = 0
+        self._flow: Flow | None = None
+        self._transaction: ClientTransaction | None = None
+        self._provisional_seen = 0
+        self._early: dict[str, Dialog] = {}
+        self._reliable: dict[str, ReliableReceiver] = {}
+        self._unwanted: set[str] = set()
+        """Remote tags of those whose answer we hung up on."""
+        self._cancel_wanted = False
+        self._cancel_sent = False
+        self._give_up: Timer | None = None
+
+    # ── commands ──
+
+    def start(self, now: float) -> None:
+        """Find the way and send the INVITE."""
+        hop = self._first_hop()
+        self._host.reach(hop, self._invite.transport, self._reached, now)
+
+    def cancel(self, now: float) -> None:
+        """Give up before the answer; after it, hang up."""
+        if self.dialog is not None:
+            self.bye(now)
+        if self.finished or self._cancel_wanted or self.dialog is not None:
+            return
+        self._cancel_wanted = True
+        if self._transaction is None:
+            # Nothing has left yet, and nothing will.
+            self._fail(SipFailure(FailureKind.CANCELLED, reason="cancelled"))
+        elif self._provisional_seen:
+            self._send_cancel(now)
+
+    def bye(self, now: float, headers: Fields = ()) -> None:
+        """Hang up; before the answer, cancel."""
+        if self.dialog is None:
+            self.cancel(now)
+        else:
+            super().bye(now, headers)
+
+    # ── sending ──
+
+    def _first_hop(self) -> Uri:
+        for name, value in self._headers:
+            if name.lower() == "route":
+                try:
+                    return NameAddr.parse(value.partition(",")[0]).uri
+                except MalformedValueError:
+                    break
+        return self._invite.request_uri
+
+    def _reached(self, result: Flow | SipFailure, now: float) -> None:
+        if self.finished:
+            return
+        if isinstance(result, SipFailure):
+            self._fail(result)
+            return
+        self._flow = result
+        self._send_invite(result, now)
+
+    def _send_invite(self, flow: Flow, now: float) -> None:
+        # Section 22.2: each attempt has the same Call-ID, To and From tag, and the next CSeq.
+        self._attempts += 1
+        self._provisional_seen = 0
+        request = self._build_invite(flow)
+        self._transaction = self._host.start_request(flow, request, self, now)
+
+    def _build_invite(self, flow: Flow) -> Request:
+        invite = self._invite
+        target = str(invite.request_uri.without_headers())
+        fields = [
+            ("Via", flow.via(f"z9hG4bK{self._host.new_token()}")),
+            ("Max-Forwards", "70"),
+            ("From", str(invite.from_.with_tag(invite.local_tag))),
+            ("To", str(invite.to.with_tag(None))),
+            ("Call-ID", invite.call_id),
+            ("CSeq", f"{self._attempts} INVITE"),
+            ("Contact", flow.contact(self._contact_user)),
+            ("User-Agent", self._host.user_agent),
+            ALLOW,
+            *self._headers,
+            *self._digest.authorise("INVITE", target),
+        ]
+        if invite.body:
+            # A late offer would put our answer into the PRACK, which we do not do: no 100rel then.
+            fields += [SUPPORTED, ("Content-Type", invite.content_type)]
+        return Request("INVITE", target, fields, invite.body)
+
+    def _send_cancel(self, now: float) -> None:
+        # Section 9.1: not before a provisional response, else it may overtake the INVITE.
+        if self._transaction is None or self._cancel_sent:
+            return
+        self._cancel_sent = True
+        transaction = self._transaction
+        cancel = build_cancel(transaction.request)
+        self._host.start_request(transaction.flow, cancel, _Unheard(), now)
+        self._give_up = self._host.timers.schedule(
+            now + self._host.timing.give_up, transaction.abandon
+        )
+
+    # ── what comes back ──
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """A response to the INVITE."""
+        if response.is_success:
+            self._on_success(transaction, response, now)
+        elif transaction is not self._transaction or self.finished:
+            return
+        elif response.is_provisional:
+            self._on_provisional(transaction, response, now)
+        else:
+            self._on_rejection(transaction, response, now)
+
+    def _on_provisional(
+        self, transaction: ClientTransaction, response: Response, now: float
+    ) -> None:
+        self._provisional_seen += 1
+        if self._cancel_wanted:
+            self._send_cancel(now)
+            return
+        if response.status > 100 and response.to_tag:
+            dialog = self._early_dialog(transaction.request, response)
+            if is_reliable(response) and not self._prack(dialog, response, now):
+                return
+        self._emit(Provisional(response.status, response.reason, response.headers, response.body))
+
+    def _early_dialog(self, request: Request, response: Response) -> Dialog:
+        # One per callee: a forked INVITE rings in several places (section 12.1.2).
+        tag = response.to_tag or ""
+        # A Contact that names no transport is reached over the one the INVITE took; section 19.1.2
+        # says UDP, but peers that were called over TCP mean TCP.
+        dialog = Dialog.as_caller(request, response, self._flow.transport if self._flow else None)
+        known = self._early.get(tag)
+        if known is not None:
+            dialog.local_cseq, dialog.remote_cseq = known.local_cseq, known.remote_cseq
+        if known is not None or len(self._early) < _MAX_FORKS:
+            self._early[tag] = dialog
+        return dialog
+
+    def _prack(self, dialog: Dialog, response: Response, now: float) -> bool:
+        """Acknowledge a reliable 1xx (RFC 3262 section 4); False if it is none to act upon."""
+        rseq = response.rseq or 0
+        receiver = self._reliable.setdefault(dialog.remote_tag, ReliableReceiver())
+        if not receiver.is_next(rseq):
+            return False
+        DialogRequest(
+            self._host,
+            dialog,
+            self._digest,
+            method="PRACK",
+            headers=(("RAck", f"{rseq} {response.cseq}"),),
+            done=_ignore,
+        ).start(now)
+        return True
+
+    def _on_success(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        tag = response.to_tag or ""
+        if self.dialog is not None and self.dialog.remote_tag == tag:
+            # Our ACK was lost (section 13.2.2.4).
+            self.acknowledge(self.dialog, transaction.request, now)
+            return
+        dialog = self._early_dialog(transaction.request, response)
+        self.acknowledge(dialog, transaction.request, now)
+        if self.dialog is None and not self._cancel_wanted and not self.finished:
+            self._answered(dialog, response)
+        elif tag not in self._unwanted and len(self._unwanted) < _MAX_FORKS:
+            self._unwanted.add(tag)
+            self._hang_up_unwanted(dialog, response, now)
+
+    def _answered(self, dialog: Dialog, response: Response) -> None:
+        self.dialog = dialog
+        self._early.clear()
+        self._reliable.clear()
+        self._emit(Answered(response.status, response.reason, response.headers, response.body))
+
+    def _hang_up_unwanted(self, dialog: Dialog, response: Response, now: float) -> None:
+        """BYE after the ACK: a second callee of a fork, or a 2xx that crossed our CANCEL."""
+        forked = self.dialog is not None
+        done = _ignore if forked else self._crossed_bye_done
+        if not forked:
+            self._bye_sent = True
+            self._stop_giving_up()
+        DialogRequest(self._host, dialog, self._digest, method="BYE", done=done).start(now)
+        if not forked:
+            self._emit_failed(FailureKind.CANCELLED, response)
+
+    def _crossed_bye_done(self, outcome: Outcome, now: float) -> None:
+        self._host.session_over(self)
+
+    def _on_rejection(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        self._stop_giving_up()
+        if self._cancel_wanted:
+            self._emit_failed(FailureKind.CANCELLED, response)
+            return
+        if response.status not in (401, 407):
+            self._emit_failed(FailureKind.REJECTED, response)
+            return
+        outcome = self._login.challenged(response)
+        if outcome is not ChallengeOutcome.RETRY:
+            self._emit_failed(FailureKind.AUTH, response, _PROBLEMS[outcome])
+        elif self._attempts >= MAX_ATTEMPTS:
+            self._emit_failed(FailureKind.AUTH, response, AuthProblem.TOO_MANY_ATTEMPTS)
+        else:
+            self._send_invite(transaction.flow, now)
+
+    def on_failure(self, transaction: ClientTransaction, failure: Failure, now: float) -> None:
+        """No final response to the INVITE will come."""
+        if transaction is not self._transaction or self.finished or self.dialog is not None:
+            return
+        self._stop_giving_up()
+        if self._cancel_wanted:
+            # Section 9.1: 64*T1 after the CANCEL the INVITE counts as cancelled.
+            kind, reason = FailureKind.CANCELLED, "cancelled"
+        else:
+            told = describe(transaction, failure)
+            kind, reason = told.kind, told.reason
+            if kind is FailureKind.NO_RESPONSE and self._provisional_seen:
+                kind, reason = FailureKind.TIMED_OUT, "no final response"
+        self._fail(SipFailure(kind, reason=reason, provisional_seen=self._provisional_seen))
+
+    def _emit_failed(
+        self, kind: FailureKind, response: Response, auth: AuthProblem | None = None
+    ) -> None:
+        self._fail(
+            SipFailure(
+                kind,
+                status=response.status,
+                reason=response.reason,
+                headers=response.headers,
+                body=response.body,
+                provisional_seen=self._provisional_seen,
+                auth=auth,
+            )
+        )
+
+    def _fail(self, failure: SipFailure) -> None:
+        self._finish(Failed(failure))
+
+    def _stop_giving_up(self) -> None:
+        if self._give_up is not None:
+            self._give_up.cancel()
+            self._give_up = None
+
+    # ── requests from the callee before its answer ──
+
+    def knows(self, remote_tag: str) -> bool:
+        """Early dialogs included: a callee may send UPDATE or INFO before it answers."""
+        return super().knows(remote_tag) or remote_tag in self._early
+
+    def _dialog_of(self, request: Request) -> Dialog | None:
+        return super()._dialog_of(request) or self._early.get(request.from_tag or "")
+
+
+_MAX_FORKS: Final = 16
+"""More callees than this in one call are nobody's network but an attack."""
+
+
+class _Unheard:
+    """Nobody waits for the answer to a CANCEL (section 9.1): it is the INVITE's that counts."""
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Nothing to do."""
+
+    def on_failure(self, transaction: ClientTransaction, failure: Failure, now: float) -> None:
+        """Nothing to do."""
+
+
+def _ignore(outcome: Outcome, now: float) -> None:
+    """A PRACK, or the BYE of a fork: the call does not hang on it."""

@@ -1,0 +1,318 @@
+"""The one door of this room: bytes, time and commands in; actions, events and a deadline out.
+
+Feed it with ``receive``, ``wake`` and the answers to its actions; after each of these drain
+``actions()`` and ``events()`` and arm one timer for ``deadline()``. Nothing that comes from the
+network makes it raise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from switchroom.sip.actions import Action, CloseFlow, Reach, Send
+from switchroom.sip.call_session import CallSession, restore
+from switchroom.sip.caller_session import CallerSession
+from switchroom.sip.dialog import DialogSnapshot
+from switchroom.sip.flows import Flow
+from switchroom.sip.framing import BrokenStream, KeepAlive, StreamFramer
+from switchroom.sip.grammar import DEFAULT_LIMITS, Limits
+from switchroom.sip.invite_session import (
+    Failed,
+    FailureKind,
+    IncomingInvite,
+    OutgoingInvite,
+    SessionEvent,
+    SipFailure,
+)
+from switchroom.sip.message import Request, Response, UnparsableError, parse_message, salvage
+from switchroom.sip.reception import Admit, Reception
+from switchroom.sip.sanity import check_response
+from switchroom.sip.session_host import Reached, Session
+from switchroom.sip.timers import TimerQueue, Timing
+from switchroom.sip.transactions.client import ClientTransaction, ClientUser, client_key
+from switchroom.sip.transactions.invite_client import InviteClientTransaction
+from switchroom.sip.transactions.machine import Key, Transaction
+from switchroom.sip.transactions.non_invite_client import NonInviteClientTransaction
+from switchroom.sip.transactions.server import ServerTransaction
+from switchroom.sip.uri import Uri
+
+_KEEP_ALIVE: Final = (b"", b"\r\n", b"\r\n\r\n", b"\x00", b"\x00\x00\x00\x00")
+"""Datagrams that only keep a NAT binding open (RFC 5626 section 4.4.1, and habits in the field)."""
+
+_SERVED_TRANSPORTS: Final = ("udp", "tcp")
+
+Tap = Callable[[Flow, str, bytes], None]
+"""Sees every message received: flow, Call-ID (empty if there is none), bytes."""
+
+EndpointEvent = tuple[CallSession, SessionEvent | IncomingInvite]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """What an endpoint is and how much it takes on."""
+
+    user_agent: str = "Switchroom"
+    timing: Timing = field(default_factory=Timing)
+    limits: Limits = DEFAULT_LIMITS
+    max_sessions: int = 10_000
+    max_transactions: int = 50_000
+
+
+class Endpoint:
+    """A SIP user agent: any number of calls over any number of flows."""
+
+    def __init__(
+        self,
+        config: EndpointConfig,
+        *,
+        new_token: Callable[[], str],
+        secret: bytes,
+        tap: Tap | None = None,
+    ) -> None:
+        """``new_token``: hex digits of 64 random bits or more. ``secret`` keys stateless tags."""
+        self.user_agent = config.user_agent
+        self.timing = config.timing
+        self.timers = TimerQueue()
+        self.new_token = new_token
+        self.max_sessions = config.max_sessions
+        self.max_transactions = config.max_transactions
+        self.sessions: dict[tuple[str, str], CallSession] = {}
+        self.dropped: Counter[str] = Counter()
+        """What was thrown away without an answer, by reason."""
+        self._limits = config.limits
+        self._tap = tap
+        self._reception = Reception(self, secret)
+        self._clients: dict[Key, ClientTransaction] = {}
+        self._by_flow: dict[Flow, set[Transaction]] = {}
+        self._framers: dict[Flow, StreamFramer] = {}
+        self._waiting: dict[int, Reached] = {}
+        self._tickets = 0
+        self._actions: list[Action] = []
+        self._events: list[EndpointEvent] = []
+
+    # ── commands ──
+
+    def admit_with(self, admit: Admit) -> None:
+        """Ask ``admit`` about each INVITE from outside; without it all get 404."""
+        self._reception.admit = admit
+
+    def invite(self, invite: OutgoingInvite, now: float) -> CallerSession:
+        """Place a call. Raises LocalSipError for text that can't be sent, and nothing else."""
+        session = CallerSession(self, invite)
+        if len(self.sessions) >= self.max_sessions:
+            self.emit(session, Failed(SipFailure(FailureKind.TRANSPORT, reason="too many calls")))
+            return session
+        self.sessions[session.call_id, session.local_tag] = session
+        session.start(now)
+        return session
+
+    def end_orphan(self, snapshot: DialogSnapshot, now: float) -> CallSession:
+        """Hang up the call of a stored dialog; ends with DialogEnded."""
+        session = restore(self, snapshot)
+        self.sessions[session.call_id, session.local_tag] = session
+        session.bye(now)
+        return session
+
+    # ── input ──
+
+    def receive(self, flow: Flow, data: bytes, now: float) -> None:
+        """Bytes from the network: one datagram, or any piece of a stream."""
+        if not flow.reliable:
+            if data not in _KEEP_ALIVE:
+                self._message(flow, data, now)
+            return
+        framer = self._framers.get(flow)
+        if framer is None:
+            framer = self._framers[flow] = StreamFramer(self._limits)
+        for frame in framer.feed(data):
+            if isinstance(frame, bytes):
+                self._message(flow, frame, now)
+            elif frame is KeepAlive.PING:
+                # RFC 5626 section 3.5.1: ping CRLF CRLF, pong CRLF.
+                self._actions.append(Send(flow, b"\r\n", ""))
+            elif isinstance(frame, BrokenStream):
+                self._broken(flow, frame)
+
+    def unfinished(self, flow: Flow) -> int:
+        """Bytes of an incomplete message on a stream: more than 0 for long is a stalled peer."""
+        framer = self._framers.get(flow)
+        return framer.pending if framer else 0
+
+    def flow_failed(self, flow: Flow, reason: str, now: float) -> None:
+        """A connection is gone, or the network said that a peer can't be reached."""
+        self._framers.pop(flow, None)
+        for transaction in list(self._by_flow.get(flow, ())):
+            if isinstance(transaction, ServerTransaction) and flow.reliable:
+                self._reroute(transaction, reason, now)
+            else:
+                transaction.transport_failed(reason, now)
+
+    def reached(self, ticket: int, flow: Flow, now: float) -> None:
+        """A Reach action succeeded."""
+        then = self._waiting.pop(ticket, None)
+        if then is not None:
+            then(flow, now)
+
+    def unreachable(self, ticket: int, kind: FailureKind, reason: str, now: float) -> None:
+        """A Reach action failed: DNS or TRANSPORT."""
+        then = self._waiting.pop(ticket, None)
+        if then is not None:
+            then(SipFailure(kind, reason=reason), now)
+
+    def wake(self, now: float) -> None:
+        """Time has passed."""
+        self.timers.run_due(now)
+
+    # ── output ──
+
+    def deadline(self) -> float | None:
+        """When ``wake`` is wanted next; ``None`` if everything is at rest."""
+        return self.timers.deadline()
+
+    def actions(self) -> list[Action]:
+        """What is to be done, in order; each is given out once."""
+        actions, self._actions = self._actions, []
+        return actions
+
+    def events(self) -> list[EndpointEvent]:
+        """What happened to which call, in order; each is given out once."""
+        events, self._events = self._events, []
+        return events
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call, transaction, timer or open question is left."""
+        tables = (self.sessions, self._clients, self._reception.transactions, self._waiting)
+        return not any(tables) and not self._by_flow and self.deadline() is None
+
+    # ── messages ──
+
+    def _message(self, flow: Flow, data: bytes, now: float) -> None:
+        try:
+            message = parse_message(data, self._limits)
+        except UnparsableError as error:
+            self._heard(flow, error.request.headers.get("Call-ID") if error.request else "", data)
+            self._reception.unparsable(error, flow, len(data))
+            return
+        self._heard(flow, message.headers.get("Call-ID"), data)
+        if isinstance(message, Request):
+            self._reception.receive(message, flow, len(data), now)
+        else:
+            self._response(message, now)
+
+    def _heard(self, flow: Flow, call_id: str | None, data: bytes) -> None:
+        if self._tap is not None:
+            self._tap(flow, call_id or "", data)
+
+    def _response(self, response: Response, now: float) -> None:
+        fault = check_response(response)
+        if fault is not None:
+            self.dropped[f"response: {fault}"] += 1
+            return
+        key = client_key(response.via.branch or "", response.cseq.method)
+        transaction = self._clients.get(key)
+        if transaction is None:
+            # Section 18.1.2: none of ours (RFC 4475 bcast), or long over.
+            self.dropped["response: no transaction"] += 1
+        else:
+            transaction.receive(response, now)
+
+    def _broken(self, flow: Flow, broken: BrokenStream) -> None:
+        error = UnparsableError(broken.fault, salvage(broken.head))
+        self._heard(
+            flow, error.request.headers.get("Call-ID") if error.request else "", broken.head
+        )
+        self._reception.unparsable(error, flow, len(broken.head))
+        self._actions.append(CloseFlow(flow))
+
+    # ── what sessions and transactions ask for ──
+
+    def send(self, flow: Flow, data: bytes, call_id: str) -> None:
+        """Put bytes on a flow."""
+        self._actions.append(Send(flow, data, call_id))
+
+    def emit(self, session: Session, event: SessionEvent) -> None:
+        """Tell the owner of a call."""
+        if isinstance(session, CallSession):
+            self._events.append((session, event))
+
+    def emit_incoming(self, session: CallSession, invite: IncomingInvite) -> None:
+        """Tell the owner of the endpoint that somebody calls."""
+        self._events.append((session, invite))
+
+    def session_over(self, session: Session) -> None:
+        """Forget a call."""
+        self.sessions.pop((session.call_id, session.local_tag), None)
+
+    def reach(self, uri: Uri, transport: str | None, then: Reached, now: float) -> None:
+        """Find a flow: over the transport the URI names, else the one given, else UDP."""
+        wanted = uri.transport or transport or "udp"
+        if uri.scheme != "sip" or wanted not in _SERVED_TRANSPORTS:
+            name = "tls" if uri.scheme == "sips" else wanted
+            failure = SipFailure(FailureKind.TRANSPORT, reason=f"transport {name} not available")
+            then(failure, now)
+            return
+        self._tickets += 1
+        self._waiting[self._tickets] = then
+        host = (uri.param("maddr") or uri.host).strip("[]")
+        self._actions.append(Reach(self._tickets, host, uri.port, wanted))
+
+    def start_request(
+        self, flow: Flow, request: Request, user: ClientUser, now: float
+    ) -> ClientTransaction:
+        """Send a request in the client transaction its method needs."""
+        kind = InviteClientTransaction if request.method == "INVITE" else NonInviteClientTransaction
+        transaction = kind(self, flow, request, user)
+        self._clients[transaction.key] = transaction
+        self.track(transaction)
+        transaction.start(now)
+        return transaction
+
+    def track(self, transaction: Transaction) -> None:
+        """Note which flow a transaction depends on."""
+        users = self._by_flow.get(transaction.flow)
+        if users is None:
+            self._by_flow[transaction.flow] = {transaction}
+        else:
+            users.add(transaction)
+
+    def terminated(self, transaction: Transaction) -> None:
+        """Forget a transaction."""
+        if isinstance(transaction, ClientTransaction):
+            self._clients.pop(transaction.key, None)
+        elif isinstance(transaction, ServerTransaction):
+            self._reception.forget(transaction)
+        self._untrack(transaction)
+
+    def _untrack(self, transaction: Transaction) -> None:
+        users = self._by_flow.get(transaction.flow)
+        if users is not None:
+            users.discard(transaction)
+            if not users:
+                del self._by_flow[transaction.flow]
+
+    def _reroute(self, transaction: ServerTransaction, reason: str, now: float) -> None:
+        # Section 18.2.2: the response goes to the address of Via's sent-by on a new connection, if
+        # the one the request came on is gone.
+        if transaction.rerouted:
+            transaction.transport_failed(reason, now)
+            return
+        transaction.rerouted = True
+        self._untrack(transaction)
+        host, port = transaction.flow.remote[0], transaction.request.via.sent_by[1]
+
+        def reached(result: Flow | SipFailure, at: float) -> None:
+            if transaction.over:
+                return
+            if isinstance(result, SipFailure):
+                transaction.transport_failed(result.reason, at)
+            else:
+                transaction.move_to(result)
+                self.track(transaction)
+
+        self._tickets += 1
+        self._waiting[self._tickets] = reached
+        self._actions.append(Reach(self._tickets, host, port, transaction.flow.transport))

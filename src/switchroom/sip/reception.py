@@ -1,0 +1,280 @@
+"""What becomes of a request that arrives (RFC 3261 sections 8.2, 9.2, 12.2.2 and 17.2.3).
+
+Strangers are answered statelessly, never with more bytes than they sent, and never twice for one
+request: a forged source address gains an attacker nothing. State is made only for calls that were
+let in and for requests inside of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from switchroom.sip.call_session import SDP, CallSession, unsupported_options
+from switchroom.sip.callee_session import CalleeSession
+from switchroom.sip.dialog import Dialog
+from switchroom.sip.errors import MalformedValueError
+from switchroom.sip.flows import Flow, reply_flow, stamp_via
+from switchroom.sip.invite_session import IncomingInvite
+from switchroom.sip.message import Request, UnparsableError
+from switchroom.sip.responses import (
+    ACCEPT,
+    ALLOW,
+    ALLOWED_METHODS,
+    SUPPORTED,
+    make_response,
+    reason_phrase,
+)
+from switchroom.sip.sanity import Refusal, check_request, phrase_for
+from switchroom.sip.session_host import SessionHost
+from switchroom.sip.transactions.invite_server import InviteServerTransaction
+from switchroom.sip.transactions.machine import Key, TransactionHost
+from switchroom.sip.transactions.non_invite_server import NonInviteServerTransaction
+from switchroom.sip.transactions.server import ServerTransaction, server_key
+
+Admit = Callable[[Request, Flow], Refusal | None]
+"""Lets an INVITE in (``None``) or turns it away, before any state is made for it."""
+
+NO_TRUNK: Final = Refusal(404, "No Inbound Trunk")
+
+_RECOGNISED: Final = frozenset(
+    {*ALLOWED_METHODS, "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"}
+)
+_IN_DIALOG_ONLY: Final = frozenset({"BYE", "INFO", "UPDATE", "PRACK"})
+
+
+class ReceptionHost(SessionHost, TransactionHost, Protocol):
+    """What the reception needs from the endpoint."""
+
+    sessions: dict[tuple[str, str], CallSession]
+    dropped: Counter[str]
+    max_sessions: int
+    max_transactions: int
+
+    def track(self, transaction: ServerTransaction) -> None:
+        """Note which flow a transaction depends on."""
+        ...
+
+    def emit_incoming(self, session: CallSession, invite: IncomingInvite) -> None:
+        """Tell the owner that somebody calls."""
+        ...
+
+
+class Reception:
+    """The server side of the endpoint: transactions by key, and the way to the right call."""
+
+    def __init__(self, host: ReceptionHost, secret: bytes) -> None:
+        self._host = host
+        self._secret = secret
+        self.admit: Admit = lambda _request, _flow: NO_TRUNK
+        self.transactions: dict[Key, ServerTransaction] = {}
+        self._merges: dict[tuple[str, str, str], Key] = {}
+        """(Call-ID, From tag, CSeq) of open requests outside a dialog → their transaction."""
+
+    def forget(self, transaction: ServerTransaction) -> None:
+        """A server transaction has terminated."""
+        if self.transactions.pop(transaction.key, None) is not None:
+            self._merges.pop(_merge_key(transaction.request), None)
+
+    def receive(self, request: Request, flow: Flow, size: int, now: float) -> None:
+        """A request of ``size`` bytes that was parsed."""
+        refusal = check_request(request)
+        if refusal is not None:
+            if request.method != "ACK":
+                self._refuse(request, flow, refusal, size)
+        elif request.method == "ACK":
+            self._ack(request, now)
+        elif (known := self.transactions.get(server_key(request, request.method))) is not None:
+            known.repeated(now)
+        elif request.method == "CANCEL":
+            self._cancel(request, flow, size, now)
+        elif request.to_tag is not None:
+            self._in_dialog(request, flow, size, now)
+        else:
+            self._out_of_dialog(request, flow, size, now)
+
+    def unparsable(self, error: UnparsableError, flow: Flow, size: int) -> None:
+        """Bytes that are no SIP message; a request that can be answered gets its 4xx."""
+        request = error.request
+        if request is None or request.method == "ACK" or "Via" not in request.headers:
+            self._host.dropped["unparsable"] += 1
+            return
+        self._refuse(request, flow, Refusal(error.fault.status, phrase_for(error.fault)), size)
+
+    # ── ACK and CANCEL ──
+
+    def _ack(self, ack: Request, now: float) -> None:
+        transaction = self.transactions.get(server_key(ack, "INVITE"))
+        if isinstance(transaction, InviteServerTransaction):
+            transaction.acknowledged(ack, now)
+            return
+        # The ACK to a 2xx is a transaction of its own (section 17): it goes to the dialog.
+        session = self._session_of(ack)
+        if session is not None and session.knows(ack.from_tag or ""):
+            session.on_dialog_ack(ack, now)
+        else:
+            self._host.dropped["stray ACK"] += 1
+
+    def _cancel(self, cancel: Request, flow: Flow, size: int, now: float) -> None:
+        invite = self.transactions.get(server_key(cancel, "INVITE"))
+        if not isinstance(invite, InviteServerTransaction):
+            self._reply(cancel, flow, 481, size=size)
+            return
+        session = self.host_session(invite)
+        transaction = NonInviteServerTransaction(
+            self._host, flow, cancel, _Unconcerned(), invite.to_tag
+        )
+        self._open(transaction, now)
+        # Section 9.2: 200 in any case; whether there is something left to cancel is the INVITE's.
+        transaction.respond(transaction.response(200), now)
+        if session is not None:
+            session.on_cancel(invite, cancel, now)
+
+    def host_session(self, invite: ServerTransaction) -> CallSession | None:
+        """The call that an INVITE of a peer belongs to."""
+        tag = invite.request.to_tag or invite.to_tag or ""
+        return self._host.sessions.get((invite.request.call_id, tag))
+
+    # ── inside and outside of dialogs ──
+
+    def _session_of(self, request: Request) -> CallSession | None:
+        return self._host.sessions.get((request.call_id, request.to_tag or ""))
+
+    def _in_dialog(self, request: Request, flow: Flow, size: int, now: float) -> None:
+        session = self._session_of(request)
+        if session is None or not session.knows(request.from_tag or ""):
+            # Section 12.2.2.
+            self._reply(request, flow, 481, size=size)
+            return
+        if len(self.transactions) >= self._host.max_transactions and request.method != "BYE":
+            self._reply(request, flow, 503, (("Retry-After", "5"),), size=size)
+            return
+        kind = InviteServerTransaction if request.method == "INVITE" else NonInviteServerTransaction
+        transaction = kind(self._host, flow, request, session, None)
+        self._open(transaction, now)
+        session.on_request(transaction, request, now)
+
+    def _out_of_dialog(self, request: Request, flow: Flow, size: int, now: float) -> None:
+        refusal = self._refusal(request)
+        if refusal is not None:
+            self._refuse(request, flow, refusal, size)
+        elif request.method == "OPTIONS":
+            self._reply(request, flow, 200, (ALLOW, ACCEPT, SUPPORTED), size=size)
+        else:
+            self._invite(request, flow, size, now)
+
+    def _refusal(self, request: Request) -> Refusal | None:
+        """Section 8.2: method, then merged requests, then extensions, then content."""
+        if request.method not in ALLOWED_METHODS:
+            # 405 for a method we know and don't serve, 501 for one we never heard of (21.5.2).
+            return Refusal(405 if request.method in _RECOGNISED else 501, "", (ALLOW,))
+        if _merge_key(request) in self._merges:
+            # Section 8.2.2.2: the same request by another path.
+            return Refusal(482)
+        unsupported = unsupported_options(request)
+        if unsupported:
+            return Refusal(420, "", (("Unsupported", ", ".join(unsupported)),))
+        if request.method in _IN_DIALOG_ONLY:
+            return Refusal(481)
+        if request.method == "INVITE" and request.body and not _is_sdp(request):
+            return Refusal(415, "", (ACCEPT,))
+        return None
+
+    def _invite(self, request: Request, flow: Flow, size: int, now: float) -> None:
+        refusal = self.admit(request, flow)
+        host = self._host
+        full = len(self.transactions) >= host.max_transactions
+        if refusal is None and (full or len(host.sessions) >= host.max_sessions):
+            refusal = Refusal(503, "", (("Retry-After", "5"),))
+        if refusal is not None:
+            self._refuse(request, flow, refusal, size)
+            return
+        tag = host.new_token()
+        try:
+            dialog = Dialog.as_callee(request, tag, flow.transport)
+        except MalformedValueError:
+            self._refuse(request, flow, Refusal(400, "Bad Request (missing Contact)"), size)
+            return
+        session = CalleeSession(host, request, dialog)
+        transaction = InviteServerTransaction(host, flow, request, session, tag)
+        session.begin(transaction)
+        host.sessions[session.call_id, session.local_tag] = session
+        self._merges[_merge_key(request)] = transaction.key
+        self._open(transaction, now)
+        host.emit_incoming(session, IncomingInvite(request, flow.transport, flow.remote))
+
+    def _open(self, transaction: ServerTransaction, now: float) -> None:
+        self.transactions[transaction.key] = transaction
+        self._host.track(transaction)
+        transaction.start(now)
+
+    # ── stateless answers ──
+
+    def _refuse(self, request: Request, flow: Flow, refusal: Refusal, size: int) -> None:
+        self._reply(
+            request, flow, refusal.status, refusal.headers, size=size, reason=refusal.phrase
+        )
+
+    def _reply(
+        self,
+        request: Request,
+        flow: Flow,
+        status: int,
+        headers: Sequence[tuple[str, str]] = (),
+        *,
+        size: int,
+        reason: str = "",
+    ) -> None:
+        """Answer once, in at most ``size`` bytes: what does not fit is left out, from the end."""
+        try:
+            top_via, back = stamp_via(request, flow), reply_flow(request, flow)
+        except MalformedValueError:
+            top_via, back = request.headers.get("Via") or "", flow
+        server = ("Server", self._host.user_agent)
+        offers = [(*headers, server), *(headers[:count] for count in range(len(headers), -1, -1))]
+        for fields in offers:
+            data = make_response(
+                request,
+                status,
+                reason or reason_phrase(status),
+                top_via=top_via,
+                to_tag=self._stateless_tag(request),
+                headers=fields,
+            ).serialise()
+            if len(data) <= size:
+                self._host.send(back, data, request.headers.get("Call-ID") or "")
+                return
+        self._host.dropped["answer would be larger than the request"] += 1
+
+    def _stateless_tag(self, request: Request) -> str:
+        # Section 8.2.7: the same request gets the same tag, though nothing is remembered.
+        headers = request.headers
+        names = ("Via", "From", "Call-ID")
+        seed = "\n".join((headers.get(name) or "")[:512] for name in names)
+        digest = hashlib.blake2b(
+            seed.encode("utf-8", "surrogateescape"), key=self._secret, digest_size=8
+        )
+        return digest.hexdigest()
+
+
+class _Unconcerned:
+    """A CANCEL has no user beyond its 200."""
+
+    def on_ack(self, transaction: ServerTransaction, ack: Request, now: float) -> None:
+        """Never comes."""
+
+    def on_server_failure(
+        self, transaction: ServerTransaction, failure: object, now: float
+    ) -> None:
+        """The client repeats its CANCEL or does not."""
+
+
+def _merge_key(request: Request) -> tuple[str, str, str]:
+    return request.call_id, request.from_tag or "", str(request.cseq)
+
+
+def _is_sdp(request: Request) -> bool:
+    # Without a type there is nothing else it could be (RFC 3261 section 20.15 makes it mandatory).
+    return request.content_type in (SDP, "") or request.content_type.startswith("multipart/")

@@ -1,0 +1,451 @@
+"""Drives the SIP endpoint: real sockets, one timer, and the calls' owners.
+
+Whatever comes in – a datagram, bytes of a connection, a command, the timer – is one input to the
+pure endpoint; then its actions are performed, its events handed out, and the timer armed anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from switchroom.base.clock import Clock
+from switchroom.base.log import get_logger
+from switchroom.base.tasks import Tasks
+from switchroom.sip.actions import CloseFlow, Reach, Send
+from switchroom.sip.call_session import CallSession
+from switchroom.sip.callee_session import CalleeSession
+from switchroom.sip.dialog import DialogSnapshot
+from switchroom.sip.endpoint import Endpoint, EndpointConfig
+from switchroom.sip.flows import Address, Flow
+from switchroom.sip.invite_session import (
+    ByeReceived,
+    DialogEnded,
+    Failed,
+    FailureKind,
+    IncomingInvite,
+    IncomingInviteSession,
+    InviteSession,
+    OutgoingInvite,
+    SessionEvent,
+)
+from switchroom.sip.message import Request
+from switchroom.sip.reception import NO_TRUNK, Admit
+from switchroom.sip.sanity import Refusal
+from switchroom.sip_io.addresses import (
+    choose_local,
+    is_ip,
+    is_loopback,
+    is_wildcard,
+    source_towards,
+)
+from switchroom.sip_io.errors import ResolveError, SipStartError
+from switchroom.sip_io.resolver import Resolver
+from switchroom.sip_io.session_handle import IncomingHandle, SessionHandle
+from switchroom.sip_io.tap import CallTraces, Tap, TapRecord
+from switchroom.sip_io.tcp import TcpConnections
+from switchroom.sip_io.udp import UdpSockets, describe_error
+
+_SWEEP_EVERY: Final = 10.0
+_FAREWELL: Final = 2.0
+_DEFAULT_PORT: Final = 5060
+_PORT_TRIES: Final = 20
+_LAST_EVENTS: Final = (Failed, ByeReceived, DialogEnded)
+_log = get_logger("sip_io")
+
+Listener = Callable[[SessionEvent], None]
+IncomingHandler = Callable[[IncomingInviteSession, Request, str], Listener]
+"""(session, INVITE, source as ``ip:port``) → who hears the events of this call."""
+
+
+@dataclass(frozen=True, slots=True)
+class SipConfig:
+    """Where the SIP endpoint lives."""
+
+    bind: tuple[Address, ...]
+    """Addresses for UDP and TCP alike; port 0 picks a free one."""
+    contact_host: str | None = None
+    """Host for Via and Contact instead of the socket's address (NAT); not used on loopback."""
+    user_agent: str = "Switchroom"
+
+
+class SipDriver:
+    """The SIP endpoint of this process. Use it from the event loop's thread only."""
+
+    def __init__(self, config: SipConfig, clock: Clock, *, tap: Tap | None = None) -> None:
+        """``tap`` sees every message in and out, as it is on the wire, credentials included."""
+        self.traces = CallTraces()
+        """The messages of recent calls, by Call-ID, without credentials."""
+        self._config = config
+        self._clock = clock
+        self._tap = tap
+        self._endpoint = Endpoint(
+            EndpointConfig(user_agent=config.user_agent),
+            new_token=lambda: secrets.token_hex(8),
+            secret=secrets.token_bytes(32),
+            tap=self._heard,
+        )
+        self._udp = UdpSockets(self._datagram, self._pump, self._network_error)
+        self._tcp = TcpConnections(clock, self._sent_by, self._stream_data, self._network_error)
+        self._resolver = Resolver(clock)
+        self._tasks = Tasks("sip_io")
+        self._bound: list[Address] = []
+        self._incoming: IncomingHandler | None = None
+        self._listeners: dict[CallSession, Listener] = {}
+        self._failures: list[tuple[Flow, str]] = []
+        self._connecting: dict[Address, list[int]] = {}
+        self._pumping = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._next_sweep = 0.0
+        self._quiet: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # ── life ──
+
+    async def start(self) -> None:
+        """Open the sockets. Raises SipStartError with a line for the console."""
+        loop = self._loop = asyncio.get_running_loop()
+        try:
+            for ip, port in self._config.bind:
+                self._bound.append(await self._open(ip, port))
+        except SipStartError:
+            await self._close()
+            raise
+        self._udp.start(loop)
+
+    async def stop(self) -> None:
+        """Hang up what is up, give the peers two seconds to answer, and close the sockets."""
+        self._incoming = None
+        self._endpoint.admit_with(_closing)
+        sessions = list(self._endpoint.sessions.values())
+        for session in sessions:
+            SessionHandle(session, self._command).cancel()
+        if sessions and self._endpoint.sessions:
+            self._quiet = asyncio.Event()
+            try:
+                async with asyncio.timeout(_FAREWELL):
+                    await self._quiet.wait()
+            except TimeoutError:
+                _log.warning("calls not closed in time", calls=len(self._endpoint.sessions))
+        await self._close()
+
+    @property
+    def bound(self) -> tuple[Address, ...]:
+        """The addresses listened on, with their real ports, in the order of the configuration."""
+        return tuple(self._bound)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call, transaction or timer is left."""
+        return self._endpoint.idle and not self._listeners
+
+    @property
+    def calls(self) -> int:
+        """How many calls exist, those just ending included."""
+        return len(self._endpoint.sessions)
+
+    # ── what owners of calls use ──
+
+    def invite(self, invite: OutgoingInvite, on_event: Listener) -> InviteSession:
+        """Place a call. Raises LocalSipError for text that can't be sent, and nothing else.
+
+        ``on_event`` is never called from inside this or another command.
+        """
+        session = self._endpoint.invite(invite, self._clock.monotonic())
+        self._listeners[session] = on_event
+        self._flush()
+        return SessionHandle(session, self._command)
+
+    async def end_orphan(self, snapshot: DialogSnapshot) -> None:
+        """Send BYE in a dialog of an earlier process; returns when it was answered or given up."""
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        session = self._endpoint.end_orphan(snapshot, self._clock.monotonic())
+        self._listeners[session] = lambda event: _resolve(over, event)
+        self._flush()
+        await over
+
+    def set_incoming_handler(
+        self, handler: IncomingHandler | None, *, admit: Admit | None = None
+    ) -> None:
+        """Who takes calls from outside. Without a handler they get 404 "No Inbound Trunk".
+
+        ``admit`` is asked first, before any state is made; without it every call is let in.
+        """
+        self._incoming = handler
+        self._endpoint.admit_with(admit or (_everybody if handler else _nobody))
+
+    def local_address_towards(self, host: str) -> str:
+        """The IP address ``host`` would see us at: for From, Contact and SDP.
+
+        A name is taken from recent look-ups; if it is new, as a host out in the world.
+        """
+        known = () if is_ip(host) else self._resolver.known(host)
+        target = host if is_ip(host) else known[0] if known else _far_away(host)
+        local = choose_local(self._bound, target) or self._bound[-1]
+        if is_wildcard(local[0]):
+            return source_towards(target) or local[0]
+        return local[0]
+
+    # ── input ──
+
+    def _datagram(self, flow: Flow, data: bytes) -> None:
+        self._endpoint.receive(flow, data, self._clock.monotonic())
+
+    def _stream_data(self, flow: Flow, data: bytes) -> None:
+        self._endpoint.receive(flow, data, self._clock.monotonic())
+        self._pump()
+
+    def _network_error(self, flow: Flow, reason: str) -> None:
+        self._endpoint.flow_failed(flow, reason, self._clock.monotonic())
+        self._pump()
+
+    def _command(self, command: Callable[[float], None]) -> None:
+        command(self._clock.monotonic())
+        self._flush()
+
+    def _woken(self) -> None:
+        self._timer = None
+        now = self._clock.monotonic()
+        self._endpoint.wake(now)
+        if len(self._tcp) and now >= self._next_sweep:
+            self._next_sweep = now + _SWEEP_EVERY
+            self._tcp.sweep(now, self._endpoint.unfinished)
+        self._pump()
+
+    # ── output ──
+
+    def _flush(self) -> None:
+        """Perform actions now, but hand out events later: owners must not be called back inside."""
+        if not self._pumping and self._loop is not None:
+            self._perform_all()
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Perform actions and hand out events until both have run dry, then arm the timer."""
+        if self._pumping or self._loop is None:
+            return
+        self._pumping = True
+        try:
+            while True:
+                self._perform_all()
+                events = self._endpoint.events()
+                if not events:
+                    break
+                for session, event in events:
+                    self._hand_out(session, event)
+        finally:
+            self._pumping = False
+        if self._quiet is not None and not self._endpoint.sessions:
+            self._quiet.set()
+        self._arm(self._loop)
+
+    def _perform_all(self) -> None:
+        while True:
+            actions = self._endpoint.actions()
+            for action in actions:
+                if isinstance(action, Send):
+                    self._send(action)
+                elif isinstance(action, Reach):
+                    self._reach(action)
+                elif isinstance(action, CloseFlow):
+                    self._tcp.close(action.flow)
+            failures, self._failures = self._failures, []
+            for flow, reason in failures:
+                self._endpoint.flow_failed(flow, reason, self._clock.monotonic())
+            if not actions and not failures:
+                return
+
+    def _hand_out(self, session: CallSession, event: SessionEvent | IncomingInvite) -> None:
+        # Owners are foreign code to this room: their faults are logged and stay theirs.
+        try:
+            if isinstance(event, IncomingInvite):
+                self._hand_over(session, event)
+                return
+            listener = self._listeners.get(session)
+            if isinstance(event, _LAST_EVENTS):
+                self._listeners.pop(session, None)
+            if listener is not None:
+                listener(event)
+        except Exception:  # noqa: BLE001
+            _log.exception("a listener failed", about=type(event).__name__)
+
+    def _hand_over(self, session: CallSession, invite: IncomingInvite) -> None:
+        if not isinstance(session, CalleeSession):
+            return
+        handle = IncomingHandle(session, self._command)
+        if self._incoming is None:
+            handle.reject(503)
+            return
+        try:
+            source = "{}:{}".format(*invite.remote)
+            listener = self._incoming(handle, invite.request, source)
+        except Exception:
+            handle.reject(500)
+            raise
+        if not session.finished:
+            self._listeners[session] = listener
+
+    def _send(self, action: Send) -> None:
+        flow = action.flow
+        sockets = self._tcp if flow.reliable else self._udp
+        problem = sockets.send(flow, action.data)
+        if problem is not None:
+            self._failures.append((flow, problem))
+        elif action.call_id:
+            self._record("out", flow, action.call_id, action.data)
+
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        deadline = self._endpoint.deadline()
+        if len(self._tcp):
+            deadline = min(deadline or self._next_sweep, self._next_sweep)
+        if deadline is None or (self._timer is not None and self._timer_at <= deadline):
+            return  # an early timer is harmless and cheaper than arming it anew each time
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = deadline
+        delay = max(0.0, deadline - self._clock.monotonic())
+        self._timer = loop.call_later(delay, self._woken)
+
+    # ── finding a flow ──
+
+    def _reach(self, action: Reach) -> None:
+        if is_ip(action.host):
+            self._reach_address(action, action.host)
+        else:
+            self._tasks.spawn(self._resolve(action), name=f"resolve {action.host}")
+
+    async def _resolve(self, action: Reach) -> None:
+        try:
+            addresses = await self._resolver.resolve(action.host)
+        except ResolveError as error:
+            self._unreachable(action.ticket, FailureKind.DNS, str(error))
+        else:
+            usable = [ip for ip in addresses if choose_local(self._bound, ip) is not None]
+            self._reach_address(action, (usable or addresses)[0])
+        self._pump()
+
+    def _reach_address(self, action: Reach, ip: str) -> None:
+        remote = (ip, action.port or _DEFAULT_PORT)
+        if action.transport == "tcp":
+            self._reach_by_tcp(action.ticket, remote)
+            return
+        local = choose_local(self._bound, ip)
+        flow = self._udp.flow(local, remote) if local is not None else None
+        if flow is None:
+            self._unreachable(action.ticket, FailureKind.TRANSPORT, "no address of that IP version")
+        else:
+            self._endpoint.reached(action.ticket, flow, self._clock.monotonic())
+
+    def _reach_by_tcp(self, ticket: int, remote: Address) -> None:
+        flow = self._tcp.existing(remote)
+        if flow is not None:
+            self._endpoint.reached(ticket, flow, self._clock.monotonic())
+            return
+        waiting = self._connecting.setdefault(remote, [])
+        waiting.append(ticket)
+        if len(waiting) == 1:
+            self._tasks.spawn(self._connect(remote), name="connect")
+
+    async def _connect(self, remote: Address) -> None:
+        try:
+            flow = await self._tcp.connect(remote)
+        except OSError as error:
+            for ticket in self._connecting.pop(remote, ()):
+                self._unreachable(ticket, FailureKind.TRANSPORT, str(error))
+        else:
+            self._next_sweep = self._next_sweep or self._clock.monotonic() + _SWEEP_EVERY
+            for ticket in self._connecting.pop(remote, ()):
+                self._endpoint.reached(ticket, flow, self._clock.monotonic())
+        self._pump()
+
+    def _unreachable(self, ticket: int, kind: FailureKind, reason: str) -> None:
+        self._endpoint.unreachable(ticket, kind, reason, self._clock.monotonic())
+
+    # ── sockets ──
+
+    async def _open(self, ip: str, port: int) -> Address:
+        for attempt in range(_PORT_TRIES):
+            try:
+                local = await self._tcp.listen(ip, port)
+                self._udp.bind(*local)
+            except OSError as error:
+                # A free port for TCP may be taken for UDP: then another one.
+                if port == 0 and attempt + 1 < _PORT_TRIES:
+                    continue
+                raise SipStartError(_why_not(ip, port, error)) from None
+            self._udp.advertise(local, self._sent_by(local))
+            return local
+        raise SipStartError(f"no free SIP port on {ip}")
+
+    def _sent_by(self, local: Address) -> Address:
+        """Our Via and Contact address for a socket or connection with this local address."""
+        host = local[0]
+        port = next((port for ip, port in self._bound if ip in (host, "0.0.0.0", "::")), local[1])
+        if is_wildcard(host):
+            host = source_towards(_far_away("")) or host
+        if self._config.contact_host and not is_loopback(local[0]):
+            host = self._config.contact_host
+        return host, port
+
+    async def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        await self._tasks.aclose()
+        await self._tcp.stop()
+        if self._loop is not None:
+            self._udp.stop(self._loop)
+        self._resolver.close()
+        self._loop = None
+
+    # ── the tap ──
+
+    def _heard(self, flow: Flow, call_id: str, data: bytes) -> None:
+        self._record("in", flow, call_id, data)
+
+    def _record(self, direction: str, flow: Flow, call_id: str, data: bytes) -> None:
+        record = TapRecord(
+            self._clock.unix_ns(),
+            "in" if direction == "in" else "out",
+            flow.transport,
+            flow.local,
+            flow.remote,
+            call_id,
+            data,
+        )
+        self.traces(record)
+        if self._tap is not None:
+            self._tap(record)
+
+
+def _far_away(host: str) -> str:
+    """A target that stands for a name we have not looked up: this machine, or the world."""
+    return "127.0.0.1" if host.lower().rstrip(".") == "localhost" else "192.0.2.1"
+
+
+def _why_not(ip: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"SIP port {port} on {ip} is in use: stop what uses it, or set sip.port"
+    return f"can't listen for SIP on {ip} port {port}: {describe_error(error.errno or 0)}"
+
+
+def _resolve(future: asyncio.Future[None], event: SessionEvent) -> None:
+    if isinstance(event, _LAST_EVENTS) and not future.done():
+        future.set_result(None)
+
+
+def _everybody(_request: Request, _flow: Flow) -> None:
+    return None
+
+
+def _nobody(_request: Request, _flow: Flow) -> Refusal:
+    return NO_TRUNK
+
+
+def _closing(_request: Request, _flow: Flow) -> Refusal:
+    return Refusal(503, "", (("Retry-After", "10"),))

@@ -1,0 +1,75 @@
+"""A call as its owner holds it: the pure session, with the present time filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from switchroom.sip.call_session import CallSession
+from switchroom.sip.callee_session import CalleeSession
+from switchroom.sip.caller_session import CallerSession
+from switchroom.sip.dialog import DialogSnapshot
+from switchroom.sip.invite_session import Fields
+
+Run = Callable[[Callable[[float], None]], None]
+"""Runs a command with the present time and sees to its consequences."""
+
+
+class SessionHandle:
+    """The ``InviteSession`` that the driver gives out."""
+
+    __slots__ = ("_run", "_session")
+
+    def __init__(self, session: CallSession, run: Run) -> None:
+        self._session = session
+        self._run = run
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID, as in the message traces."""
+        return self._session.call_id
+
+    def cancel(self) -> None:
+        """Give up a call that is not answered; else hang up."""
+        session = self._session
+        if isinstance(session, CallerSession | CalleeSession):
+            self._run(session.cancel)
+        else:
+            self.bye()
+
+    def bye(self, headers: Fields = ()) -> None:
+        """Hang up; ends with DialogEnded."""
+        self._run(lambda now: self._session.bye(now, headers))
+
+    def respond_offer(self, offer_id: int, status: int, reason: str, body: bytes = b"") -> None:
+        """Answer an OfferReceived."""
+        self._run(lambda now: self._session.respond_offer(now, offer_id, status, reason, body))
+
+    def offer(self, body: bytes) -> None:
+        """Send a re-INVITE; ends with OfferAnswered."""
+        self._run(lambda now: self._session.offer(now, body))
+
+    def snapshot(self) -> DialogSnapshot | None:
+        """The dialog to store while the call is up."""
+        return self._session.snapshot()
+
+
+class IncomingHandle(SessionHandle):
+    """The ``IncomingInviteSession`` that the driver gives out."""
+
+    __slots__ = ("_callee",)
+
+    def __init__(self, session: CalleeSession, run: Run) -> None:
+        super().__init__(session, run)
+        self._callee = session
+
+    def ring(self, status: int = 180, headers: Fields = (), body: bytes = b"") -> None:
+        """Send a 101–199 response."""
+        self._run(lambda now: self._callee.ring(now, status, headers, body))
+
+    def answer(self, body: bytes, headers: Fields = ()) -> None:
+        """Send 200 until its ACK comes."""
+        self._run(lambda now: self._callee.answer(now, body, headers))
+
+    def reject(self, status: int, reason: str = "", headers: Fields = ()) -> None:
+        """Send a 300–699 response."""
+        self._run(lambda now: self._callee.reject(now, status, reason, headers))

@@ -1,0 +1,193 @@
+"""TCP connections for SIP: bounded in number, in what they buffer and in how long they may idle."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, cast
+
+from switchroom.base.clock import Clock
+from switchroom.sip.flows import Address, Flow
+from switchroom.sip_io.addresses import is_ipv6
+from switchroom.sip_io.udp import describe_error
+
+_CONNECT_PATIENCE: Final = 5.0
+_WRITE_LIMIT: Final = 1024 * 1024
+_IDLE_LIMIT: Final = 600.0
+_STALLED_LIMIT: Final = 32.0
+"""How long a message may take to arrive: 64*T1, the longest its sender would wait for us."""
+_TOTAL_LIMIT: Final = 2_000
+_PER_PEER_LIMIT: Final = 100
+
+
+class TcpConnections:
+    """Connections in both directions; one that exists to an address is used again (RFC 5923)."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        sent_by: Callable[[Address], Address],
+        on_data: Callable[[Flow, bytes], None],
+        on_lost: Callable[[Flow, str], None],
+    ) -> None:
+        """``sent_by`` gives what Via and Contact say for a local address."""
+        self.clock = clock
+        self.sent_by = sent_by
+        self.on_data = on_data
+        self._on_lost = on_lost
+        self._servers: list[asyncio.Server] = []
+        self._connections: dict[int, Connection] = {}
+        self._by_remote: dict[Address, Connection] = {}
+        self._per_peer: Counter[str] = Counter()
+        self._numbers = 0
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    async def listen(self, ip: str, port: int) -> Address:
+        """Accept connections (raises OSError). Returns the address with the real port."""
+        sock = socket.socket(socket.AF_INET6 if is_ipv6(ip) else socket.AF_INET)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if is_ipv6(ip):
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((ip, port))
+            local: Address = sock.getsockname()[:2]
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda: Connection(self), sock=sock, backlog=128)
+        except OSError:
+            sock.close()
+            raise
+        self._servers.append(server)
+        return local
+
+    def existing(self, remote: Address) -> Flow | None:
+        """The flow of an open connection to ``remote``."""
+        connection = self._by_remote.get(remote)
+        return connection.flow if connection is not None else None
+
+    async def connect(self, remote: Address) -> Flow:
+        """A new connection (raises OSError with a message for the call's failure)."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_CONNECT_PATIENCE):
+                _, protocol = await loop.create_connection(lambda: Connection(self), *remote)
+        except TimeoutError:
+            raise OSError("connection timed out") from None
+        except OSError as error:
+            raise OSError(describe_error(error.errno or 0) if error.errno else str(error)) from None
+        if protocol.flow is None:
+            raise OSError("too many connections")
+        return protocol.flow
+
+    def send(self, flow: Flow, data: bytes) -> str | None:
+        """Queue bytes. Returns what went wrong if it is known at once."""
+        connection = self._connections.get(flow.connection)
+        if connection is None:
+            return "connection closed"
+        return connection.send(data)
+
+    def close(self, flow: Flow) -> None:
+        """Close a connection after what was queued has left."""
+        connection = self._connections.get(flow.connection)
+        if connection is not None:
+            connection.close()
+
+    def sweep(self, now: float, unfinished: Callable[[Flow], int]) -> None:
+        """Close what has been silent for ten minutes, or owes us the rest of a message for 32 s."""
+        for connection in list(self._connections.values()):
+            if connection.flow is not None:
+                connection.check(now, unfinished(connection.flow) > 0)
+
+    async def stop(self) -> None:
+        """Close everything."""
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections.values()):
+            connection.close()
+        self._servers.clear()
+
+    def admit(self, local: Address, remote: Address, connection: Connection) -> Flow | None:
+        """A connection was made; ``None`` if there are too many."""
+        full = len(self._connections) >= _TOTAL_LIMIT
+        if full or self._per_peer[remote[0]] >= _PER_PEER_LIMIT:
+            return None
+        self._numbers += 1
+        flow = Flow("tcp", local, remote, self.sent_by(local), self._numbers)
+        self._connections[flow.connection] = connection
+        self._by_remote[remote] = connection
+        self._per_peer[remote[0]] += 1
+        return flow
+
+    def lost(self, connection: Connection, reason: str) -> None:
+        """A connection is closed."""
+        flow = connection.flow
+        if flow is None or self._connections.pop(flow.connection, None) is None:
+            return
+        if self._by_remote.get(flow.remote) is connection:
+            del self._by_remote[flow.remote]
+        self._per_peer[flow.remote[0]] -= 1
+        if not self._per_peer[flow.remote[0]]:
+            del self._per_peer[flow.remote[0]]
+        self._on_lost(flow, reason)
+
+
+class Connection(asyncio.Protocol):
+    """One TCP connection."""
+
+    def __init__(self, owner: TcpConnections) -> None:
+        self.flow: Flow | None = None
+        self._owner = owner
+        self._transport: asyncio.Transport | None = None
+        self._last_heard = owner.clock.monotonic()
+        self._stalled_since: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take part, or close at once if there are too many."""
+        self._transport = cast("asyncio.Transport", transport)
+        local = transport.get_extra_info("sockname")
+        remote = transport.get_extra_info("peername")
+        if local and remote:
+            self.flow = self._owner.admit(local[:2], remote[:2], self)
+        if self.flow is None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes of the stream."""
+        self._last_heard = self._owner.clock.monotonic()
+        if self.flow is not None:
+            self._owner.on_data(self.flow, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Closed by either side."""
+        number = exc.errno if isinstance(exc, OSError) else None
+        self._owner.lost(self, describe_error(number) if number else "connection closed")
+
+    def send(self, data: bytes) -> str | None:
+        """Queue bytes for the peer."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return "connection closed"
+        if transport.get_write_buffer_size() + len(data) > _WRITE_LIMIT:
+            # A peer that does not read must not fill our memory.
+            transport.abort()
+            return "peer does not read"
+        transport.write(data)
+        return None
+
+    def close(self) -> None:
+        """Close after what was queued has left."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def check(self, now: float, unfinished: bool) -> None:
+        """Close if idle or stalled for too long."""
+        if not unfinished:
+            self._stalled_since = None
+        elif self._stalled_since is None:
+            self._stalled_since = now
+        stalled = self._stalled_since is not None and now - self._stalled_since >= _STALLED_LIMIT
+        if self._transport and (stalled or now - self._last_heard >= _IDLE_LIMIT):
+            self._transport.abort()
