@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from switchroom import __version__
@@ -63,7 +65,8 @@ class Running:
 
 def show_welcome(running: Running, console: Console) -> None:
     """The page that says what is running and what to do next."""
-    first = next((phone["number"] for phone in running.carrier.numbers), "")
+    carrier = running.carrier
+    first = next((phone["number"] for phone in carrier.numbers), "")
     call = (
         f"switchroom --dev sip participant create --trunk {running.trunk_id} "
         f"--room hello --call {first} --wait"
@@ -76,19 +79,27 @@ def show_welcome(running: Running, console: Console) -> None:
         number=first,
     )
     console.print(f"\n[bold]Switchroom {__version__}[/bold] is running.\n")
-    for label, value in (
-        ("URL", f"{running.ws_url}  (API: {running.url})"),
-        ("API key", running.api_key),
-        ("API secret", running.api_secret),
-        ("SIP trunk", f"{running.trunk_id}, to a simulated carrier at {running.carrier.address}"),
-    ):
-        console.print(f"  [dim]{label:<11}[/dim] {value}", highlight=False)
+    console.print(
+        _columns(
+            ("URL", f"{running.ws_url}  (API: {running.url})"),
+            ("API key", running.api_key),
+            ("API secret", running.api_secret),
+            ("SIP trunk", f"{running.trunk_id}, to a carrier simulated at {carrier.address}"),
+        )
+    )
     console.print("\n[bold]Numbers to call[/bold]\n")
-    for phone in running.carrier.numbers:
-        console.print(f"  [cyan]{phone['number']:<14}[/cyan] {phone['does']}", highlight=False)
+    console.print(_columns(*((phone["number"], phone["does"]) for phone in carrier.numbers)))
     console.print("\n[bold]Call one[/bold] from another terminal:\n")
     console.print(Text(f"  {call}"), soft_wrap=True)
     console.print("\nor from your own program (pip install livekit-api):\n")
     for line in example.splitlines():
         console.print(Text(f"  {line}"), soft_wrap=True)
     console.print("\nWhat the phones do appears below. Ctrl-C stops everything.\n")
+
+
+def _columns(*rows: tuple[str, str]) -> Padding:
+    """What on the left, the rest on the right, also where a line is too long for the window."""
+    grid = Table.grid(padding=(0, 2))
+    for left, right in rows:
+        grid.add_row(Text(left, style="cyan"), Text(right))
+    return Padding(grid, (0, 0, 0, 2))
