@@ -32,6 +32,8 @@ async def main():
 
 asyncio.run(main())"""
 
+_USUAL_URL = "http://127.0.0.1:7880"
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -67,8 +69,9 @@ def show_welcome(running: Running, console: Console) -> None:
     """The page that says what is running and what to do next."""
     carrier = running.carrier
     first = next((phone["number"] for phone in carrier.numbers), "")
+    server = "--dev" if running.url == _USUAL_URL else f"--url {running.url}"
     call = (
-        f"switchroom --dev sip participant create --trunk {running.trunk_id} "
+        f"switchroom {server} sip participant create --trunk {running.trunk_id} "
         f"--room hello --call {first} --wait"
     )
     example = EXAMPLE.format(

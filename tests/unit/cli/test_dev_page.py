@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -28,6 +29,13 @@ def test_the_welcome_holds_everything_needed_to_place_a_call() -> None:
         "Answers and talks.",
     )
     assert [word for word in needed if word not in page.getvalue()] == []
+
+
+def test_the_printed_command_finds_the_server_wherever_it_listens() -> None:
+    for url, option in ((RUNNING.url, "--dev"), ("http://[::1]:7000", "--url http://[::1]:7000")):
+        page = io.StringIO()
+        show_welcome(replace(RUNNING, url=url), Console(file=page, width=200))
+        assert f"switchroom {option} sip participant create" in page.getvalue()
 
 
 def test_the_example_is_a_program() -> None:
