@@ -1,0 +1,164 @@
+"""The whole server: the only place where the rooms are put together.
+
+Whoever hears whom is listed in `Switchroom.__init__`; there is no other wiring.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from switchroom import __version__
+from switchroom.api.listener import HttpListener, ListenError
+from switchroom.api.room_service import RoomService
+from switchroom.api.server import build_app
+from switchroom.api.signal_socket import SignalSockets
+from switchroom.api.sip_service import SipService
+from switchroom.auth.tokens import TokenVerifier
+from switchroom.base.clock import SystemClock
+from switchroom.base.config import Config
+from switchroom.base.log import get_logger
+from switchroom.base.node_address import LOOPBACK, reached_at
+from switchroom.media import Engine, EngineConfig, EngineError
+from switchroom.rooms.registry import Rooms
+from switchroom.sip_io.driver import SipConfig, SipDriver
+from switchroom.sip_io.errors import SipStartError
+from switchroom.storage.calls import SqlCallStore
+from switchroom.storage.connection import Database
+from switchroom.storage.errors import StorageError
+from switchroom.storage.rooms import SqlRoomStore
+from switchroom.storage.trunks import SqlTrunkStore
+from switchroom.telephony.telephony import Telephony
+
+_log = get_logger("app")
+
+
+# Calls drain while the API still answers (new ones are refused by name), and clients hear that
+# their room is closing before the listener takes their sockets away.
+_STOP_ORDER = ("telephony", "rooms", "http", "sip", "engine", "database")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    start: Callable[[], Awaitable[None]]
+    stop: Callable[[], Awaitable[None]]
+
+
+class StartFailed(Exception):  # noqa: N818 - it says what happened, which is what is printed
+    """The server can't start; the message is one line that says what to mend."""
+
+
+class Switchroom:
+    """A server, as its configuration says."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._ready = False
+        clock = SystemClock()
+        addresses = reached_at(config.rtc.node_ip)
+        self._database = Database(config.storage.url)
+        self._engine = Engine(
+            EngineConfig(
+                rtc_addresses=addresses,
+                rtc_port=config.rtc.udp_port,
+                rtp_port_range=(config.sip.rtp_port.first, config.sip.rtp_port.last),
+            )
+        )
+        self._sip = SipDriver(
+            SipConfig(
+                bind=tuple((address, config.sip.port) for address in addresses),
+                user_agent=f"Switchroom/{__version__}",
+            ),
+            clock,
+        )
+        self._rooms = Rooms(self._engine, config, clock, SqlRoomStore(self._database))
+        self._telephony = Telephony(
+            engine=self._engine,
+            rooms=self._rooms,
+            sip=self._sip,
+            trunks=SqlTrunkStore(self._database),
+            calls=SqlCallStore(self._database),
+            clock=clock,
+            config=config,
+        )
+        tokens = TokenVerifier(config.keys)
+        signals = SignalSockets(self._rooms, tokens)
+        self._http = HttpListener(
+            build_app(
+                tokens=tokens,
+                clock=clock,
+                services=(RoomService(self._rooms), SipService(self._telephony)),
+                routes=signals.routes,
+                is_ready=lambda: self._ready,
+            ),
+            config.bind_addresses,
+            config.port,
+        )
+        # In the order of starting.
+        self._parts: dict[str, _Part] = {
+            "database": _Part(self._database.open, self._database.close),
+            "engine": _Part(self._engine.start, self._engine.stop),
+            "sip": _Part(self._sip.start, self._sip.stop),
+            "rooms": _Part(self._rooms.start, self._rooms.stop),
+            "telephony": _Part(self._telephony.start, self._drain),
+            "http": _Part(self._http.start, self._http.stop),
+        }
+        self._started: list[str] = []
+
+    @property
+    def url(self) -> str:
+        """Where clients on this machine find the server: ``http://host:port``."""
+        first = self._config.bind_addresses[0]
+        host = LOOPBACK if first in ("0.0.0.0", "::") else first
+        return (
+            f"http://[{host}]:{self._http.port}"
+            if ":" in host
+            else f"http://{host}:{self._http.port}"
+        )
+
+    async def start(self) -> None:
+        """Start everything. Raises StartFailed; what had been started by then is stopped again."""
+        try:
+            await self._start_in_order()
+        except (StorageError, EngineError, SipStartError, ListenError) as failure:
+            await self._stop_what_runs()
+            raise StartFailed(str(failure)) from failure
+        self._ready = True
+        _log.info("ready", url=self.url, sip_port=self._config.sip.port)
+
+    async def run_until_signal(self) -> None:
+        """Serve until SIGTERM or SIGINT, then stop; a second signal ends the drain at once."""
+        loop = asyncio.get_running_loop()
+        told = asyncio.Event()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, told.set)
+        await told.wait()
+        told.clear()
+        stopping = asyncio.ensure_future(self.stop())
+        hurried = asyncio.ensure_future(told.wait())
+        await asyncio.wait((stopping, hurried), return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if not stopping.done():
+            self._telephony.stop_draining()
+        await stopping
+
+    async def stop(self) -> None:
+        """Drain the calls, tell everybody good-bye, stop everything. Idempotent."""
+        self._ready = False
+        await self._stop_what_runs()
+
+    async def _drain(self) -> None:
+        await self._telephony.stop(self._config.shutdown.drain)
+
+    async def _start_in_order(self) -> None:
+        for name, part in self._parts.items():
+            await part.start()
+            self._started.append(name)
+
+    async def _stop_what_runs(self) -> None:
+        for name in _STOP_ORDER:
+            if name in self._started:
+                self._started.remove(name)
+                await self._parts[name].stop()

@@ -1,0 +1,17 @@
+"""Fixtures of the interop tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from interop.server import Server, server_here
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A server in this process, with a database of its own."""
+    async with server_here(tmp_path) as running:
+        yield running

@@ -1,0 +1,123 @@
+"""A server of ours for the interop tests: in this process, or as a process that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from livekit import api
+
+from switchroom.app import Switchroom
+from switchroom.base.config import Config, load_config
+from switchroom.base.node_address import reached_at
+
+KEY, SECRET = "devkey", "secret-that-is-long-enough-for-hs256"
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a running server is, and how to talk to it."""
+
+    url: str
+    app: Switchroom | None = None
+    process: asyncio.subprocess.Process | None = None
+    log: list[str] = field(default_factory=list)
+    """What a process has written, line by line."""
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def ws_url(self) -> str:
+        return "ws" + self.url.removeprefix("http")
+
+    def api(self) -> api.LiveKitAPI:
+        """The official SDK, pointed here. Close it."""
+        return api.LiveKitAPI(self.url, KEY, SECRET)
+
+    def token(self, identity: str, room: str) -> str:
+        """To join a room with all rights."""
+        grants = api.VideoGrants(room_join=True, room=room, can_update_own_metadata=True)
+        return api.AccessToken(KEY, SECRET).with_identity(identity).with_grants(grants).to_jwt()
+
+
+def outward_address() -> str:
+    """The address that libwebrtc clients and phones see the server at."""
+    return reached_at("")[-1]
+
+
+def config_of(data: Path, **settings: object) -> Config:
+    """Free TCP and UDP ports where the system may choose, and a database in `data`."""
+    overrides: dict[str, object] = {
+        "keys": {KEY: SECRET},
+        "bind_addresses": ["127.0.0.1"],
+        "port": 0,
+        "rtc.udp_port": 0,
+        "sip.port": 0,
+        "storage.url": f"sqlite:///{data / 'switchroom.db'}",
+        "shutdown.drain": 0,
+    }
+    overrides.update({name.replace("__", "."): value for name, value in settings.items()})
+    return load_config(None, {}, overrides)
+
+
+@asynccontextmanager
+async def server_here(data: Path, **settings: object) -> AsyncIterator[Server]:
+    """A server in this event loop; settings as ``sip__port=5060``."""
+    app = Switchroom(config_of(data, **settings))
+    await app.start()
+    try:
+        yield Server(app.url, app)
+    finally:
+        await app.stop()
+
+
+@asynccontextmanager
+async def server_process(data: Path, port: int, **settings: object) -> AsyncIterator[Server]:
+    """`switchroom serve` on a port, killed at the end if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("switchroom")),
+        *("serve", "--config", str(_write_config(data, port, settings))),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    server = Server(f"http://127.0.0.1:{port}", process=process)
+    reading = asyncio.create_task(_read_log(process, server))
+    try:
+        async with asyncio.timeout(30):
+            await server.ready.wait()
+        assert process.returncode is None, "\n".join(server.log)
+        yield server
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await reading
+
+
+def _write_config(data: Path, port: int, settings: Mapping[str, object]) -> Path:
+    configuration: dict[str, Any] = {
+        "port": port,
+        "bind_addresses": ["127.0.0.1"],
+        "keys": {KEY: SECRET},
+        "storage": {"url": f"sqlite:///{data / 'switchroom.db'}"},
+        "logging": {"json": True},
+    }
+    for name, value in settings.items():
+        section, _, key = name.partition("__")
+        configuration.setdefault(section, {})[key] = value
+    written = data / "switchroom.yaml"
+    written.write_text(json.dumps(configuration))  # JSON is YAML
+    return written
+
+
+async def _read_log(process: asyncio.subprocess.Process, server: Server) -> None:
+    assert process.stderr is not None
+    async for line in process.stderr:
+        server.log.append(line.decode().rstrip())
+        if '"event": "ready"' in server.log[-1]:
+            server.ready.set()
+    server.ready.set()
