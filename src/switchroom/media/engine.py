@@ -1,0 +1,237 @@
+"""The engine: opens everything, carries commands in and events out."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from switchroom.base.log import get_logger
+
+from . import _engine
+from .errors import EngineError, EngineFailed, EngineStopped, PeerError, engine_error
+from .events import LegEvent, PeerEvent, PlayerEvent
+from .graph import Handler, Sink, Source
+from .leg import Leg
+from .peer import Peer, PeerKind
+from .player import Player, Tone, WavFile
+from .stats import EngineStats, engine_stats
+
+_log = get_logger("media")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """What the engine is told once."""
+
+    rtc_addresses: tuple[str, ...]
+    """IP addresses with one WebRTC socket each; clients are told all of them."""
+    rtc_port: int
+    """UDP port of those sockets; 0: the system chooses."""
+    rtp_port_range: tuple[int, int]
+    """First and last UDP port for phones."""
+
+
+class Engine:
+    """One media thread. Use it within one event loop.
+
+    Commands take effect in order, soon after the current callback returns. Those about things that
+    have ended meanwhile have no effect.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._config = config
+        self._ids = itertools.count(1)
+        self._native: _engine.Engine | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._queue: list[tuple[Any, ...]] = []
+        self._handlers: dict[int, Handler] = {}
+        self._requests: dict[int, asyncio.Future[Any]] = {}
+        self._failed: str | None = None
+
+    @property
+    def rtc_addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where the WebRTC sockets are bound. Raises :class:`EngineStopped`."""
+        return tuple(self._running().rtc_addresses)
+
+    async def start(self) -> None:
+        """Open the WebRTC sockets and start the thread. Raises :class:`EngineError`."""
+        config = self._config
+        try:
+            native = _engine.Engine(
+                list(config.rtc_addresses), config.rtc_port, config.rtp_port_range
+            )
+        except _engine.EngineFault as fault:
+            raise engine_error(fault) from None
+        self._native = native
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(native.fd, self._read)
+
+    async def stop(self) -> None:
+        """Close everything, with good-byes, and wait until the thread has ended."""
+        native, loop = self._native, self._loop
+        if native is None or loop is None:
+            return
+        self._flush()
+        self._native = None
+        loop.remove_reader(native.fd)
+        self._handlers.clear()
+        for request in self._requests.values():
+            if not request.done():
+                request.set_exception(EngineStopped("the media engine was stopped"))
+        self._requests.clear()
+        await loop.run_in_executor(None, native.stop)
+
+    async def open_peer(self, kind: PeerKind, on_event: Callable[[PeerEvent], None]) -> Peer:
+        """A new WebRTC connection, to be negotiated. Raises :class:`EngineStopped`."""
+        self._running()
+        peer = Peer(
+            next(self._ids),
+            send=self._send,
+            request=self._request,
+            next_id=self._ids.__next__,
+            on_event=on_event,
+            on_close=self._forget,
+        )
+        self._handlers[peer.id] = peer._handle
+        self._send("open_peer", peer.id, kind.value)
+        return peer
+
+    def open_leg(self, local_ip: str, on_event: Callable[[LegEvent], None]) -> Leg:
+        """A phone's RTP ports on ``local_ip``, bound when this returns.
+
+        Raises :class:`NoPortAvailable`, :class:`BadAddress` or :class:`EngineStopped`.
+        """
+        leg, source, sink = next(self._ids), Source(next(self._ids)), next(self._ids)
+        try:
+            port = self._running().open_leg(leg, source.id, sink, local_ip)
+        except _engine.EngineFault as fault:
+            raise engine_error(fault) from None
+        opened = Leg(
+            leg,
+            source,
+            Sink(sink, self._send),
+            (local_ip, port),
+            send=self._send,
+            on_event=on_event,
+            on_close=self._forget,
+        )
+        self._handlers[leg] = opened._handle
+        return opened
+
+    def play(
+        self, what: Tone | WavFile, on_event: Callable[[PlayerEvent], None] | None = None
+    ) -> Player:
+        """A tone or a file, playing from now on.
+
+        Raises :class:`PlayerError` for what cannot be played, :class:`EngineStopped`.
+        """
+        player = Player(
+            next(self._ids),
+            Source(next(self._ids)),
+            send=self._send,
+            on_event=on_event,
+            on_close=self._forget,
+        )
+        try:
+            match what:
+                case Tone(segments, level, repeat):
+                    parts = [(list(frequencies), seconds) for frequencies, seconds in segments]
+                    self._running().play_tone(player.id, player.source.id, parts, level, repeat)
+                case WavFile(path, repeat):
+                    self._running().play_file(player.id, player.source.id, str(path), repeat)
+        except _engine.EngineFault as fault:
+            raise engine_error(fault) from None
+        self._handlers[player.id] = player._handle
+        return player
+
+    async def stats(self) -> EngineStats:
+        """What is open, and all counters. Raises :class:`EngineStopped`."""
+        return engine_stats(await self._request("stats"))
+
+    # ── commands ─────────────────────────────────────────────────────────────
+
+    def _running(self) -> _engine.Engine:
+        if self._failed is not None:
+            raise EngineFailed(self._failed)
+        if self._native is None:
+            raise EngineStopped("the media engine is not running")
+        return self._native
+
+    def _send(self, name: str, *arguments: object) -> None:
+        """Queue a command. After the end there is nobody to tell, and nothing left to change."""
+        if self._native is None or self._loop is None:
+            return
+        if not self._queue:
+            self._loop.call_soon(self._flush)
+        self._queue.append((name, *arguments))
+
+    async def _request(self, name: str, *arguments: object) -> Any:
+        self._running()
+        request = next(self._ids)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._requests[request] = answer
+        self._send(name, request, *arguments)
+        try:
+            return await answer
+        finally:
+            self._requests.pop(request, None)
+
+    def _flush(self) -> None:
+        queue, self._queue = self._queue, []
+        if self._native is None or not queue:
+            return
+        try:
+            self._native.submit(queue)
+        except _engine.EngineFault as fault:
+            error = engine_error(fault)
+            _log.error("media commands refused", commands=len(queue), error=str(error))
+            self._fail_requests(queue, error)
+
+    def _fail_requests(self, queue: list[tuple[Any, ...]], error: EngineError) -> None:
+        for command in queue:
+            answer = self._requests.get(command[1])
+            if answer is not None and not answer.done():
+                answer.set_exception(error)
+
+    def _forget(self, handle: int) -> None:
+        self._handlers.pop(handle, None)
+
+    # ── events ───────────────────────────────────────────────────────────────
+
+    def _read(self) -> None:
+        if self._native is None:
+            return
+        for news in self._native.drain():
+            try:
+                self._dispatch(news)
+            except Exception:
+                # Whoever listens to one thing must not deafen the others.
+                _log.exception("media event handler failed", kind=news[0])
+
+    def _dispatch(self, news: tuple[Any, ...]) -> None:
+        match news:
+            case ("answer", request, answer):
+                self._answer(request, lambda future: future.set_result(answer))
+            case ("refusal", request, reason):
+                self._answer(request, lambda future: future.set_exception(PeerError(reason)))
+            case ("engine_failed", _, reason):
+                self._fail(reason)
+            case (_, handle, *_):
+                handler = self._handlers.get(handle)
+                if handler is not None:
+                    handler(news)
+
+    def _answer(self, request: int, settle: Callable[[asyncio.Future[Any]], None]) -> None:
+        future = self._requests.get(request)
+        if future is not None and not future.done():
+            settle(future)
+
+    def _fail(self, reason: str) -> None:
+        _log.critical("the media engine has failed", reason=reason)
+        self._failed = reason
+        for request in self._requests.values():
+            if not request.done():
+                request.set_exception(EngineFailed(reason))

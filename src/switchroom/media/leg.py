@@ -1,0 +1,145 @@
+"""The RTP side of a phone call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Literal
+
+from .errors import BadAddress, EngineError
+from .events import (
+    DigitReceived,
+    DigitsSent,
+    LegEvent,
+    LevelChanged,
+    MediaStarted,
+    MediaTimedOut,
+)
+from .graph import Send, Sink, Source
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+
+_DIGITS = frozenset("0123456789*#ABCDabcdwW")
+
+
+@dataclass(frozen=True, slots=True)
+class LegCodec:
+    """One payload type of the session description."""
+
+    payload_type: int
+    """0 to 127."""
+    name: str
+    """``PCMU``, ``PCMA``, ``telephone-event`` …; compared without case."""
+    clock_rate: int
+    """Ticks a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegMedia:
+    """What was negotiated with a phone, whole. Directions are ours (RFC 3264 §5.1)."""
+
+    remote: tuple[str, int] | None
+    """IP address and RTP port of the phone's session description; none while it has none."""
+    codecs: tuple[LegCodec, ...]
+    """Audio that is understood from the phone; the first one that we can encode is sent."""
+    digits: LegCodec | None = None
+    """``telephone-event`` (RFC 4733), if negotiated."""
+    direction: Direction = "sendrecv"
+    ptime_ms: int = 20
+    """Length of the packets that are made here; passed-through ones keep theirs."""
+    media_timeout: float | None = None
+    """Seconds without a packet after which :class:`MediaTimedOut` is told."""
+
+
+class Leg:
+    """A phone: ``source`` is what it says, ``sink`` what it hears.
+
+    RTP is symmetric: it goes to where the phone's packets come from, and until they come to where
+    its session description says. From the first :meth:`update` with a remote address on, the phone
+    gets a continuous stream, silence where there is nothing else.
+    """
+
+    def __init__(
+        self,
+        leg: int,
+        source: Source,
+        sink: Sink,
+        local_address: tuple[str, int],
+        *,
+        send: Send,
+        on_event: Callable[[LegEvent], None],
+        on_close: Callable[[int], None],
+    ) -> None:
+        self.id = leg
+        self.source = source
+        self.sink = sink
+        self.local_address = local_address
+        """Address and even port of RTP; RTCP is one above."""
+        self._send = send
+        self._on_event = on_event
+        self._on_close = on_close
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Leg {self.id} at {self.local_address[0]}:{self.local_address[1]}>"
+
+    def update(self, media: LegMedia) -> None:
+        """Send and accept ``media`` from now on: 183, 200, re-INVITE and hold are all this.
+
+        Raises :class:`BadAddress` if ``remote`` is a name and not an IP address.
+        """
+        if media.remote is not None:
+            _check_address(media.remote)
+        self._send(
+            "update_leg",
+            self.id,
+            media.remote,
+            [_codec(codec) for codec in media.codecs],
+            None if media.digits is None else _codec(media.digits),
+            media.direction,
+            media.ptime_ms,
+            media.media_timeout,
+        )
+
+    def send_digits(self, digits: str) -> None:
+        """Press keys, one after another: ``0-9 * # A-D``, ``w`` for half a second of nothing.
+
+        :class:`DigitsSent` follows when the last one has been sent. Raises :class:`EngineError` for
+        other characters.
+        """
+        unknown = set(digits) - _DIGITS
+        if unknown:
+            raise EngineError(f"{min(unknown)!r} is not a digit or 'w'")
+        self._send("send_digits", self.id, digits)
+
+    def close(self) -> None:
+        """Say good-bye (RTCP) and free the ports. No event comes afterwards."""
+        if not self._closed:
+            self._closed = True
+            self._send("close_leg", self.id)
+            self._on_close(self.id)
+
+    def _handle(self, news: tuple[Any, ...]) -> None:
+        match news:
+            case ("media_started", _, ip, port):
+                self._on_event(MediaStarted((ip, port)))
+            case ("media_timed_out", _):
+                self._on_event(MediaTimedOut())
+            case ("digit_received", _, digit, duration_ms):
+                self._on_event(DigitReceived(digit, duration_ms))
+            case ("digits_sent", _):
+                self._on_event(DigitsSent())
+            case ("level_changed", _, _, level, active):
+                self._on_event(LevelChanged(self.source, level, active))
+
+
+def _codec(codec: LegCodec) -> tuple[int, str, int]:
+    return codec.payload_type, codec.name, codec.clock_rate
+
+
+def _check_address(address: tuple[str, int]) -> None:
+    try:
+        ip_address(address[0])
+    except ValueError:
+        raise BadAddress(f"{address[0]!r} is not an IP address") from None

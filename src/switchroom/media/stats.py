@@ -1,0 +1,87 @@
+"""Counts of everything that exists in the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LegStats:
+    """Counters of one leg since it was opened."""
+
+    leg: int
+    packets_in: int
+    """RTP packets from the phone."""
+    bytes_in: int
+    """Their payload bytes."""
+    lost_in: int
+    """Packets that the phone sent and that never came."""
+    jitter_ms: float
+    """Interarrival jitter (RFC 3550 §6.4.1)."""
+    strangers: int
+    """Datagrams from addresses other than the phone's."""
+    malformed: int
+    """Datagrams that were neither RTP nor RTCP."""
+    unknown_payload_type: int
+    """RTP packets of payload types that were not negotiated."""
+    packets_out: int
+    bytes_out: int
+    """Their payload bytes."""
+    filled_out: int
+    """Packets among them that the engine made because none came from the source."""
+    lost_out: int
+    """Our packets that the phone reports as lost (RTCP)."""
+    round_trip: float | None
+    """Seconds, by RTCP."""
+    last_packet_age: float | None
+    """Seconds since the last packet of the phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStats:
+    """Counters of one peer since it was opened."""
+
+    peer: int
+    packets_in: int
+    """Datagrams."""
+    bytes_in: int
+    packets_out: int
+    bytes_out: int
+    rtp_in: int
+    rtp_out: int
+    lost_in: int
+    """RTP packets that the client sent and that never came."""
+    lost_out: int
+    """RTP packets of ours that the client reports as lost."""
+    dropped: int
+    """Datagrams and packets that were malformed, not authentic, late or undeliverable."""
+    data_dropped: int
+    """Lossy data messages for which there was no room."""
+    round_trip: float | None
+    """Seconds, by RTCP."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """What is open, and the counters of each leg and peer."""
+
+    legs: tuple[LegStats, ...]
+    peers: tuple[PeerStats, ...]
+    players: int
+    sources: int
+    sinks: int
+    unknown_datagrams: int
+    """Datagrams on the WebRTC port that belong to no peer."""
+
+
+def engine_stats(counts: dict[str, Any]) -> EngineStats:
+    """From the compiled engine's dictionary."""
+    return EngineStats(
+        legs=tuple(LegStats(**leg) for leg in counts["legs"]),
+        peers=tuple(PeerStats(**peer) for peer in counts["peers"]),
+        players=counts["players"],
+        sources=counts["sources"],
+        sinks=counts["sinks"],
+        unknown_datagrams=counts["unknown_datagrams"],
+    )
