@@ -1,4 +1,8 @@
-"""Audio never enters Python: nothing in the binding could carry it."""
+"""Audio never enters Python: nothing on the way between the two could carry it.
+
+Three fences: the typed surface of `media`, the stub of the compiled module, and the sources of the
+binding itself, whose commands and events are tuples.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +11,48 @@ import re
 import subprocess
 import sys
 
-from architecture.project import PACKAGE, ROOT
+from architecture.project import PACKAGE, ROOT, files_ending
 
 STUB = PACKAGE / "media" / "_engine.pyi"
 
 # Any type that could hold samples or packets, if a call took or gave it.
 CARRIERS = re.compile(
-    r"\b(bytes|bytearray|memoryview|Buffer|array|ndarray|Any|object"
-    r"|(list|tuple|Sequence|Iterable)\[(int|float))\b"
+    r"\b(bytes|bytearray|memoryview|Buffer|array|ndarray|object"
+    r"|(list|Sequence|Iterable)\[(int|float)|tuple\[(int|float), \.\.\.)(\b|\])"
+)
+RUST_CARRIERS = re.compile(
+    r"PyBytes|PyByteArray|PyBuffer|PyArray|Vec<(u8|i16|f32)>|&\[(u8|i16|f32)\]|Cow<.*\[u8\]>"
 )
 
-# The only ones there are: messages of data channels, which applications send each other.
-DATA_MESSAGES = {"Engine.send_data", "DataReceived.payload"}
+# What applications send each other over data channels is the only payload there is.
+IN_PYTHON = {"Peer.send_data", "DataReceived.payload"}
+# The frequencies of a tone, in hertz.
+IN_STUB = {"Engine.play_tone"}
+
+
+def test_the_media_room_has_no_call_or_event_that_carries_audio() -> None:
+    sources = (path.read_text(encoding="utf-8") for path in (PACKAGE / "media").glob("*.py"))
+    assert {name for source in sources for name in carriers(source)} <= IN_PYTHON
 
 
 def test_the_binding_has_no_call_that_carries_audio() -> None:
-    assert carriers(STUB.read_text(encoding="utf-8")) == DATA_MESSAGES
+    assert carriers(STUB.read_text(encoding="utf-8")) <= IN_STUB
+
+
+def test_the_tuples_of_the_binding_carry_no_bytes_but_those_of_data_messages() -> None:
+    carrying = [
+        line.strip()
+        for path in files_ending(".rs", under="crates/bindings/src/")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if RUST_CARRIERS.search(line) and not line.lstrip().startswith(("//", "use "))
+    ]
+    assert [line for line in carrying if "payload" not in line] == []
 
 
 def test_the_stub_tells_the_truth_about_the_binding() -> None:
+    command = ["-m", "mypy.stubtest", "switchroom.media._engine"]
     run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "mypy.stubtest",
-            "switchroom.media._engine",
-            "--mypy-config-file",
-            "pyproject.toml",
-        ],
+        [sys.executable, *command, "--mypy-config-file", "pyproject.toml"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -43,13 +61,27 @@ def test_the_stub_tells_the_truth_about_the_binding() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def carriers(stub: str) -> set[str]:
-    return {name for name, annotation in types_in(stub) if CARRIERS.search(annotation)}
+def test_a_call_that_carried_frames_would_be_found() -> None:
+    for frames in (
+        "memoryview",
+        "bytes",
+        "list[int]",
+        "dict[str, bytes]",
+        "Sequence[float] | None",
+        "tuple[int, ...]",
+    ):
+        assert carriers(f"class E:\n    def push(self, x: {frames}) -> None: ...") == {"E.push"}
+        assert carriers(f"class E:\n    frames: {frames}") == {"E.frames"}
+    assert RUST_CARRIERS.search("fn push(&self, samples: Vec<i16>) -> PyResult<()> {")
 
 
-def types_in(stub: str) -> list[tuple[str, str]]:
-    """(``Class.method`` or ``Class.field``, each annotation in it) of everything in a stub."""
-    return _annotations(ast.parse(stub), "")
+def carriers(source: str) -> set[str]:
+    """``Class.method`` and ``Class.field`` of everything public that could carry audio."""
+    return {
+        name
+        for name, annotation in _annotations(ast.parse(source), "")
+        if CARRIERS.search(annotation)
+    }
 
 
 def _annotations(node: ast.AST, owner: str) -> list[tuple[str, str]]:
@@ -64,8 +96,3 @@ def _annotations(node: ast.AST, owner: str) -> list[tuple[str, str]]:
         elif isinstance(child, ast.AnnAssign):
             found.append((owner + ast.unparse(child.target), ast.unparse(child.annotation)))
     return found
-
-
-def test_a_call_that_carried_frames_would_be_found() -> None:
-    stub = "class Engine:\n    def push_frame(self, samples: memoryview) -> None: ..."
-    assert carriers(stub) == {"Engine.push_frame"}
