@@ -20,6 +20,7 @@ from switchroom.phonenet.network import Network, NetworkConfig
 from switchroom.phonenet.phones import PHONES
 from switchroom.phonenet.pretty import pretty
 from switchroom.phonenet.writing import EventWriter
+from switchroom.sip_io.errors import SipStartError
 
 
 def main() -> int:
@@ -41,8 +42,8 @@ def main() -> int:
     )
     try:
         asyncio.run(_run(Network(config, writer.report), detached=options.detached))
-    except OSError as error:
-        return _complain(f"cannot listen on {options.bind}:{options.port}: {error.strerror}", 1)
+    except SipStartError as error:
+        return _complain(str(error), 1)
     finally:
         writer.close()
     return 0

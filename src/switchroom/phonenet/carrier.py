@@ -51,13 +51,16 @@ class Login:
 
 
 class Carrier:
-    """All calls of the network. `open_port` binds a port for a phone's sound."""
+    """All calls of the network.
+
+    `open_port` binds a port for a phone's sound, at the address that a caller's host can reach.
+    """
 
     def __init__(
         self,
         directory: Directory,
         login: Login,
-        open_port: Callable[[], Awaitable[MediaPort]],
+        open_port: Callable[[str], Awaitable[MediaPort]],
         report: Callable[[events.Event], None],
     ) -> None:
         self._directory = directory
@@ -82,7 +85,14 @@ class Carrier:
         if self.running >= _MOST_CALLS:
             session.reject(486, "Busy Everywhere", (("Retry-After", "5"),))
             return _nobody
-        return self._ring(phone, number, session, request)
+        info = _info(f"c{next(self._ids)}", number, request)
+        self._report_call(info)
+        host = source.rpartition(":")[0]
+        call = PhoneCall(
+            info, request.body, _Dialog(session), lambda: self._open_port(host), self._report
+        )
+        self._run(call, phone)
+        return lambda event: _tell(call, event)
 
     async def aclose(self) -> None:
         """End every call: BYE where somebody talks, 480 where it rings."""
@@ -112,28 +122,25 @@ class Carrier:
         session.reject(407, "Proxy Authentication Required", headers)
         return False
 
-    def _ring(
-        self, phone: Phone, number: str, session: IncomingInviteSession, request: Request
-    ) -> Callable[[SessionEvent], None]:
-        info = _info(f"c{next(self._ids)}", number, request)
+    def _report_call(self, info: CallInfo) -> None:
         self._report(
             events.Called(
                 call=info.call,
-                number=number,
+                number=info.number,
                 caller=info.caller,
                 caller_name=info.caller_name,
                 sip_call_id=info.sip_call_id,
                 headers=info.headers,
             )
         )
-        dialog = _Dialog(session)
-        call = PhoneCall(info, request.body, dialog, self._open_port, self._report)
+
+    def _run(self, call: PhoneCall, phone: Phone) -> None:
         self.taken += 1
         self.running += 1
-        task = self._tasks.spawn(run_script(call, phone.script), name=f"{info.call} {phone.name}")
+        name = f"{call.info.call} {phone.name}"
+        task = self._tasks.spawn(run_script(call, phone.script), name=name)
         task.add_done_callback(lambda _: self._done())
         call.on_over = lambda: _cancel_from_outside(task)
-        return lambda event: _tell(call, event)
 
     def _done(self) -> None:
         self.running -= 1

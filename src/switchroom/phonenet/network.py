@@ -11,6 +11,7 @@ from switchroom.phonenet.carrier import Carrier, Login
 from switchroom.phonenet.directory import Directory
 from switchroom.phonenet.media_port import UdpMediaPort
 from switchroom.phonenet.phones import PHONES
+from switchroom.phonenet.sounds import melody
 from switchroom.sip_io.driver import SipConfig, SipDriver
 
 
@@ -34,16 +35,22 @@ class Network:
         self._driver: SipDriver | None = None
 
     async def start(self) -> events.Ready:
-        """Listen; then and not before, Ready is reported. Raises OSError if the port is taken."""
+        """Listen; then and not before, Ready is reported. Raises SipStartError."""
         config = self._config
-        carrier = Carrier(config.directory, config.login, self._open_port, self._report)
+        # Made here and not in the first call, where it would keep all others waiting.
+        melody()
         driver = SipDriver(
             SipConfig(
                 bind=((config.bind, config.port),),
-                contact_host=config.bind,
                 user_agent="switchroom-phonenet",
             ),
             SystemClock(),
+        )
+        carrier = Carrier(
+            config.directory,
+            config.login,
+            lambda host: UdpMediaPort.open(driver.local_address_towards(host)),
+            self._report,
         )
         driver.set_incoming_handler(carrier.incoming)
         await driver.start()
@@ -64,6 +71,3 @@ class Network:
         await self._driver.stop()
         self._report(events.Stopped(calls=self._carrier.taken))
         self._carrier = self._driver = None
-
-    async def _open_port(self) -> UdpMediaPort:
-        return await UdpMediaPort.open(self._config.bind)

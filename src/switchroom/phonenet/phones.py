@@ -44,9 +44,9 @@ async def short_caller(call: PhoneCall) -> None:
 
 
 async def digit_reader(call: PhoneCall) -> None:
-    """Answers, takes digits up to #, repeats them in its report, presses them back, hangs up."""
+    """Beeps, takes digits up to #, repeats them in its report, presses them back, hangs up."""
     await call.answer()
-    await call.play(tone(600), seconds=0.3)
+    call.start_playing(tone(600), seconds=0.3)
     digits = await call.collect(seconds=30)
     call.note(f"digits: {digits}")
     if digits:
