@@ -24,8 +24,9 @@ RUST_CARRIERS = re.compile(
     r"PyBytes|PyByteArray|PyBuffer|PyArray|Vec<(u8|i16|f32)>|&\[(u8|i16|f32)\]|Cow<.*\[u8\]>"
 )
 
-# What applications send each other over data channels is the only payload there is.
-IN_PYTHON = {"Peer.send_data", "DataReceived.payload"}
+# What applications send each other over data channels is the only payload there is; the segments of
+# a tone are frequencies in hertz.
+IN_PYTHON = {"Peer.send_data", "DataReceived.payload", "Tone.segments"}
 # The frequencies of a tone, in hertz.
 IN_STUB = {"Engine.play_tone"}
 
