@@ -350,7 +350,7 @@ def restore(host: SessionHost, snapshot: DialogSnapshot) -> CallSession:
 
     The sequence numbers used since it was stored are not known, so a wide gap is left.
     """
-    dialog = Dialog(snapshot)
+    dialog = Dialog.restore(snapshot)
     dialog.local_cseq += 1_000
     session = CallSession(host, dialog.call_id, dialog.local_tag, None, None)
     session.dialog = dialog

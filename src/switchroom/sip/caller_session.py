@@ -47,14 +47,19 @@ class CallerSession(CallSession):
         super().__init__(host, invite.call_id, invite.local_tag, user, invite.credentials)
         self._invite = invite
         self._headers = check_fields(invite.headers)
-        for text in (invite.request_uri, invite.to, invite.from_, invite.call_id, invite.local_tag):
-            require_clean(str(text), "INVITE")
+        self._target = require_clean(str(invite.request_uri.without_headers()), "Request-URI")
+        self._from = require_clean(f"{invite.from_};tag={invite.local_tag}", "From")
+        self._to = require_clean(str(invite.to), "To")
+        require_clean(invite.call_id, "Call-ID")
         self._login = self._digest.login()
         self._attempts = 0
         self._flow: Flow | None = None
         self._transaction: ClientTransaction | None = None
         self._provisional_seen = 0
+        self._rang: dict[str, tuple[Request, Response]] = {}
+        """By remote tag: our INVITE and the last 101–199 response, from which a dialog follows."""
         self._early: dict[str, Dialog] = {}
+        """The early dialogs that were needed so far."""
         self._reliable: dict[str, ReliableReceiver] = {}
         self._unwanted: set[str] = set()
         """Remote tags of those whose answer we hung up on."""
@@ -118,24 +123,23 @@ class CallerSession(CallSession):
 
     def _build_invite(self, flow: Flow) -> Request:
         invite = self._invite
-        target = str(invite.request_uri.without_headers())
         fields = [
             ("Via", flow.via(f"z9hG4bK{self._host.new_token()}")),
             ("Max-Forwards", "70"),
-            ("From", str(invite.from_.with_tag(invite.local_tag))),
-            ("To", str(invite.to.with_tag(None))),
+            ("From", self._from),
+            ("To", self._to),
             ("Call-ID", invite.call_id),
             ("CSeq", f"{self._attempts} INVITE"),
             ("Contact", flow.contact(self._contact_user)),
             ("User-Agent", self._host.user_agent),
             ALLOW,
             *self._headers,
-            *self._digest.authorise("INVITE", target),
+            *self._digest.authorise("INVITE", self._target),
         ]
         if invite.body:
             # A late offer would put our answer into the PRACK, which we do not do: no 100rel then.
             fields += [SUPPORTED, ("Content-Type", invite.content_type)]
-        return Request("INVITE", target, fields, invite.body)
+        return Request("INVITE", self._target, fields, invite.body)
 
     def _send_cancel(self, now: float) -> None:
         # Section 9.1: not before a provisional response, else it may overtake the INVITE.
@@ -169,28 +173,36 @@ class CallerSession(CallSession):
         if self._cancel_wanted:
             self._send_cancel(now)
             return
-        if response.status > 100 and response.to_tag:
-            dialog = self._early_dialog(transaction.request, response)
-            if is_reliable(response) and not self._prack(dialog, response, now):
-                return
+        tag = response.to_tag if response.status > 100 else None
+        if tag and (tag in self._rang or len(self._rang) < _MAX_FORKS):
+            self._rang[tag] = (transaction.request, response)
+        if tag and is_reliable(response) and not self._prack(tag, response, now):
+            return
         self._emit(Provisional(response.status, response.reason, response.headers, response.body))
 
-    def _early_dialog(self, request: Request, response: Response) -> Dialog:
-        # One per callee: a forked INVITE rings in several places (section 12.1.2).
-        tag = response.to_tag or ""
+    def _make_dialog(self, request: Request, response: Response) -> Dialog:
+        """The dialog with one callee; a forked INVITE has several (section 12.1.2)."""
         # A Contact that names no transport is reached over the one the INVITE took; section 19.1.2
         # says UDP, but peers that were called over TCP mean TCP.
         dialog = Dialog.as_caller(request, response, self._flow.transport if self._flow else None)
-        known = self._early.get(tag)
+        known = self._early.get(dialog.remote_tag)
         if known is not None:
+            # Section 13.2.2.4: the 2xx sets route and target anew, the numbers go on.
             dialog.local_cseq, dialog.remote_cseq = known.local_cseq, known.remote_cseq
-        if known is not None or len(self._early) < _MAX_FORKS:
-            self._early[tag] = dialog
+        self._early[dialog.remote_tag] = dialog
         return dialog
 
-    def _prack(self, dialog: Dialog, response: Response, now: float) -> bool:
+    def _early_dialog(self, tag: str) -> Dialog | None:
+        if tag not in self._early and tag in self._rang:
+            return self._make_dialog(*self._rang[tag])
+        return self._early.get(tag)
+
+    def _prack(self, tag: str, response: Response, now: float) -> bool:
         """Acknowledge a reliable 1xx (RFC 3262 section 4); False if it is none to act upon."""
         rseq = response.rseq or 0
+        dialog = self._early_dialog(tag)
+        if dialog is None:
+            return False
         receiver = self._reliable.setdefault(dialog.remote_tag, ReliableReceiver())
         if not receiver.is_next(rseq):
             return False
@@ -210,7 +222,9 @@ class CallerSession(CallSession):
             # Our ACK was lost (section 13.2.2.4).
             self.acknowledge(self.dialog, transaction.request, now)
             return
-        dialog = self._early_dialog(transaction.request, response)
+        if tag not in self._early and len(self._early) >= _MAX_FORKS:
+            return
+        dialog = self._make_dialog(transaction.request, response)
         self.acknowledge(dialog, transaction.request, now)
         if self.dialog is None and not self._cancel_wanted and not self.finished:
             self._answered(dialog, response)
@@ -220,6 +234,7 @@ class CallerSession(CallSession):
 
     def _answered(self, dialog: Dialog, response: Response) -> None:
         self.dialog = dialog
+        self._rang.clear()
         self._early.clear()
         self._reliable.clear()
         self._emit(Answered(response.status, response.reason, response.headers, response.body))
@@ -296,10 +311,10 @@ class CallerSession(CallSession):
 
     def knows(self, remote_tag: str) -> bool:
         """Early dialogs included: a callee may send UPDATE or INFO before it answers."""
-        return super().knows(remote_tag) or remote_tag in self._early
+        return super().knows(remote_tag) or remote_tag in self._rang
 
     def _dialog_of(self, request: Request) -> Dialog | None:
-        return super()._dialog_of(request) or self._early.get(request.from_tag or "")
+        return super()._dialog_of(request) or self._early_dialog(request.from_tag or "")
 
 
 _MAX_FORKS: Final = 16

@@ -54,17 +54,28 @@ class Dialog:
         "transport",
     )
 
-    def __init__(self, snapshot: DialogSnapshot) -> None:
-        self.call_id = snapshot.call_id
-        self.local = snapshot.local
-        self.remote = snapshot.remote
-        self.local_tag = tag_of(snapshot.local) or ""
-        self.remote_tag = tag_of(snapshot.remote) or ""
-        self.remote_target = Uri.parse(snapshot.remote_target)
-        self.route_set = snapshot.route_set
-        self.local_cseq = snapshot.local_cseq
-        self.remote_cseq = snapshot.remote_cseq
-        self.transport = snapshot.transport
+    def __init__(
+        self,
+        *,
+        call_id: str,
+        local: str,
+        remote: str,
+        remote_target: Uri,
+        route_set: tuple[str, ...],
+        local_cseq: int,
+        remote_cseq: int | None,
+        transport: str | None,
+    ) -> None:
+        self.call_id = call_id
+        self.local = local
+        self.remote = remote
+        self.local_tag = tag_of(local) or ""
+        self.remote_tag = tag_of(remote) or ""
+        self.remote_target = remote_target
+        self.route_set = route_set
+        self.local_cseq = local_cseq
+        self.remote_cseq = remote_cseq
+        self.transport = transport
 
     @classmethod
     def as_caller(cls, request: Request, response: Response, transport: str | None) -> Self:
@@ -73,17 +84,15 @@ class Dialog:
         Never raises: a 2xx has to be acknowledged somewhere, however bad its headers are.
         """
         return cls(
-            DialogSnapshot(
-                call_id=request.call_id,
-                local=request.headers.get("From") or "",
-                remote=response.headers.get("To") or "",
-                remote_target=_target_of(response) or request.target,
-                # The proxies recorded themselves in the order of the request: reversed for us.
-                route_set=tuple(reversed(_routes_of(response))),
-                local_cseq=request.cseq.number,
-                remote_cseq=None,
-                transport=transport,
-            )
+            call_id=request.call_id,
+            local=request.headers.get("From") or "",
+            remote=response.headers.get("To") or "",
+            remote_target=_target_of(response) or request.uri,
+            # The proxies recorded themselves in the order of the request: reversed for us.
+            route_set=tuple(reversed(_routes_of(response))),
+            local_cseq=request.cseq.number,
+            remote_cseq=None,
+            transport=transport,
         )
 
     @classmethod
@@ -92,20 +101,32 @@ class Dialog:
 
         Raises MalformedValueError if there is no usable Contact.
         """
-        target = request.contact
+        target = _target_of(request)
         if target is None:
             raise MalformedValueError("missing Contact")
         return cls(
-            DialogSnapshot(
-                call_id=request.call_id,
-                local=f"{request.headers.get('To')};tag={local_tag}",
-                remote=request.headers.get("From") or "",
-                remote_target=str(target.uri),
-                route_set=_routes_of(request),
-                local_cseq=0,
-                remote_cseq=request.cseq.number,
-                transport=transport,
-            )
+            call_id=request.call_id,
+            local=f"{request.headers.get('To')};tag={local_tag}",
+            remote=request.headers.get("From") or "",
+            remote_target=target,
+            route_set=_routes_of(request),
+            local_cseq=0,
+            remote_cseq=request.cseq.number,
+            transport=transport,
+        )
+
+    @classmethod
+    def restore(cls, snapshot: DialogSnapshot) -> Self:
+        """A stored dialog (raises MalformedValueError if it was not stored by us)."""
+        return cls(
+            call_id=snapshot.call_id,
+            local=snapshot.local,
+            remote=snapshot.remote,
+            remote_target=Uri.parse(snapshot.remote_target),
+            route_set=snapshot.route_set,
+            local_cseq=snapshot.local_cseq,
+            remote_cseq=snapshot.remote_cseq,
+            transport=snapshot.transport,
         )
 
     def snapshot(self) -> DialogSnapshot:
@@ -185,22 +206,24 @@ class Dialog:
         """Take a new remote target from a target refresh request or its 2xx (section 12.2)."""
         target = _target_of(message)
         if target is not None:
-            self.remote_target = Uri.parse(target)
+            self.remote_target = target
 
 
-def _target_of(message: Request | Response) -> str | None:
+def _target_of(message: Request | Response) -> Uri | None:
     # A missing Contact breaks section 12.1.1; whoever asks has to do with what is known already.
     try:
         contact = message.contact
     except MalformedValueError:
         return None
-    return str(contact.uri) if contact and contact.uri.scheme in ("sip", "sips") else None
+    return contact.uri if contact and contact.uri.scheme in ("sip", "sips") else None
 
 
 def _routes_of(message: Request | Response) -> tuple[str, ...]:
     # A set with one unreadable entry is useless as a whole: then the Contact has to do.
     try:
         routes = message.record_route
+        if not routes:
+            return ()
         return routes if all(NameAddr.parse(route).uri.host for route in routes) else ()
     except MalformedValueError:
         return ()

@@ -212,7 +212,7 @@ class Endpoint:
         if fault is not None:
             self.dropped[f"response: {fault}"] += 1
             return
-        key = client_key(response.via.branch or "", response.cseq.method)
+        key = client_key(response.branch, response.cseq.method)
         transaction = self._clients.get(key)
         if transaction is None:
             # Section 18.1.2: none of ours (RFC 4475 bcast), or long over.

@@ -21,6 +21,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9\-_.]*[A-Za-z0-9_.])?|\[[0-9
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LIST_DELIMITER: Final = re.compile(r'[",<>]')
 _PARAM_DELIMITER: Final = re.compile(r'[";]')
+_PARAM_NAME: Final = re.compile(r'[^\s,<>"@]+')
 _UNSAFE_DISPLAY: Final = re.compile(r'["\\]')
 
 Params = tuple[tuple[str, str | None], ...]
@@ -154,7 +155,7 @@ def parse_params(text: str) -> Params:
         name, equals, value = piece.partition("=")
         name = name.strip(" \t")
         # Covers ";;" (RFC 4475 badinv01) and nameless "=value".
-        if not name or any(mark in name for mark in ' \t,<>"@'):
+        if not _PARAM_NAME.fullmatch(name):
             raise MalformedValueError("bad parameter")
         params.append((name.lower(), value.strip(" \t") if equals else None))
     return tuple(params)

@@ -101,22 +101,31 @@ class Headers:
                 index[key] = [value]
         return cls(fields, index)
 
-    def _lookup(self) -> dict[str, list[str]]:
-        index = self._index
-        if index is None:
-            index = self._index = {}
-            for name, value in self.fields:
-                index.setdefault(header_key(name), []).append(value)
+    def _build_index(self) -> dict[str, list[str]]:
+        index: dict[str, list[str]] = {}
+        self._index = index
+        for name, value in self.fields:
+            index.setdefault(header_key(name), []).append(value)
         return index
 
     def get(self, name: str) -> str | None:
         """The first value of the field, as written; ``None`` if absent."""
-        values = self._lookup().get(header_key(name))
+        values = self.get_all(name)
         return values[0] if values else None
 
     def get_all(self, name: str) -> list[str]:
         """The value of each field of that name, as written."""
-        return self._lookup().get(header_key(name)) or []
+        index = self._index
+        if index is None:
+            index = self._build_index()
+        entry = _names.get(name)
+        return index.get(entry[1] if entry is not None else name.lower()) or []
+
+    @property
+    def repeated(self) -> bool:
+        """Whether any field name occurs more than once."""
+        index = self._index if self._index is not None else self._build_index()
+        return len(index) != len(self.fields)
 
     def values(self, name: str) -> list[str]:
         """The entries of a list header over all its fields (raises MalformedValueError)."""
@@ -127,7 +136,7 @@ class Headers:
         return frozenset(entry.lower() for entry in self.values(name))
 
     def __contains__(self, name: str) -> bool:
-        return header_key(name) in self._lookup()
+        return bool(self.get_all(name))
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.fields)
@@ -192,6 +201,22 @@ class Via:
     def __str__(self) -> str:
         port = f":{self.port}" if self.port is not None else ""
         return f"SIP/2.0/{self.transport} {self.host}{port}{format_params(self.params)}"
+
+
+def branch_of(via: str) -> str:
+    """The branch of a Via value without parsing the rest; empty if there is none.
+
+    Raises MalformedValueError for what can't be a Via, where it has to look closer.
+    """
+    start = via.find(";branch=")
+    if start < 0 or '"' in via:
+        return Via.parse(split_list(via)[0]).branch or "" if via else ""
+    branch = via[start + 8 :].partition(";")[0]
+    if "," in via:
+        # Several hops in one field: the branch must be that of the first.
+        first = split_list(via)[0]
+        return Via.parse(first).branch or ""
+    return branch.strip(" \t")
 
 
 @dataclass(frozen=True, slots=True)

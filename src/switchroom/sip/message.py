@@ -20,7 +20,7 @@ from switchroom.sip.errors import (
     UnsupportedVersionError,
 )
 from switchroom.sip.grammar import DEFAULT_LIMITS, Limits, is_token
-from switchroom.sip.headers import CSeq, Headers, RAck, Via, tag_of
+from switchroom.sip.headers import CSeq, Headers, RAck, Via, branch_of, tag_of
 from switchroom.sip.uri import NameAddr, Uri
 
 _STRAY_LINE_BREAK: Final = re.compile(r"\r(?!\n)|(?<!\r)\n")
@@ -59,6 +59,11 @@ class _Message:
                 value = self.headers.values("Via")[0]
             self._via = Via.parse(value)
         return self._via
+
+    @property
+    def branch(self) -> str:
+        """The branch of the topmost Via, empty if it has none (cheaper than ``via``)."""
+        return branch_of(self._required("Via"))
 
     @property
     def cseq(self) -> CSeq:

@@ -2,7 +2,7 @@
 
 The parser cuts a message into pieces; this module reads those pieces that everything depends on.
 A request that it lets through can be asked for via, cseq, from_, to, call_id and uri without fear,
-a response for via, cseq and call_id.
+a response for branch, cseq and call_id.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def check_response(response: Response, limits: Limits = DEFAULT_LIMITS) -> str |
     """Why a response has to be dropped, or ``None``."""
     try:
         _check_fields(response, limits)
+        response.branch  # noqa: B018
     except RemoteSipError as fault:
         return fault.reason
     vias = response.headers.get_all("Via")
@@ -66,22 +67,23 @@ def check_response(response: Response, limits: Limits = DEFAULT_LIMITS) -> str |
 
 def _check_fields(message: Message, limits: Limits) -> None:
     headers = message.headers
-    for key in SINGLE_VALUED:
-        # RFC 4475 multi01.
-        if len(headers.get_all(key)) > 1:
-            raise MalformedValueError(f"more than one {key}")
+    if headers.repeated:
+        for key in SINGLE_VALUED:
+            # RFC 4475 multi01.
+            if len(headers.get_all(key)) > 1:
+                raise MalformedValueError(f"more than one {key}")
     vias = headers.get_all("Via")
     if not vias:
         raise MalformedValueError("missing Via")
     if len(vias) > limits.list_entries:
         raise MessageTooLargeError("too many Via")
-    message.via  # noqa: B018  # the typed values are made, and thereby checked, here
     if not message.call_id:
         raise MalformedValueError("missing Call-ID")
-    message.cseq  # noqa: B018
+    message.cseq  # noqa: B018  # the typed values are made, and thereby checked, here
 
 
 def _check_addresses(request: Request) -> None:
+    request.via  # noqa: B018
     request.from_  # noqa: B018
     request.to  # noqa: B018
     contact = request.contact if "Contact" in request.headers else None

@@ -54,6 +54,8 @@ _SWEEP_EVERY: Final = 10.0
 _FAREWELL: Final = 2.0
 _DEFAULT_PORT: Final = 5060
 _PORT_TRIES: Final = 20
+_ROUTE_LIFE: Final = 5.0
+_ROUTES_KEPT: Final = 1_024
 _LAST_EVENTS: Final = (Failed, ByeReceived, DialogEnded)
 _log = get_logger("sip_io")
 
@@ -96,6 +98,7 @@ class SipDriver:
         self._bound: list[Address] = []
         self._incoming: IncomingHandler | None = None
         self._listeners: dict[CallSession, Listener] = {}
+        self._routes: dict[str, tuple[float, Address | None]] = {}
         self._failures: list[tuple[Flow, str]] = []
         self._connecting: dict[Address, list[int]] = {}
         self._pumping = False
@@ -186,7 +189,7 @@ class SipDriver:
         """
         known = () if is_ip(host) else self._resolver.known(host)
         target = host if is_ip(host) else known[0] if known else _far_away(host)
-        local = choose_local(self._bound, target) or self._bound[-1]
+        local = self._local_towards(target) or self._bound[-1]
         if is_wildcard(local[0]):
             return source_towards(target) or local[0]
         return local[0]
@@ -314,7 +317,7 @@ class SipDriver:
     # ── finding a flow ──
 
     def _reach(self, action: Reach) -> None:
-        if is_ip(action.host):
+        if action.host in self._routes or is_ip(action.host):
             self._reach_address(action, action.host)
         else:
             self._tasks.spawn(self._resolve(action), name=f"resolve {action.host}")
@@ -325,7 +328,7 @@ class SipDriver:
         except ResolveError as error:
             self._unreachable(action.ticket, FailureKind.DNS, str(error))
         else:
-            usable = [ip for ip in addresses if choose_local(self._bound, ip) is not None]
+            usable = [ip for ip in addresses if self._local_towards(ip) is not None]
             self._reach_address(action, (usable or addresses)[0])
         self._pump()
 
@@ -334,12 +337,22 @@ class SipDriver:
         if action.transport == "tcp":
             self._reach_by_tcp(action.ticket, remote)
             return
-        local = choose_local(self._bound, ip)
+        local = self._local_towards(ip)
         flow = self._udp.flow(local, remote) if local is not None else None
         if flow is None:
             self._unreachable(action.ticket, FailureKind.TRANSPORT, "no address of that IP version")
         else:
             self._endpoint.reached(action.ticket, flow, self._clock.monotonic())
+
+    def _local_towards(self, ip: str) -> Address | None:
+        # Asking the routing table costs a socket; routes change seldom.
+        now = self._clock.monotonic()
+        known = self._routes.get(ip)
+        if known is None or known[0] < now:
+            if len(self._routes) >= _ROUTES_KEPT:
+                self._routes.clear()
+            known = self._routes[ip] = (now + _ROUTE_LIFE, choose_local(self._bound, ip))
+        return known[1]
 
     def _reach_by_tcp(self, ticket: int, remote: Address) -> None:
         flow = self._tcp.existing(remote)

@@ -47,8 +47,9 @@ class ClientTransaction(Transaction):
         user: ClientUser,
         state: State,
     ) -> None:
-        branch = request.via.branch or ""
-        super().__init__(host, client_key(branch, request.method), flow, state, request.call_id)
+        super().__init__(
+            host, client_key(request.branch, request.method), flow, state, request.call_id
+        )
         self.request = request
         self._user = user
 
