@@ -54,7 +54,7 @@ impl Driver {
         let rtc = config.rtc_addresses.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let rtc_locals = rtc.iter().map(UdpSocket::local_addr).collect::<io::Result<Vec<_>>>()?;
         let seed = random_seed()?;
-        let engine = Engine::new(engine_config(seed));
+        let engine = Engine::new(engine_config(seed, rtc_locals.clone()));
         let (orders, queue) = unbounded();
         let (writer, reader) = news()?;
         let wake_up = Arc::new(WakeUp::new()?);
@@ -138,9 +138,9 @@ impl Drop for Driver {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver is where the clocks are read")]
-fn engine_config(seed: u64) -> Config {
+fn engine_config(seed: u64, rtc_locals: Vec<SocketAddr>) -> Config {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Config { started: Instant::now(), started_unix_ns: since_1970.as_nanos() as u64, seed }
+    Config { started: Instant::now(), started_unix_ns: since_1970.as_nanos() as u64, seed, rtc_locals }
 }
 
 fn bind_rtc(at: SocketAddr) -> Result<UdpSocket, DriverError> {

@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::audio::AudioCodec;
+use crate::peer::{ChannelLabel, Mid, PeerKind, RemoteTransport};
+
 /// One instruction. Those about things that are gone have no effect: they crossed an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -31,6 +34,13 @@ pub enum Command {
         sink: u64,
         /// Sources and how loud each is: 1.0 leaves it as it is.
         inputs: Vec<(u64, f32)>,
+    },
+    /// Do something with a WebRTC client.
+    Peer {
+        /// Which one.
+        peer: u64,
+        /// What.
+        command: PeerCommand,
     },
     /// Count everything; answered by [`crate::event::Event::Stats`].
     Stats {
@@ -104,4 +114,81 @@ pub struct LegMedia {
     pub ptime_ms: u32,
     /// Tell when nothing came from the phone for so long.
     pub media_timeout: Option<Duration>,
+}
+
+/// What can be done with a WebRTC client. A `request` comes back in
+/// [`crate::event::Event::PeerReply`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum PeerCommand {
+    /// Make it, under a number that was never used.
+    Open {
+        /// Who writes the offers.
+        kind: PeerKind,
+    },
+    /// Answer an offer of the client; replied to with the answer.
+    AcceptOffer {
+        /// Comes back in the reply.
+        request: u64,
+        /// The offer.
+        sdp: String,
+    },
+    /// What to write into our offer; replied to with the transport.
+    Describe {
+        /// Comes back in the reply.
+        request: u64,
+    },
+    /// New ICE credentials for our next offer; replied to with the transport.
+    RestartIce {
+        /// Comes back in the reply.
+        request: u64,
+    },
+    /// Take the transport part of the client's answer.
+    ApplyAnswer {
+        /// Comes back in the reply.
+        request: u64,
+        /// The client's side.
+        remote: RemoteTransport,
+    },
+    /// Add a section to our offer on which we send.
+    DeclareSender {
+        /// Its name.
+        mid: Mid,
+        /// Random, and the one that the offer names.
+        ssrc: u32,
+    },
+    /// Which of the offered payload types the client takes on a section.
+    SetSenderPayloadTypes {
+        /// The section.
+        mid: Mid,
+        /// All of them.
+        payload_types: Vec<(AudioCodec, u8)>,
+    },
+    /// A candidate that the client trickled.
+    AddRemoteCandidate {
+        /// As in `a=…`.
+        candidate: String,
+    },
+    /// What the client sends on a section becomes a source.
+    Receive {
+        /// The section.
+        mid: Mid,
+        /// The source's number.
+        source: u64,
+    },
+    /// What the client hears on a section becomes a sink.
+    Send {
+        /// The section.
+        mid: Mid,
+        /// The sink's number.
+        sink: u64,
+    },
+    /// Send a data message.
+    SendData {
+        /// Over which channel.
+        label: ChannelLabel,
+        /// The message.
+        payload: Vec<u8>,
+    },
+    /// Say good-bye and forget it, with its sources and sinks.
+    Close,
 }

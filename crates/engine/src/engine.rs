@@ -9,12 +9,15 @@ use switchroom_codecs::level;
 use switchroom_rtp::digits::ReceivedDigit;
 use switchroom_rtp::{Packet, is_rtcp, rtcp};
 
-use crate::command::{Command, LegMedia};
+use crate::audio::AudioLevel;
+use crate::command::{Command, LegMedia, PeerCommand};
 use crate::deadlines::{Deadlines, Timer};
 use crate::event::{Event, LegEvent};
 use crate::graph::{Frame, Graph, SinkKey, SourceKey};
 use crate::leg::{self, Contents, Leg, LegSender, Verdict};
 use crate::output::{LegPort, Output};
+use crate::peer::{Mid, PeerId};
+use crate::peers::{PeerSection, Peers};
 use crate::random::Random;
 use crate::sink::{Input, SinkEnd};
 use crate::source::Source;
@@ -25,6 +28,9 @@ use crate::stats::{LegStats, Stats};
 /// one wake-up.
 const GRID: Duration = Duration::from_millis(10);
 
+/// A packet at least this loud (-dBov) is marked as voice in the audio level that clients get.
+const VOICE: u8 = 50;
+
 /// What the engine is told once.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -34,6 +40,8 @@ pub struct Config {
     pub started_unix_ns: u64,
     /// From the operating system's random source.
     pub seed: u64,
+    /// Where the WebRTC sockets are bound: what clients are told.
+    pub rtc_locals: Vec<SocketAddr>,
 }
 
 /// The numbers of a leg and its two ends.
@@ -66,6 +74,7 @@ pub struct Engine {
     handles: HashMap<u64, Handle>,
     legs: Slab<Leg>,
     graph: Graph,
+    peers: Peers,
     deadlines: Deadlines,
     next_stream: u64,
     digits: Vec<ReceivedDigit>,
@@ -76,7 +85,9 @@ impl Engine {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let random = Random::new(config.seed);
+        let peers = Peers::new(&config.rtc_locals);
         Self {
+            peers,
             config,
             random,
             handles: HashMap::new(),
@@ -110,6 +121,7 @@ impl Engine {
             Command::SendDigits { leg, digits } => self.send_digits(now, leg, &digits, out),
             Command::CloseLeg { leg } => self.close_leg(now, leg, out),
             Command::SetInputs { sink, inputs } => self.set_inputs(sink, &inputs),
+            Command::Peer { peer, command } => self.peer_command(now, peer, command, out),
             Command::Stats { request } => {
                 let stats = Box::new(self.stats(now));
                 out.events.push(Event::Stats { request, stats });
@@ -137,21 +149,24 @@ impl Engine {
     /// Takes a datagram that arrived at the WebRTC socket bound at `local`.
     pub fn rtc_datagram(
         &mut self,
-        _now: Instant,
-        _local: SocketAddr,
-        _from: SocketAddr,
-        _datagram: &[u8],
-        _out: &mut Output,
+        now: Instant,
+        local: SocketAddr,
+        from: SocketAddr,
+        datagram: &[u8],
+        out: &mut Output,
     ) {
+        self.peers.receive(now, local, from, datagram);
+        self.collect_peers(now, out);
     }
 
     /// Closes everything, with the good-byes that are owed.
     pub fn close_all(&mut self, now: Instant, out: &mut Output) {
         let legs: Vec<u64> = self.legs.iter().map(|(_, leg)| leg.ids.leg).collect();
         legs.into_iter().for_each(|leg| self.close_leg(now, leg, out));
+        self.peers.ids().into_iter().for_each(|peer| self.close_peer(now, peer, out));
     }
 
-    /// Does what is due.
+    /// Does what is due, and sends what was queued for WebRTC clients: to be called after each batch.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Output) {
         while let Some((at, timer)) = self.deadlines.pop_due(now) {
             match timer {
@@ -159,12 +174,14 @@ impl Engine {
                 Timer::Speaker(key) => self.speaker_timeout(now, at, key, out),
             }
         }
+        self.peers.poll(now);
+        self.collect_peers(now, out);
     }
 
     /// When [`Self::handle_timeout`] has something to do.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.next()
+        self.deadlines.next().into_iter().chain(self.peers.next_deadline()).min()
     }
 
     fn leg_rtp(
@@ -214,13 +231,93 @@ impl Engine {
 
     /// A packet of a source: tell who speaks, and hand it on.
     fn hear(&mut self, now: Instant, key: SourceKey, frame: &Frame<'_>, out: &mut Output) {
-        let below = frame.codec.law().map_or(level::SILENCE, |law| level::of_g711(law, frame.payload));
+        let measured = || {
+            let law = frame.codec.law()?;
+            let below_overload = level::of_g711(law, frame.payload);
+            Some(AudioLevel { below_overload, voice: below_overload <= VOICE })
+        };
+        let level = frame.level.or_else(measured);
+        let below = level.map_or(level::SILENCE, |level| level.below_overload);
         let Some(source) = self.graph.source(key) else { return };
         if let Some(heard) = source.speaker.observe(now, below, frame.duration()) {
             out.events.push(level_event(source, heard));
             self.schedule_speaker(key);
         }
-        self.graph.distribute(now, key, frame, out);
+        self.graph.distribute(now, key, &Frame { level, ..*frame }, &mut self.peers, out);
+    }
+
+    fn peer_command(&mut self, now: Instant, peer: u64, command: PeerCommand, out: &mut Output) {
+        let id = PeerId(peer);
+        match command {
+            PeerCommand::Receive { mid, source } => self.receive_from(id, mid, source),
+            PeerCommand::Send { mid, sink } => self.send_to(id, mid, sink),
+            PeerCommand::Close => self.close_peer(now, id, out),
+            command => {
+                if let Some((request, result)) = self.peers.command(now, id, command) {
+                    out.events.push(Event::PeerReply { peer, request, result });
+                }
+            }
+        }
+        self.collect_peers(now, out);
+    }
+
+    fn receive_from(&mut self, peer: PeerId, mid: Mid, id: u64) {
+        let Some(ends) = self.peers.ends(peer) else { return };
+        let key = ends.source(mid).unwrap_or_else(|| {
+            let key = self.graph.add_source(Source::new(id, peer.0));
+            ends.add_track(mid, key);
+            key
+        });
+        ends.sources.push((id, key));
+        self.handles.insert(id, Handle::Source(key));
+    }
+
+    fn send_to(&mut self, peer: PeerId, mid: Mid, id: u64) {
+        let Some(ends) = self.peers.ends(peer) else { return };
+        let key = ends.sink(mid).unwrap_or_else(|| {
+            let key = self.graph.add_sink(SinkEnd::Peer(PeerSection { peer, mid }));
+            ends.add_section(mid, key);
+            key
+        });
+        ends.sinks.push((id, key));
+        self.handles.insert(id, Handle::Sink(key));
+    }
+
+    fn close_peer(&mut self, now: Instant, peer: PeerId, out: &mut Output) {
+        let ends = self.peers.close(now, peer);
+        for (id, source) in ends.sources {
+            self.handles.remove(&id);
+            self.graph.remove_source(source);
+        }
+        for (id, sink) in ends.sinks {
+            self.handles.remove(&id);
+            self.graph.remove_sink(sink);
+        }
+        self.collect_peers(now, out);
+    }
+
+    /// Takes over what the WebRTC clients brought: datagrams, news, and what they say.
+    fn collect_peers(&mut self, now: Instant, out: &mut Output) {
+        out.rtc_packets.append(&mut self.peers.output.transmits);
+        let news = self.peers.output.events.drain(..);
+        out.events.extend(news.map(|(peer, event)| Event::Peer { peer: peer.0, event }));
+        let mut packets = std::mem::take(&mut self.peers.output.rtp);
+        for (peer, packet) in packets.drain(..) {
+            let entry = self.peers.entry(peer, &packet, &mut self.next_stream);
+            let Some((source, stream)) = entry else { continue };
+            let frame = Frame {
+                stream,
+                codec: packet.codec,
+                sequence: packet.sequence,
+                timestamp: packet.timestamp,
+                marker: packet.marker,
+                level: packet.level,
+                payload: &packet.payload,
+                shared: Some(&packet.payload),
+            };
+            self.hear(now, source, &frame, out);
+        }
+        self.peers.output.rtp = packets;
     }
 
     fn leg_report(
@@ -396,7 +493,8 @@ impl Engine {
                 last_packet_age: leg.silence.age(now),
             });
         }
-        Stats { legs, sources: self.graph.sources.len(), sinks: self.graph.sinks.len() }
+        let peers = self.peers.stats();
+        Stats { legs, peers, sources: self.graph.sources.len(), sinks: self.graph.sinks.len() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::peer::{LocalTransport, PeerError, PeerEvent};
 use crate::stats::Stats;
 
 /// One piece of news.
@@ -13,6 +14,22 @@ pub enum Event {
         leg: u64,
         /// What happened.
         event: LegEvent,
+    },
+    /// Of a WebRTC client.
+    Peer {
+        /// The client.
+        peer: u64,
+        /// What happened.
+        event: PeerEvent,
+    },
+    /// The answer to a command with a `request`.
+    PeerReply {
+        /// The client.
+        peer: u64,
+        /// That of the command.
+        request: u64,
+        /// What was asked for, or why not.
+        result: Result<PeerReply, PeerError>,
     },
     /// A source began or ceased to be heard, or became louder or softer.
     Level {
@@ -55,4 +72,15 @@ pub enum LegEvent {
     },
     /// All digits that were to be sent have been.
     DigitsSent,
+}
+
+/// What a command about a WebRTC client gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerReply {
+    /// The answer to the client's offer.
+    Answer(String),
+    /// Our side of the transport.
+    Transport(LocalTransport),
+    /// It is done.
+    Done,
 }

@@ -1,13 +1,15 @@
 //! Sources, sinks and what joins them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-use switchroom_codecs::g711;
+use switchroom_codecs::{g711, opus};
 
 use crate::audio::{AudioCodec, AudioLevel};
 use crate::leg::LegSender;
 use crate::output::Output;
+use crate::peers::Peers;
 use crate::sink::{Input, Sink, SinkEnd};
 use crate::source::Source;
 
@@ -32,6 +34,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) marker: bool,
     pub(crate) level: Option<AudioLevel>,
     pub(crate) payload: &'a [u8],
+    /// The payload, if it is shared already.
+    pub(crate) shared: Option<&'a Arc<[u8]>>,
 }
 
 impl Frame<'_> {
@@ -41,6 +45,11 @@ impl Frame<'_> {
     }
 
     pub(crate) fn duration(&self) -> Duration {
+        if self.codec == AudioCodec::Opus {
+            let samples = opus::packet_samples(self.payload, self.codec.clock_rate());
+            return Duration::from_micros(samples.unwrap_or_default() as u64 * 1_000 / 48);
+        }
+        // G.711 has an octet a tick, G722 sends as many octets in the same time.
         Duration::from_micros(u64::from(self.ticks()) * 125)
     }
 }
@@ -68,6 +77,7 @@ impl Graph {
     pub(crate) fn leg_sender(&mut self, key: SinkKey) -> Option<&mut LegSender> {
         match &mut self.sinks.get_mut(key.0)?.end {
             SinkEnd::Leg(sender) => Some(sender),
+            SinkEnd::Peer(_) => None,
         }
     }
 
@@ -102,6 +112,7 @@ impl Graph {
         sink.inputs = inputs;
         match &mut sink.end {
             SinkEnd::Leg(sender) => sender.inputs_changed(),
+            SinkEnd::Peer(_) => {}
         }
     }
 
@@ -111,13 +122,20 @@ impl Graph {
         now: Instant,
         key: SourceKey,
         frame: &Frame<'_>,
+        peers: &mut Peers,
         out: &mut Output,
     ) {
         let Some(source) = self.sources.get(key.0) else { return };
+        let mut shared = None;
         for listener in &source.listeners {
             let Some(sink) = self.sinks.get_mut(listener.0) else { continue };
             match &mut sink.end {
                 SinkEnd::Leg(sender) => to_leg(now, sender, frame, &mut self.scratch, out),
+                SinkEnd::Peer(section) => {
+                    if peers.codecs(*section).contains(frame.codec) {
+                        peers.send(now, *section, frame, &mut shared);
+                    }
+                }
             }
         }
     }
@@ -143,6 +161,6 @@ fn to_leg(
     scratch.clear();
     scratch.extend_from_slice(frame.payload);
     g711::transcode(law, format.law, scratch);
-    let frame = Frame { codec: format.codec, payload: scratch, ..*frame };
+    let frame = Frame { codec: format.codec, payload: scratch, shared: None, ..*frame };
     sender.audio(now, &frame, out);
 }

@@ -7,13 +7,13 @@
 //! * `source`, `sink`, `graph`: what can be heard, what hears, and how a packet gets across,
 //! * `leg`: the RTP side of a phone, in and out,
 //! * `stream`: the one continuous RTP stream that a phone gets, whatever it is made of,
+//! * [`peer`]: WebRTC clients, and `peers`: their place among sources and sinks,
 //! * `engine`: commands and deadlines.
 
 pub mod command;
 pub mod event;
-pub mod stats;
-
 pub mod peer;
+pub mod stats;
 
 mod audio;
 mod deadlines;
@@ -21,6 +21,7 @@ mod engine;
 mod graph;
 mod leg;
 mod output;
+mod peers;
 mod random;
 mod sink;
 mod source;

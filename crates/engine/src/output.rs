@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::LegKey;
 use crate::event::Event;
+use crate::peer::Transmit;
 
 /// Which of a leg's two sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Output {
     /// Datagrams to phones, in order.
     pub leg_packets: Vec<LegPacket>,
     bytes: Vec<u8>,
+    /// Datagrams to WebRTC clients, in order.
+    pub rtc_packets: Vec<Transmit>,
     /// News, in order.
     pub events: Vec<Event>,
     /// Legs whose sockets are to be closed once their datagrams are sent.

@@ -2,6 +2,7 @@
 
 use crate::graph::SourceKey;
 use crate::leg::LegSender;
+use crate::peers::PeerSection;
 
 /// The direction towards a phone or a client's section.
 #[derive(Debug)]
@@ -21,4 +22,5 @@ pub(crate) struct Input {
 #[derive(Debug)]
 pub(crate) enum SinkEnd {
     Leg(Box<LegSender>),
+    Peer(PeerSection),
 }

@@ -2,15 +2,28 @@
 
 use std::time::Duration;
 
+use crate::peer::PeerCounters;
+
 /// What exists, and the counters of each leg.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stats {
     /// Legs that are open.
     pub legs: Vec<LegStats>,
+    /// WebRTC clients that are open.
+    pub peers: Vec<PeerStats>,
     /// Sources that are open.
     pub sources: usize,
     /// Sinks that are open.
     pub sinks: usize,
+}
+
+/// Counters of one WebRTC client.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PeerStats {
+    /// Its number.
+    pub peer: u64,
+    /// Its totals; zero once its connection has ended.
+    pub counters: PeerCounters,
 }
 
 /// Counters of one leg.

@@ -99,6 +99,7 @@ impl LegReceiver {
                 marker: header.marker,
                 level: None,
                 payload: packet.payload,
+                shared: None,
             }),
             Payload::Digits => {
                 self.digits.receive(now, timestamp, packet.payload, digits);
