@@ -1,0 +1,118 @@
+"""Phone to phone through a room: what a call costs, and what its sound suffers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import machine
+from rig import Rig, end_calls, place_calls, rig, spent
+
+_SETTLING = 6.0
+_WINDOW = 20.0
+_CALLS = (1, 10, 30, 100, 200, 300)
+_DELAY_CALLS = ((1, 50.0), (10, 50.0), (100, 20.0))
+_MEMORY_ROOMS = 20
+
+
+async def measure(*, quick: bool) -> dict[str, Any]:
+    """All of it: some 15 minutes; ``quick`` is one run each and shorter windows."""
+    runs = 1 if quick else 3
+    return {
+        **machine.describe(),
+        "runs": runs,
+        "load_before": machine.load_average(),
+        "memory": await _memory(),
+        "cost": [await _cost(calls, runs, quick=quick) for calls in _CALLS],
+        "delay": [
+            await _delay(calls, runs, seconds / (5 if quick else 1))
+            for calls, seconds in _DELAY_CALLS
+        ],
+        "load_after": machine.load_average(),
+    }
+
+
+async def _cost(calls: int, runs: int, *, quick: bool) -> dict[str, Any]:
+    """CPU, loss and spacing at so many calls, a fresh server for each run."""
+    rows = []
+    for _ in range(runs):
+        async with rig() as on:
+            await place_calls(on, calls)
+            await asyncio.sleep(_SETTLING)
+            rows.append(await _cost_row(on, calls, 10.0 if quick else _WINDOW))
+            await end_calls(on, calls)
+        _tell(f"{calls} calls: {rows[-1]['cpu_per_call_minute']:.3f} CPU s per call-minute")
+    return {"calls": calls, "rows": rows}
+
+
+async def _cost_row(on: Rig, calls: int, window: float) -> dict[str, Any]:
+    used, figures = await spent(on, window)
+    per_call_minute = used.server / calls / (used.seconds / 60)
+    return {
+        "cpu_per_call_minute": per_call_minute,
+        "calls_per_core": 60 / per_call_minute if per_call_minute else None,
+        "server_cores": used.server / used.seconds,
+        "phones_cores": figures["cpu_seconds"] / figures["seconds"],
+        "others": used.others,
+        "load": machine.load_average(),
+        "clean": _is_clean(figures, calls),
+        **{
+            name: figures[name]
+            for name in (
+                *("sent", "received", "missing", "out_of_order", "audible_sent"),
+                *("audible_received", "spacing_sent", "spacing_received", "lateness"),
+            )
+        },
+    }
+
+
+def _is_clean(figures: dict[str, Any], calls: int) -> bool:
+    """Nothing lost, as many out as in to 0.5 %, and as much of it audible as was sent."""
+    shares = [figures[f"audible_{way}"] / max(figures[way], 1) for way in ("sent", "received")]
+    return bool(
+        figures["calls"] == 2 * calls
+        and figures["missing"] == 0
+        and abs(figures["received"] / max(figures["sent"], 1) - 1) < 0.005
+        and abs(shares[0] - shares[1]) < 0.01
+    )
+
+
+async def _delay(calls: int, runs: int, seconds: float) -> dict[str, Any]:
+    """From sending the first packet of a tone to the arrival of the first that carries it."""
+    rows = []
+    for _ in range(runs):
+        async with rig() as on:
+            on.phones.say("play bursts")
+            await place_calls(on, calls)
+            await asyncio.sleep(_SETTLING)
+            used, figures = await spent(on, seconds)
+            row = {"bursts": figures["bursts"], "others": used.others, **figures["burst_delay"]}
+            rows.append({**row, "load": machine.load_average()})
+            await end_calls(on, calls)
+        _tell(f"{calls} calls: delay p50 {row['p50']:.2f} ms, p99 {row['p99']:.2f} ms")
+    return {"calls": calls, "rows": rows}
+
+
+async def _memory() -> dict[str, Any]:
+    """Resident memory of a fresh server without calls, and with some."""
+    async with rig() as on:
+        idle, ready = machine.memory(on.server), on.ready_seconds
+        began = machine.sample(on.server)
+        await asyncio.sleep(10.0)
+        ended = machine.sample(on.server)
+        await place_calls(on, _MEMORY_ROOMS)
+        await asyncio.sleep(_SETTLING)
+        loaded = machine.memory(on.server)
+        await end_calls(on, _MEMORY_ROOMS)
+        return {
+            "ready_seconds": ready,
+            "idle_mb": idle / 1e6,
+            "idle_cpu": (ended.cpu - began.cpu) / (ended.at - began.at),
+            "rooms": _MEMORY_ROOMS,
+            "mb_per_call": (loaded - idle) / _MEMORY_ROOMS / 1e6,
+        }
+
+
+def _tell(line: str) -> None:
+    print(f"{line} (load average {os.getloadavg()[0]:.2f})", flush=True)
