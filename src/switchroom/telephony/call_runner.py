@@ -17,15 +17,20 @@ from switchroom.base.errors import ServiceError
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
 from switchroom.media import (
+    DigitReceived,
+    DigitsSent,
     Engine,
+    EngineError,
     Leg,
     LegCodec,
     LegEvent,
     LegMedia,
+    LevelChanged,
+    MediaStarted,
+    MediaTimedOut,
     Player,
-    Tone,
-    events as media_events,
 )
+from switchroom.media.player import DIAL_TONE
 from switchroom.rooms.local import LocalParticipantSpec, Seat
 from switchroom.rooms.registry import Rooms
 from switchroom.sip.errors import LocalSipError
@@ -48,8 +53,6 @@ from switchroom.telephony.termination import Cause, Termination
 
 _log = get_logger("telephony")
 
-#: The European ringing tone (ETSI TR 101 041-2): 425 Hz, 1 s on and 4 s off, at half scale.
-DIAL_TONE = Tone(segments=(((425.0,), 1.0), ((), 4.0)), level_dbov=-9.0, repeat=True)
 #: Receivers without a G.711 codec of their own get Opus, which is what LiveKit's phones publish.
 _TRACK_MIME_TYPE = "audio/opus"
 
@@ -163,13 +166,13 @@ class CallRunner:
         for command in commands:
             try:
                 self._PERFORM[type(command)](self, command)
-            except ServiceError as refusal:
+            except (ServiceError, EngineError) as refusal:
                 # Such as attributes over the limit because a carrier sent very long headers.
                 _log.warning(
                     "command refused",
                     call=self.dial.call_id,
-                    why=refusal.message,
                     command=type(command).__name__,
+                    why=str(refusal),
                 )
 
     def _rearm(self) -> None:
@@ -306,11 +309,11 @@ class CallRunner:
 
     def media_event(self, event: LegEvent) -> None:
         """Something happened on the leg."""
-        if isinstance(event, media_events.LevelChanged):
+        if isinstance(event, LevelChanged):
             # By far the most frequent, and of no concern to the call itself.
             if self._seat is not None and self._is_active():
                 self._seat.level_changed(event.level, active=event.active)
-        elif isinstance(event, media_events.DigitReceived):
+        elif isinstance(event, DigitReceived):
             self.tell(do.DigitFromPhone(event.digit))
         else:
             meaning = _MEDIA_EVENTS.get(type(event))
@@ -386,7 +389,8 @@ class CallRunner:
         self.tell(do.AnswerStored())
 
     def _store_end(self, command: do.StoreEnd) -> None:
-        dialog = self.record.dialog if self._far_end_believes_in_the_call() else None
+        # Until our BYE is answered the far end may believe in the call: keep what ends it.
+        dialog = self._session.snapshot() if self._session is not None else None
         self._note(
             ended_at=self._ports.clock.unix_ns(), termination=command.termination, dialog=dialog
         )
@@ -400,9 +404,6 @@ class CallRunner:
             sip_status=ending.status,
         )
         self._ports.emit(CallEnded(self.record))
-
-    def _far_end_believes_in_the_call(self) -> bool:
-        return self._session is not None and self._session.snapshot() is not None
 
     def _forget_dialog(self, _command: do.ForgetDialog) -> None:
         if self.record.dialog is not None:
@@ -454,7 +455,7 @@ class CallRunner:
 
 
 _MEDIA_EVENTS: Mapping[type[Any], object] = {
-    media_events.MediaStarted: do.MediaStarted(),
-    media_events.MediaTimedOut: do.MediaLost(),
-    media_events.DigitsSent: do.DigitsPlayed(),
+    MediaStarted: do.MediaStarted(),
+    MediaTimedOut: do.MediaLost(),
+    DigitsSent: do.DigitsPlayed(),
 }

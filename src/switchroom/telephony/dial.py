@@ -103,7 +103,7 @@ def prepare(
     host, _ = split_host_port(trunk.address)
     local_ip = address_towards(host)
     try:
-        invite = _invite(request, trunk, call_id, number, trunk.from_host or local_ip)
+        invite = _invite(request, trunk, call_id, number, trunk.from_host or _as_host(local_ip))
     except SipError as error:
         raise CallFailedError(Termination(Cause.ADDRESS_ERROR, detail=str(error))) from error
     return Dial(
@@ -230,6 +230,10 @@ def _from(request: CreateSipParticipant, number: str, host: str) -> NameAddr:
     # LiveKit: absent shows the number, empty shows nothing, any other text shows itself.
     display = number if request.display_name is None else unquoted(request.display_name)
     return NameAddr(Uri.sip(number, host), display)
+
+
+def _as_host(ip: str) -> str:
+    return f"[{ip}]" if ":" in ip else ip
 
 
 def _named(given: NamedAddress, fallback: Uri) -> NameAddr:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from switchroom.base.ids import new_id
 from switchroom.base.log import get_logger
 from switchroom.base.redact import redact_number
-from switchroom.media import LegEvent, NoPortAvailable
+from switchroom.media import EngineError, LegEvent
 from switchroom.telephony.call_record import CallRecord
 from switchroom.telephony.call_runner import CallPorts, CallRunner
 from switchroom.telephony.dial import (
@@ -174,7 +174,7 @@ class Outbound:
 
         try:
             leg = self._ports.engine.open_leg(dial.local_ip, on_event)
-        except NoPortAvailable as error:
+        except EngineError as error:
             ending = Termination(Cause.MEDIA_FAILED, detail=str(error))
             now = self._ports.clock.unix_ns()
             self._ports.calls.save(replace(record, termination=ending, ended_at=now))

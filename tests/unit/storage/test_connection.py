@@ -1,0 +1,174 @@
+"""The database thread: batches, durability, failures, one server at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, select, text
+
+from switchroom.storage.connection import Database
+from switchroom.storage.errors import StorageError
+from switchroom.storage.schema import rooms
+
+
+def _row(name: str, sid: str = "RM_1") -> dict[str, object]:
+    return {
+        "name": name,
+        "sid": sid,
+        "metadata": "",
+        "empty_timeout": 1,
+        "departure_timeout": 2,
+        "max_participants": 3,
+        "created_at_ns": 4,
+        "configuration": "",
+    }
+
+
+def _sids(connection: Connection) -> dict[str, str]:
+    found = connection.execute(select(rooms.c.name, rooms.c.sid))
+    return {row.name: row.sid for row in found}
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/data/switchroom.db"
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = Database(url)
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def test_a_row_that_is_awaited_is_there_for_others(database: Database, url: str) -> None:
+    await database.put(rooms, "a", _row("a"))
+    assert await database.run(_sids) == {"a": "RM_1"}
+
+
+async def test_a_row_that_nobody_awaits_is_written_by_the_close_at_the_latest(url: str) -> None:
+    first = Database(url, linger=3600.0)
+    await first.open()
+    first.put_soon(rooms, "a", _row("a"))
+    await first.close()
+    second = Database(url)
+    await second.open()
+    assert await second.run(_sids) == {"a": "RM_1"}
+    await second.close()
+
+
+async def test_the_last_content_of_a_row_wins_over_those_before_it(url: str) -> None:
+    database = Database(url, linger=3600.0)
+    await database.open()
+    for sid in ("RM_1", "RM_2", "RM_3"):
+        database.put_soon(rooms, "a", _row("a", sid))
+    await database.put(rooms, "b", _row("b"))
+    assert await database.run(_sids) == {"a": "RM_3", "b": "RM_1"}
+    await database.put(rooms, "a", _row("a", "RM_4"))
+    assert (await database.run(_sids))["a"] == "RM_4"
+    await database.close()
+
+
+async def test_a_bad_row_fails_alone(database: Database) -> None:
+    bad = _row("bad") | {"sid": None}
+    results = await asyncio.gather(
+        database.put(rooms, "good", _row("good")),
+        database.put(rooms, "bad", bad),
+        return_exceptions=True,
+    )
+    assert results[0] is None
+    assert isinstance(results[1], StorageError)
+    assert await database.run(_sids) == {"good": "RM_1"}
+
+
+async def test_a_job_that_fails_changes_nothing_and_the_thread_lives_on(
+    database: Database,
+) -> None:
+    def fail(connection: Connection) -> None:
+        connection.execute(rooms.insert().values(**_row("half")))
+        connection.execute(text("SELECT no_such_column"))
+
+    with pytest.raises(StorageError, match="could not be reached"):
+        await database.run(fail)
+    assert await database.run(_sids) == {}
+
+
+async def test_a_mistake_of_a_job_is_the_callers(database: Database) -> None:
+    def fail(_connection: Connection) -> None:
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        await database.run(fail)
+    assert await database.run(_sids) == {}
+
+
+async def test_a_caller_that_went_away_disturbs_nobody(database: Database) -> None:
+    gone = asyncio.ensure_future(database.put(rooms, "a", _row("a")))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await database.put(rooms, "b", _row("b"))
+    assert set(await database.run(_sids)) == {"a", "b"}
+
+
+async def test_after_the_close_nothing_is_promised(database: Database) -> None:
+    await database.close()
+    with pytest.raises(StorageError, match="closed"):
+        await database.put(rooms, "a", _row("a"))
+    await database.close()
+
+
+async def test_a_second_server_is_turned_away_until_the_first_is_gone(url: str) -> None:
+    first, second = Database(url), Database(url)
+    await first.open()
+    with pytest.raises(StorageError, match="another switchroom is using this database"):
+        await second.open()
+    await first.close()
+    third = Database(url)
+    await third.open()
+    await third.close()
+
+
+async def test_the_file_is_for_its_owner_only(database: Database, tmp_path: Path) -> None:
+    mode = stat.S_IMODE((tmp_path / "data" / "switchroom.db").stat().st_mode)
+    assert mode == 0o600
+
+
+async def test_a_database_in_memory_will_do() -> None:
+    database = Database("sqlite://")
+    await database.open()
+    await database.put(rooms, "a", _row("a"))
+    assert await database.run(_sids) == {"a": "RM_1"}
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("no url", "storage.url is no SQLAlchemy URL"),
+        ("mysql://host/db", "storage.url must name sqlite or postgresql, not mysql"),
+    ],
+)
+def test_a_url_that_names_no_database_of_ours_is_refused(url: str, text: str) -> None:
+    with pytest.raises(StorageError) as refusal:
+        Database(url)
+    assert refusal.value.message == text
+
+
+async def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("in the way")
+    database = Database(f"sqlite:///{blocker}/switchroom.db")
+    with pytest.raises(StorageError, match="cannot be opened"):
+        await database.open()
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database at all, but long enough to look at " * 10)
+    with pytest.raises(StorageError, match="cannot be opened"):
+        await Database(f"sqlite:///{path}").open()

@@ -1,0 +1,175 @@
+"""What the domain rooms keep comes back as it was, also in another process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from switchroom.rooms.reasons import DisconnectReason
+from switchroom.rooms.stores import StoredRoom
+from switchroom.sip.dialog import DialogSnapshot
+from switchroom.storage.calls import SqlCallStore, _record, _row
+from switchroom.storage.connection import Database
+from switchroom.storage.rooms import SqlRoomStore
+from switchroom.storage.trunks import SqlTrunkStore
+from switchroom.telephony.call_events import CallStatus
+from switchroom.telephony.call_record import CallRecord, StatusChange
+from switchroom.telephony.headers import HeaderOptions
+from switchroom.telephony.media_config import Encryption, ListedCodec, MediaConfig
+from switchroom.telephony.termination import Cause, Termination
+from switchroom.telephony.trunks import OutboundTrunk, Transport
+
+_TRUNK = OutboundTrunk(
+    trunk_id="ST_1",
+    name="Büro",
+    metadata="{}",
+    address="sip.example.com",
+    transport=Transport.TCP,
+    destination_country="de",
+    numbers=("+1", "+2"),
+    auth_username="user",
+    auth_password="secret",
+    headers={"X-A": "ä"},
+    headers_to_attributes={"X-B": "b"},
+    attributes_to_headers={"c": "X-C"},
+    include_headers=HeaderOptions.ALL,
+    media=MediaConfig(True, (ListedCodec("PCMA", 8000),), Encryption.ALLOW, 12.5),
+    from_host="pbx.example.com",
+    created_at=1_700_000_000_123_456_789,
+    updated_at=1_700_000_000_123_456_790,
+)
+_DIALOG = DialogSnapshot(
+    call_id="abc",
+    local="<sip:1@a>;tag=SCL_1",
+    remote="<sip:2@b>;tag=far",
+    remote_target="sip:2@192.0.2.9",
+    route_set=("<sip:p1;lr>", "<sip:p2;lr>"),
+    local_cseq=2,
+    remote_cseq=None,
+    transport="udp",
+)
+_CALL = CallRecord(
+    call_id="SCL_1",
+    room_name="room",
+    participant_identity="sip_+1",
+    from_number="+2",
+    to_number="+1",
+    trunk_id="ST_1",
+    trunk_address="sip.example.com",
+    created_at=1_700_000_000_000_000_000,
+    participant_sid="PA_1",
+    room_sid="RM_1",
+    path=(StatusChange(CallStatus.DIALING, 5), StatusChange(CallStatus.RINGING, 6)),
+)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/switchroom.db"
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = Database(url)
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def test_a_trunk_comes_back_whole(database: Database) -> None:
+    store = SqlTrunkStore(database)
+    await store.save(_TRUNK)
+    assert list(await store.load()) == [_TRUNK]
+    await store.save(replace(_TRUNK, name="new"))
+    assert [trunk.name for trunk in await store.load()] == ["new"]
+    await store.delete("ST_1")
+    await store.delete("ST_1")
+    assert list(await store.load()) == []
+
+
+async def test_a_trunk_outlives_the_process(url: str) -> None:
+    first = Database(url)
+    await first.open()
+    await SqlTrunkStore(first).save(_TRUNK)
+    await first.close()
+    second = Database(url)
+    await second.open()
+    assert list(await SqlTrunkStore(second).load()) == [_TRUNK]
+    await second.close()
+
+
+async def test_a_room_comes_back_whole(database: Database) -> None:
+    store = SqlRoomStore(database)
+    rooms = [
+        StoredRoom("b", "RM_2", "", 1, 2, 3, created_at_ns=20, configuration='{"agents": []}'),
+        StoredRoom("a", "RM_1", "meta", 1, 2, 3, created_at_ns=30),
+    ]
+    for room in rooms:
+        await store.save(room)
+    assert list(await store.load()) == rooms
+    await store.delete("b")
+    assert list(await store.load()) == rooms[1:]
+
+
+async def test_a_call_comes_back_whole(database: Database) -> None:
+    store = SqlCallStore(database)
+    answered = replace(_CALL, answered_at=7, dialog=_DIALOG)
+    await store.save_durably(answered)
+    assert list(await store.unfinished()) == [answered]
+    ending = Termination(
+        Cause.REMOVED,
+        status=None,
+        detail="why",
+        was_active=True,
+        left_with=DisconnectReason.ROOM_DELETED,
+    )
+    ended = replace(answered, ended_at=9, termination=ending, dialog=None)
+    await store.save_durably(ended)
+    assert list(await store.unfinished()) == []
+    assert await store.get("SCL_1") == ended
+    assert await store.get("SCL_none") is None
+
+
+async def test_a_call_is_unfinished_until_both_sides_know_of_its_end(database: Database) -> None:
+    store = SqlCallStore(database)
+    dialing = replace(_CALL, call_id="SCL_dialing")
+    hanging_up = replace(
+        _CALL, call_id="SCL_bye", created_at=1, termination=Termination(Cause.BYE), dialog=_DIALOG
+    )
+    over = replace(_CALL, call_id="SCL_over", termination=Termination(Cause.BUSY, 486, "Busy"))
+    for record in (dialing, hanging_up, over):
+        store.save(record)
+    await store.save_durably(over)
+    assert list(await store.unfinished()) == [hanging_up, dialing]
+
+
+async def test_requests_with_a_key_are_found_by_their_age(database: Database) -> None:
+    store = SqlCallStore(database)
+    keyed = replace(_CALL, call_id="SCL_key", request_key="k", request_digest="d", created_at=50)
+    old = replace(keyed, call_id="SCL_old", created_at=10)
+    for record in (_CALL, keyed, old):
+        await store.save_durably(record)
+    assert list(await store.keyed_since(20)) == [keyed]
+
+
+@given(
+    cause=st.sampled_from(Cause),
+    status=st.none() | st.integers(300, 699),
+    reason=st.text(),
+    was_active=st.booleans(),
+    left_with=st.none() | st.sampled_from(DisconnectReason),
+)
+def test_any_ending_survives_the_form_it_is_stored_in(
+    cause: Cause,
+    status: int | None,
+    reason: str,
+    was_active: bool,
+    left_with: DisconnectReason | None,
+) -> None:
+    ending = Termination(cause, status, reason, was_active=was_active, left_with=left_with)
+    record = replace(_CALL, termination=ending)
+    assert _record(_row(record)) == record

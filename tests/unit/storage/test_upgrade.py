@@ -1,0 +1,70 @@
+"""Migrations: from nothing to the schema of the code, and back; the same SQL on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, Dialect, create_engine, inspect, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from switchroom.storage.connection import upsert
+from switchroom.storage.errors import StorageError
+from switchroom.storage.schema import calls, metadata
+from switchroom.storage.upgrade import downgrade, upgrade
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def test_the_migrations_lead_to_the_schema_of_the_code(connection: Connection) -> None:
+    upgrade(connection)
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    assert compare_metadata(context, metadata) == []
+
+
+def test_the_way_back_leaves_nothing_and_the_way_up_again_works(connection: Connection) -> None:
+    upgrade(connection)
+    downgrade(connection, "base")
+    assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
+    connection.rollback()
+    upgrade(connection)
+    assert "calls" in inspect(connection).get_table_names()
+
+
+def test_upgrading_what_is_up_to_date_changes_nothing(connection: Connection) -> None:
+    upgrade(connection)
+    upgrade(connection)
+    assert connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+
+
+def test_a_database_of_a_newer_version_is_left_alone(connection: Connection) -> None:
+    upgrade(connection)
+    connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    connection.commit()
+    with pytest.raises(StorageError, match="newer version"):
+        upgrade(connection)
+
+
+def test_the_schema_is_sql_that_postgresql_has_too() -> None:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    for table in metadata.sorted_tables:
+        assert str(CreateTable(table).compile(dialect=dialect))
+        for index in table.indexes:
+            assert str(CreateIndex(index).compile(dialect=dialect))
+
+
+@pytest.mark.parametrize("dialect", [sqlite.dialect(), postgresql.dialect()])  # type: ignore[no-untyped-call]
+def test_a_row_is_inserted_or_replaced_by_one_statement(dialect: Dialect) -> None:
+    statement = str(upsert(calls, dialect.name).compile(dialect=dialect))
+    assert "ON CONFLICT (call_id) DO UPDATE SET" in statement
+    assert "call_id = excluded" not in statement
