@@ -7,14 +7,12 @@ one, offered by us, for what the client hears) implement Connection; the session
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from switchroom.media import Source
 from switchroom.rooms.info import TrackInfo
 from switchroom.rooms.requests import Answer, Offer, Trickle
 from switchroom.rooms.track import Track
-
-if TYPE_CHECKING:
-    from switchroom.media import Source
 
 NEGOTIATION_LIMIT = 15.0
 """Seconds that a client gets to answer an offer, or to make the offer that it was asked for."""

@@ -14,7 +14,7 @@ from switchroom.media import (
     LevelChanged,
     Peer,
     PeerEvent,
-    PeerMediaStarted,
+    TrackStarted,
 )
 from switchroom.rooms.connection import ConnectionHost
 from switchroom.rooms.publishing import Publishing
@@ -77,7 +77,7 @@ class PeerNews:
                 self._host.data_received(label, payload)
             case LevelChanged(source=source, level=level, active=active):
                 self._host.source_level(source, level, active=active)
-            case PeerMediaStarted(mid=mid, codec=codec):
+            case TrackStarted(mid=mid, codec=codec):
                 self._incoming.coded(mid, codec)
             case ChannelOpened(label=label):
                 if self._sends_data:

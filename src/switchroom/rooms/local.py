@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from switchroom.media import Sink, Source
 from switchroom.rooms.data import DataMessage, Dtmf, UserData
 from switchroom.rooms.info import (
     ClientFacts,
@@ -27,9 +28,6 @@ from switchroom.rooms.participant import Participant
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.room import Room
 from switchroom.rooms.track import Track, new_track_sid
-
-if TYPE_CHECKING:
-    from switchroom.media import Sink, Source
 
 _FACTS = ClientFacts()
 """Client protocol 0: peers then use the plain forms of RPC and streams towards it."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from switchroom.base.clock import Clock
 from switchroom.base.config import Config
 from switchroom.base.tasks import Tasks
+from switchroom.media import Engine
 from switchroom.rooms.data import DataMessage
 from switchroom.rooms.errors import (
     ParticipantNotFound,
@@ -32,9 +32,6 @@ from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.room import House, Room, RoomTerms
 from switchroom.rooms.stores import RoomStore, StoredRoom
 from switchroom.rooms.timers import LoopTimers, Timers
-
-if TYPE_CHECKING:
-    from switchroom.media import Engine
 
 
 class Rooms:

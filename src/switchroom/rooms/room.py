@@ -6,12 +6,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from switchroom.base.clock import Clock
 from switchroom.base.ids import new_id
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
+from switchroom.media import Source
 from switchroom.rooms import events
 from switchroom.rooms.data import DataMessage, ReliableHistory
 from switchroom.rooms.errors import RoomClosing, RoomFull
@@ -31,9 +31,6 @@ from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.subscriptions import Audience
 from switchroom.rooms.timers import Timer, Timers
 from switchroom.rooms.track import Track
-
-if TYPE_CHECKING:
-    from switchroom.media import Source
 
 _log = get_logger("rooms")
 

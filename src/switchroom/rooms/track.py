@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from switchroom.base.ids import new_id
+from switchroom.media import Source
 from switchroom.rooms.info import TrackInfo, TrackSource, TrackType
 
 if TYPE_CHECKING:
-    from switchroom.media import Source
     from switchroom.rooms.participant import Participant
 
 _TYPE_LETTERS = {TrackType.AUDIO: "A", TrackType.VIDEO: "V", TrackType.DATA: "D"}
