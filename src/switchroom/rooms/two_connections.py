@@ -23,6 +23,7 @@ from switchroom.rooms.timers import Timer, Timers
 from switchroom.rooms.track import Track
 from switchroom.sdp.webrtc import TrackLabel, finish_answer, offered_sections, prepare_offer
 from switchroom.sdp.webrtc_offer import (
+    OFFERED_CODECS,
     AnsweredSection,
     DataSection,
     SubscriberSection,
@@ -231,11 +232,12 @@ class TwoConnections:
                 self._play(section, None)
                 section.playing = None
             return
-        if not answered.payload_types:
+        usable = {name: answered.payload_types[name] for name in _usable(answered)}
+        if not usable:
             failure = signal_out.SubscriptionFailure.CODEC_UNSUPPORTED
             self._host.send(signal_out.subscription_failed(track.sid, failure))
             return
-        peer.set_sender_payload_types(section.mid, answered.payload_types)
+        peer.set_sender_payload_types(section.mid, usable)
         if section.playing is not track:
             section.playing = track
             # It may have ended while the client made the answer.
@@ -281,6 +283,11 @@ class TwoConnections:
 
     def _broken(self, failure: Exception) -> None:
         self._host.failed(f"negotiation failed: {failure}")
+
+
+def _usable(answered: AnsweredSection) -> list[str]:
+    """The codecs of an answered section that we can send."""
+    return [codec.name for codec in OFFERED_CODECS if codec.name in answered.payload_types]
 
 
 def _label(track: Track | None) -> TrackLabel | None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from switchroom.base.config import Config
+from switchroom.media import Sink, Source
 from switchroom.rooms.data import DataMessage, Dtmf, UserData
 from switchroom.rooms.events import RoomEvent
 from switchroom.rooms.info import (
@@ -85,22 +86,17 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-@dataclass(frozen=True)
-class Source:
-    """Stands in for media.Source: something hashable that can be heard."""
-
-    id: int
-
-
-class Sink:
-    """Stands in for media.Sink: remembers what it was last told to play, and all that before."""
+class Ears:
+    """A sink, and what it was last told to play and all that before."""
 
     def __init__(self) -> None:
-        self.inputs: dict[Any, float] = {}
-        self.history: list[dict[Any, float]] = []
+        self.sink = Sink(0, self._command)
+        self.inputs: dict[Source, float] = {}
+        self.history: list[dict[Source, float]] = []
 
-    def set_inputs(self, inputs: Mapping[Any, float]) -> None:
-        self.inputs = dict(inputs)
+    def _command(self, name: str, sink: int, inputs: list[tuple[int, float]]) -> None:
+        assert (name, sink) == ("set_inputs", 0)
+        self.inputs = {Source(source): gain for source, gain in inputs}
         self.history.append(self.inputs)
 
 

@@ -6,13 +6,14 @@ import asyncio
 
 import pytest
 
+from switchroom.media import Source
 from switchroom.rooms import room as room_module
 from switchroom.rooms.data import Dtmf, UserData
 from switchroom.rooms.errors import Invalid, LimitExceeded
 from switchroom.rooms.info import ParticipantKind, ParticipantState
 from switchroom.rooms.reasons import DisconnectReason as Reason
 
-from .conftest import House, Sink, Source, microphone, settle
+from .conftest import Ears, House, microphone, settle
 
 
 async def test_a_phone_is_active_at_once_with_its_attributes(house: House) -> None:
@@ -34,9 +35,9 @@ async def test_two_phones_hear_each_other_and_not_themselves(house: House) -> No
     two, _ = await house.phone("two")
     one.publish_audio("a", Source(1), "audio/PCMU")
     two.publish_audio("b", Source(2), "audio/PCMU")
-    ears_one, ears_two = Sink(), Sink()
-    one.hear(ears_one)
-    two.hear(ears_two)
+    ears_one, ears_two = Ears(), Ears()
+    one.hear(ears_one.sink)
+    two.hear(ears_two.sink)
     assert ears_one.inputs == {Source(2): 1.0}
     assert ears_two.inputs == {Source(1): 1.0}
 
@@ -45,18 +46,18 @@ async def test_nothing_is_heard_before_the_answer(house: House) -> None:
     agent, member = house.client("agent")
     seat, _ = await house.phone("tel")
     assert member.subscribed == []
-    ears = Sink()
+    ears = Ears()
     track = house.room().publish(agent, microphone("TR_a"), Source(7))
     assert member.subscribed == [], "an agent must not greet a phone that rings"
-    seat.hear(ears)
+    seat.hear(ears.sink)
     assert member.subscribed == [track.sid]
     assert ears.inputs == {Source(7): 1.0}
 
 
 async def test_later_and_ended_tracks_change_what_is_heard_by_whole_states(house: House) -> None:
     seat, _ = await house.phone("tel")
-    ears = Sink()
-    seat.hear(ears)
+    ears = Ears()
+    seat.hear(ears.sink)
     other, _ = await house.phone("other")
     third, _ = await house.phone("third")
     other.publish_audio("a", Source(1), "")
@@ -69,8 +70,8 @@ async def test_later_and_ended_tracks_change_what_is_heard_by_whole_states(house
 async def test_a_source_can_be_exchanged_under_a_published_track(house: House) -> None:
     seat, _ = await house.phone("tel")
     other, _ = await house.phone("other")
-    ears = Sink()
-    other.hear(ears)
+    ears = Ears()
+    other.hear(ears.sink)
     sid = seat.publish_audio("tel", None, "audio/PCMU")
     assert ears.inputs == {}
     seat.set_source(sid, Source(1))
@@ -83,8 +84,8 @@ async def test_a_source_can_be_exchanged_under_a_published_track(house: House) -
 
 async def test_a_muted_track_is_taken_out_so_that_the_other_is_passed_through(house: House) -> None:
     seat, _ = await house.phone("tel")
-    ears = Sink()
-    seat.hear(ears)
+    ears = Ears()
+    seat.hear(ears.sink)
     agent, _ = house.client("agent")
     person, _ = house.client("person")
     track = house.room().publish(agent, microphone("TR_a"), Source(1))
@@ -97,8 +98,8 @@ async def test_a_muted_track_is_taken_out_so_that_the_other_is_passed_through(ho
 
 async def test_the_sink_is_not_told_the_same_twice(house: House) -> None:
     seat, _ = await house.phone("tel")
-    ears = Sink()
-    seat.hear(ears)
+    ears = Ears()
+    seat.hear(ears.sink)
     other, _ = await house.phone("other")
     other.publish_audio("silent", None, "")
     other.publish_audio("a", Source(1), "")
@@ -151,8 +152,8 @@ async def test_leaving_tells_the_others_why_and_only_once(house: House) -> None:
 
 async def test_a_seat_left_behind_has_no_effect(house: House) -> None:
     seat, _ = await house.phone("tel")
-    ears = Sink()
-    seat.hear(ears)
+    ears = Ears()
+    seat.hear(ears.sink)
     other, phone = await house.phone("other")
     other.publish_audio("a", Source(1), "")
     await seat.leave(Reason.CLIENT_INITIATED)
@@ -160,7 +161,7 @@ async def test_a_seat_left_behind_has_no_effect(house: House) -> None:
     seat.publish_audio("late", Source(9), "")
     seat.set_attributes({"a": "1"})
     seat.send_dtmf(1, "1")
-    seat.hear(Sink())
+    seat.hear(Ears().sink)
     seat.level_changed(1.0, active=True)
     assert phone.data == []
     assert [info.identity for info in house.rooms.participants("r")] == ["other"]
