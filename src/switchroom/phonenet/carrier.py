@@ -139,11 +139,13 @@ class Carrier:
         self.running += 1
         name = f"{call.info.call} {phone.name}"
         task = self._tasks.spawn(run_script(call, phone.script), name=name)
-        task.add_done_callback(lambda _: self._done())
+        task.add_done_callback(lambda _: self._done(call))
         call.on_over = lambda: _cancel_from_outside(task)
 
-    def _done(self) -> None:
+    def _done(self, call: PhoneCall) -> None:
         self.running -= 1
+        # A task cancelled before its first step never saw the call.
+        call.leave("network", "the network was stopped")
 
 
 class _Dialog:
