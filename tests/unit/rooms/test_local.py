@@ -13,7 +13,7 @@ from switchroom.rooms.errors import Invalid, LimitExceeded
 from switchroom.rooms.info import ParticipantKind, ParticipantState
 from switchroom.rooms.reasons import DisconnectReason as Reason
 
-from .conftest import Ears, House, microphone, settle
+from .house import Ears, House, microphone, settle
 
 
 async def test_a_phone_is_active_at_once_with_its_attributes(house: House) -> None:
