@@ -83,7 +83,7 @@ class Switchroom:
             clock=clock,
             config=config,
         )
-        tokens = TokenVerifier(config.keys)
+        tokens = TokenVerifier(config.keys, clock)
         signals = SignalSockets(self._rooms, tokens)
         self._http = HttpListener(
             build_app(

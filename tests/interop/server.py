@@ -17,6 +17,7 @@ from switchroom.app import Switchroom
 from switchroom.base.config import Config, load_config
 from switchroom.base.node_address import reached_at
 
+_READY = '"event": "ready"'
 KEY, SECRET = "devkey", "secret-that-is-long-enough-for-hs256"
 
 
@@ -89,7 +90,7 @@ async def server_process(data: Path, port: int, **settings: object) -> AsyncIter
     try:
         async with asyncio.timeout(30):
             await server.ready.wait()
-        assert process.returncode is None, "\n".join(server.log)
+        assert _READY in server.log[-1], "\n".join(server.log)
         yield server
     finally:
         if process.returncode is None:
@@ -118,6 +119,6 @@ async def _read_log(process: asyncio.subprocess.Process, server: Server) -> None
     assert process.stderr is not None
     async for line in process.stderr:
         server.log.append(line.decode().rstrip())
-        if '"event": "ready"' in server.log[-1]:
+        if _READY in server.log[-1]:
             server.ready.set()
     server.ready.set()

@@ -1,0 +1,67 @@
+"""The server is killed in the middle of a call and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+from livekit import api
+
+from interop.server import Server, server_process
+from switchroom.phonenet.client import PhoneNetwork
+from switchroom.phonenet.events import Answered, Called, Ended, Ringing
+
+pytestmark = pytest.mark.interop
+
+PORT = 17880
+SETTINGS = {"rtc__udp_port": 17882, "sip__port": 15060}
+LISTENER, NOBODY_HOME = "+12025550103", "+12025550110"
+
+
+def call(number: str, address: str, *, wait: bool) -> api.CreateSIPParticipantRequest:
+    return api.CreateSIPParticipantRequest(
+        trunk=api.SIPOutboundConfig(hostname=address),
+        sip_number="+15550000000",
+        sip_call_to=number,
+        room_name="crash",
+        participant_identity="phone",
+        wait_until_answered=wait,
+    )
+
+
+async def kill(server: Server) -> None:
+    assert server.process is not None
+    server.process.send_signal(signal.SIGKILL)
+    await server.process.wait()
+
+
+async def test_after_a_crash_the_phone_gets_its_bye_and_nobody_is_dialled_again(
+    tmp_path: Path,
+) -> None:
+    async with asyncio.timeout(60), PhoneNetwork() as network:
+        async with server_process(tmp_path, PORT, **SETTINGS) as server, server.api() as livekit:
+            await livekit.sip.create_sip_participant(call(LISTENER, network.address, wait=True))
+            answered = await network.expect(Answered)
+            await kill(server)
+        async with server_process(tmp_path, PORT, **SETTINGS) as server, server.api() as livekit:
+            ended = await network.expect(Ended, call=answered.call)
+            assert (ended.by, ended.number) == ("caller", LISTENER)
+            rooms = await livekit.room.list_rooms(api.ListRoomsRequest())
+            assert not rooms.rooms
+        assert sum(isinstance(event, Called) for event in network.events) == 1
+
+
+async def test_a_dial_that_a_crash_cut_off_is_not_taken_up_again(tmp_path: Path) -> None:
+    async with asyncio.timeout(60), PhoneNetwork() as network:
+        async with server_process(tmp_path, PORT, **SETTINGS) as server, server.api() as livekit:
+            await livekit.sip.create_sip_participant(call(NOBODY_HOME, network.address, wait=False))
+            await network.expect(Ringing)
+            await kill(server)
+        async with server_process(tmp_path, PORT, **SETTINGS) as server, server.api() as livekit:
+            # A call placed now is the next thing that the network hears.
+            await livekit.sip.create_sip_participant(call(LISTENER, network.address, wait=True))
+            await network.expect(Answered)
+        called = [event.number for event in network.events if isinstance(event, Called)]
+        assert called == [NOBODY_HOME, LISTENER]
