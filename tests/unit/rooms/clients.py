@@ -16,7 +16,7 @@ from switchroom.rooms.info import ClientFacts
 from switchroom.rooms.requests import JoinRequest, Offer
 from switchroom.rooms.sessions import Sessions, SignalLink
 
-from .fake_engine import (
+from .fake_engine import client_answer, (
     FakeEngine,
     FakePeer,
     client_offer,
