@@ -16,9 +16,10 @@ from switchroom.rooms.info import ClientFacts
 from switchroom.rooms.requests import JoinRequest, Offer
 from switchroom.rooms.sessions import Sessions, SignalLink
 
-from .fake_engine import client_answer, (
+from .fake_engine import (
     FakeEngine,
     FakePeer,
+    client_answer,
     client_offer,
 )
 from .house import House, settle
