@@ -210,13 +210,27 @@ impl Worker {
     }
 
     /// Sends everything, then closes what was closed.
-    fn deliver(&mut self, _buffers: &mut Buffers) {
+    fn deliver(&mut self, buffers: &mut Buffers) {
         self.send_leg_packets();
+        self.send_rtc_packets(buffers);
         for key in self.output.closed_legs.drain(..) {
             if let Some(sockets) = self.legs.get_mut(key.0).and_then(Option::take) {
                 self.ports.close(sockets);
             }
         }
+    }
+
+    fn send_rtc_packets(&mut self, buffers: &mut Buffers) {
+        let packets = &self.output.rtc_packets;
+        if packets.is_empty() {
+            return;
+        }
+        for (socket, local) in self.rtc.iter().zip(&self.rtc_locals) {
+            let from_here = packets.iter().filter(|packet| packet.local == *local);
+            let datagrams = from_here.map(|packet| (packet.to, &packet.bytes[..]));
+            buffers.writer.send(socket.as_raw_fd(), datagrams);
+        }
+        self.output.rtc_packets.clear();
     }
 
     fn send_leg_packets(&mut self) {

@@ -162,8 +162,12 @@ impl Engine {
     /// Closes everything, with the good-byes that are owed.
     pub fn close_all(&mut self, now: Instant, out: &mut Output) {
         let legs: Vec<u64> = self.legs.iter().map(|(_, leg)| leg.ids.leg).collect();
-        legs.into_iter().for_each(|leg| self.close_leg(now, leg, out));
-        self.peers.ids().into_iter().for_each(|peer| self.close_peer(now, peer, out));
+        for leg in legs {
+            self.close_leg(now, leg, out);
+        }
+        for peer in self.peers.ids() {
+            self.close_peer(now, peer, out);
+        }
     }
 
     /// Does what is due, and sends what was queued for WebRTC clients: to be called after each batch.
@@ -237,9 +241,10 @@ impl Engine {
             Some(AudioLevel { below_overload, voice: below_overload <= VOICE })
         };
         let level = frame.level.or_else(measured);
-        let below = level.map_or(level::SILENCE, |level| level.below_overload);
         let Some(source) = self.graph.source(key) else { return };
-        if let Some(heard) = source.speaker.observe(now, below, frame.duration()) {
+        let observe =
+            |level: AudioLevel| source.speaker.observe(now, level.below_overload, frame.duration());
+        if let Some(heard) = level.and_then(observe) {
             out.events.push(level_event(source, heard));
             self.schedule_speaker(key);
         }
@@ -493,8 +498,13 @@ impl Engine {
                 last_packet_age: leg.silence.age(now),
             });
         }
-        let peers = self.peers.stats();
-        Stats { legs, peers, sources: self.graph.sources.len(), sinks: self.graph.sinks.len() }
+        Stats {
+            legs,
+            peers: self.peers.stats(),
+            sources: self.graph.sources.len(),
+            sinks: self.graph.sinks.len(),
+            unknown_datagrams: self.peers.unknown_datagrams,
+        }
     }
 }
 

@@ -64,12 +64,15 @@ pub(crate) struct Peers {
     table: PeerTable,
     ends: HashMap<PeerId, Ends>,
     pub(crate) output: PeersOutput,
+    /// Datagrams that were for none of the peers.
+    pub(crate) unknown_datagrams: u64,
 }
 
 impl Peers {
     pub(crate) fn new(locals: &[SocketAddr]) -> Self {
         let table = PeerTable::new(locals, Arc::new(Identity::generate()));
-        Self { table, ends: HashMap::new(), output: PeersOutput::default() }
+        let output = PeersOutput::default();
+        Self { table, ends: HashMap::new(), output, unknown_datagrams: 0 }
     }
 
     /// The ends of a peer from `Open` to `Close`, whether its connection lives or not.
@@ -93,7 +96,8 @@ impl Peers {
         from: SocketAddr,
         datagram: &[u8],
     ) {
-        self.table.receive(now, local, from, datagram, &mut self.output);
+        let taken = self.table.receive(now, local, from, datagram, &mut self.output);
+        self.unknown_datagrams += u64::from(!taken);
     }
 
     pub(crate) fn poll(&mut self, now: Instant) {

@@ -15,6 +15,8 @@ pub struct Stats {
     pub sources: usize,
     /// Sinks that are open.
     pub sinks: usize,
+    /// Datagrams at the WebRTC port that were for none of the clients.
+    pub unknown_datagrams: u64,
 }
 
 /// Counters of one WebRTC client.

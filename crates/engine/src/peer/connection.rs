@@ -16,8 +16,8 @@ use super::paths::{Path, Paths};
 use super::receiver::Receiver;
 use super::sender::{OutgoingRtp, Sender};
 use super::{
-    AUDIO_LEVEL_EXTENSION, IncomingRtp, MID_EXTENSION, Mid, PeerCounters, PeerError, PeerEvent,
-    PeerKind, PeerOutput, Transmit,
+    AUDIO_LEVEL_EXTENSION, IncomingRtp, MID_EXTENSION, Message, Mid, PeerCounters, PeerError,
+    PeerEvent, PeerKind, PeerOutput, Transmit, Waiting,
 };
 use crate::audio::CodecSet;
 
@@ -30,6 +30,9 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(3);
 const MIN_WAIT: Duration = Duration::from_millis(1);
 /// Longest data message; LiveKit's clients send no more than 64,000 bytes.
 const MAX_MESSAGE: usize = 65_535;
+/// Bytes of a client's messages that may wait for whoever hears our events. A client that sends
+/// faster for long is not served; one that sends a file of this size at once is.
+const MAX_WAITING: usize = 16 * 1024 * 1024;
 
 /// A WebRTC connection to one client. Made, fed and dropped by a [`super::PeerTable`].
 #[derive(Debug)]
@@ -45,6 +48,7 @@ pub struct Peer {
     pub(super) remote_credentials: Option<IceCreds>,
     pub(super) paths: Paths,
     channels: Channels,
+    waiting: Waiting,
     phase: Phase,
     heard: Instant,
     deadline: Instant,
@@ -82,6 +86,7 @@ impl Peer {
             identity,
             locals,
             channels: Channels::default(),
+            waiting: Waiting::default(),
             phase: Phase::Connecting,
             heard: now,
             deadline: now,
@@ -228,8 +233,9 @@ impl Peer {
                 Err(fault) => self.channel_fault(fault, out),
             },
             Event::ChannelData(message) => {
-                let label = self.channels.label(message.id);
-                out.events.extend(label.map(|label| PeerEvent::DataReceived(label, message.data)));
+                if let Some(label) = self.channels.label(message.id) {
+                    self.message(label, &message.data, out);
+                }
             }
             Event::ChannelClose(id) => self.channels.closed(id),
             Event::MediaEgressStats(stats) => {
@@ -268,6 +274,13 @@ impl Peer {
             out.events.push(PeerEvent::MediaStarted(packet.mid, packet.codec));
         }
         out.rtp.push(packet);
+    }
+
+    fn message(&mut self, label: ChannelLabel, bytes: &[u8], out: &mut PeerOutput) {
+        match Message::received(bytes, &self.waiting, MAX_WAITING) {
+            Some(message) => out.events.push(PeerEvent::DataReceived(label, message)),
+            None => self.fail("the client floods its data channels".to_owned(), out),
+        }
     }
 
     fn lost_on_the_way(&mut self, mid: str0m::media::Mid, packets: u64) {

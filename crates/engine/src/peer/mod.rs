@@ -25,7 +25,9 @@ mod table;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::audio::{AudioCodec, AudioLevel};
@@ -134,9 +136,58 @@ pub enum PeerEvent {
     /// A data channel can be written to.
     ChannelOpened(ChannelLabel),
     /// A message arrived.
-    DataReceived(ChannelLabel, Vec<u8>),
+    DataReceived(ChannelLabel, Message),
     /// The first packet of a section, or the first one in another codec.
     MediaStarted(Mid, AudioCodec),
+}
+
+/// A data message of a client, counted as waiting until the last copy of it is dropped.
+#[derive(Debug, Clone)]
+pub struct Message {
+    bytes: Arc<[u8]>,
+    _share: Arc<Share>,
+}
+
+impl Message {
+    /// Takes a message into the account of what waits, unless that would exceed `limit` bytes.
+    pub(crate) fn received(bytes: &[u8], waiting: &Waiting, limit: usize) -> Option<Self> {
+        let size = bytes.len();
+        let before = waiting.0.fetch_add(size, Ordering::Relaxed);
+        let share = Share { waiting: waiting.0.clone(), size };
+        (before + size <= limit).then(|| Self { bytes: bytes.into(), _share: Arc::new(share) })
+    }
+}
+
+impl Deref for Message {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Message {}
+
+/// Bytes of a client's messages that nobody has taken yet.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting(Arc<AtomicUsize>);
+
+#[derive(Debug)]
+struct Share {
+    waiting: Arc<AtomicUsize>,
+    size: usize,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.size, Ordering::Relaxed);
+    }
 }
 
 /// Why a command was refused. The peer lives on unless an event says otherwise.

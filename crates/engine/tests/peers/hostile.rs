@@ -143,7 +143,7 @@ fn a_conversation_survives_thousands_of_bent_packets_from_its_own_address() {
         };
         assert!(!world.events_of(client).iter().any(bad), "{:?}", world.events_of(client).last());
     }
-    let alive = |event: &PeerEvent| matches!(event, PeerEvent::DataReceived(_, payload) if payload == b"still alive");
+    let alive = |event: &PeerEvent| matches!(event, PeerEvent::DataReceived(_, message) if **message == *b"still alive");
     assert!(world.events_of(speaker).iter().any(alive));
 }
 
