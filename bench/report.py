@@ -13,8 +13,8 @@ _HEAD = """# Results
 Written by `bench/run`; the method is in [README.md](README.md). "LiveKit" is livekit-server 1.13.5
 with livekit-sip 1.11.0 and Redis, measured by us on the same kind of machine, with the same method
 unless a note says otherwise. Runs are medians, with the least and the greatest in brackets.
-"others" is the share of all cores that neither the server nor the load used during the window: the higher,
-the less the figures of that row say.
+"others" is the share of all cores that neither the server nor the load used during the window: the
+higher, the less the figures of that row say.
 """
 
 # LiveKit: CPU s per call-minute by calls, and calls per core.

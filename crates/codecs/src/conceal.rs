@@ -209,6 +209,33 @@ mod tests {
     }
 
     #[test]
+    fn a_growing_voice_goes_on_from_where_it_stopped() {
+        // Ends at a peak, a third louder than the one before.
+        let sample = |at: i32| {
+            let periods = f64::from(at - 800) / 80.0;
+            (20_000.0 * 1.33_f64.powf(periods) * (std::f64::consts::TAU * periods).cos()) as i16
+        };
+        let mut sound: Vec<i16> = (0..800).map(sample).collect();
+        sound.extend([0; 160]);
+        let played = play(&sound, |number| number == 5);
+        let step = played[800].abs_diff(played[799]);
+        assert!(step < 1_000, "{step}");
+    }
+
+    #[test]
+    fn sound_that_comes_back_in_another_phase_is_blended_in() {
+        let step = std::f64::consts::TAU / 80.0;
+        let mut sound: Vec<i16> =
+            (0..1_600).map(|at| (10_000.0 * (step * f64::from(at)).cos()) as i16).collect();
+        let allowed = 3 * largest_step(&sound);
+        for sample in &mut sound[960..] {
+            *sample = -*sample;
+        }
+        let played = play(&sound, |number| number == 5);
+        assert!(largest_step(&played) < allowed, "{} {allowed}", largest_step(&played));
+    }
+
+    #[test]
     fn a_long_loss_fades_to_silence_within_60_ms() {
         let played = play(&voice(120.0, 8_000), |number| number >= 20);
         let levels: Vec<u8> = played[20 * 160..].chunks(160).map(level::of_samples).collect();

@@ -462,6 +462,20 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_of_jitter_is_remembered_for_two_seconds_at_least() {
+        for begins in [0, 20, 40, 60, 80] {
+            let rough = |number: u32| begins < number && number < begins + 10;
+            let (start, mut buffer) = (beginning(), buffer());
+            for number in 0..begins + 110 {
+                let late = if rough(number) { MS * (number % 2) * 30 } else { Duration::ZERO };
+                insert(&mut buffer, start + 20 * MS * number + late, number);
+                let _ = buffer.take(start + 20 * MS * number + late);
+            }
+            assert_eq!(buffer.delay(), 30 * MS, "begins at packet {begins}");
+        }
+    }
+
+    #[test]
     fn a_lost_packet_is_told_with_its_successor_at_hand() {
         let (start, mut buffer) = (beginning(), buffer());
         for number in [0, 2, 3] {
@@ -499,6 +513,14 @@ mod tests {
         insert(&mut buffer, start + MS, 0);
         let later = start + 50 * MS;
         assert_eq!([buffer.take(later), buffer.take(later)], [Taken::Packet(0), Taken::Packet(1)]);
+    }
+
+    #[test]
+    fn packets_held_before_the_beginning_never_share_a_place() {
+        let (start, mut buffer) = (beginning(), buffer());
+        insert(&mut buffer, start, 10);
+        insert(&mut buffer, start, 0);
+        assert_eq!(insert(&mut buffer, start, CAPACITY as u32), Inserted::Restarted);
     }
 
     #[test]

@@ -57,6 +57,14 @@ mod tests {
     }
 
     #[test]
+    fn half_a_cycle_ahead_is_newer_and_more_is_older() {
+        let mut sequence = SequenceUnwrapper::default();
+        let first = sequence.unwrap(0);
+        assert_eq!(sequence.unwrap(0x8001), first - 0x7FFF);
+        assert_eq!(sequence.unwrap(0x8000), first + 0x8000);
+    }
+
+    #[test]
     fn any_walk_of_small_steps_is_followed_exactly() {
         let mut random = switchroom_netem::Random::new(11);
         let mut sequence = SequenceUnwrapper::default();

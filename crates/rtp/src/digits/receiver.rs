@@ -253,6 +253,13 @@ mod tests {
     }
 
     #[test]
+    fn an_overtaken_packet_does_not_shorten_its_event() {
+        let payloads = [payload(3, false, 480), payload(3, false, 320)];
+        let swapped = [(0, 1_000, payloads[0]), (1, 1_000, payloads[1])];
+        assert_eq!(hear(8_000, &swapped), [('3', 60)]);
+    }
+
+    #[test]
     fn a_digit_overtaken_by_the_first_packet_of_the_next_keeps_its_place() {
         let all = packets(8_000, "12");
         let (first, second) = all.split_at(7);
