@@ -174,6 +174,10 @@ class CallRunner:
                     command=type(command).__name__,
                     why=str(refusal),
                 )
+            except Exception:  # noqa: BLE001 - one fault must not keep the call from its end
+                _log.exception(
+                    "command failed", call=self.dial.call_id, command=type(command).__name__
+                )
 
     def _rearm(self) -> None:
         due = self._call.deadline if self._call is not None else None
@@ -228,6 +232,9 @@ class CallRunner:
         except ServiceError as refusal:
             self.tell(do.JoinRefused(refusal.message))
             return
+        except Exception:
+            self.tell(do.JoinRefused("internal error"))
+            raise
         self._note(
             participant_sid=self._seat.participant_sid,
             room_sid=self._seat.room_sid,

@@ -1,0 +1,93 @@
+"""A media engine of paper: legs and players are real objects, their commands only written down."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from switchroom.media import (
+    Engine,
+    EngineConfig,
+    Leg,
+    LegEvent,
+    NoPortAvailable,
+    Player,
+    PlayerEvent,
+    Sink,
+    Source,
+    Tone,
+    WavFile,
+)
+
+
+class PaperEngine(Engine):
+    """Opens legs and players, notes what they are told, and hears nothing."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        super().__init__(EngineConfig((), 0, (10000, 10010)))
+        self.legs: list[Leg] = []
+        self.players: list[Player] = []
+        self.open_handles: set[int] = set()
+        self.ports_left = 1000
+        self._note = note
+        self._next_id = itertools.count(1)
+
+    def open_leg(self, local_ip: str, on_event: Callable[[LegEvent], None]) -> Leg:
+        if not self.ports_left:
+            raise NoPortAvailable("no port left")
+        self.ports_left -= 1
+        number = next(self._next_id)
+        self.open_handles.add(number)
+        leg = Leg(
+            number,
+            Source(next(self._next_id)),
+            Sink(next(self._next_id), self._told),
+            (local_ip, 10000 + 2 * len(self.legs)),
+            send=self._told,
+            on_event=on_event,
+            on_close=self._closed,
+        )
+        self.legs.append(leg)
+        return leg
+
+    def play(
+        self, what: Tone | WavFile, on_event: Callable[[PlayerEvent], None] | None = None
+    ) -> Player:
+        number = next(self._next_id)
+        self.open_handles.add(number)
+        self._note("tone starts")
+        player = Player(
+            number,
+            Source(next(self._next_id)),
+            send=self._told,
+            on_event=on_event,
+            on_close=self._closed,
+        )
+        self.players.append(player)
+        return player
+
+    @property
+    def leg(self) -> Leg:
+        """The last one."""
+        return self.legs[-1]
+
+    def happens(self, event: LegEvent) -> None:
+        """Something happens on the last leg."""
+        self.leg._on_event(event)
+
+    def _told(self, command: str, *arguments: Any) -> None:
+        match command, arguments:
+            case "update_leg", (_, remote, _, _, direction, _, _):
+                self._note(f"leg {direction} {remote[1] if remote else '-'}")
+            case "send_digits", (_, digits):
+                self._note(f"digits {digits}")
+            case "set_inputs", (_, inputs):
+                self._note(f"phone hears {len(inputs)}")
+            case "close_leg", _:
+                self._note("leg closes")
+            case "stop_player", _:
+                self._note("tone stops")
+
+    def _closed(self, handle: int) -> None:
+        self.open_handles.discard(handle)
