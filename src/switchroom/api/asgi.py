@@ -23,11 +23,11 @@ CLAIMS = "switchroom.claims"
 _TEXT = b"text/plain; charset=utf-8"
 
 
-class BodyTooLarge(Exception):  # noqa: N818 - a refusal, not a fault
+class BodyTooLarge(Exception):
     """The body grew beyond BODY_LIMIT."""
 
 
-class ClientGone(Exception):  # noqa: N818 - an event, not a fault
+class ClientGone(Exception):
     """The client closed the connection before its request was complete."""
 
 

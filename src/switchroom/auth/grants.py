@@ -68,7 +68,7 @@ class Claims:
     not_before: float = 0.0
 
 
-class PermissionDenied(ServiceError):  # noqa: N818 - the name users read in LiveKit's messages
+class PermissionDenied(ServiceError):
     """The token does not grant what was asked; 401 `unauthenticated`, as LiveKit answers it."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ _CACHED_TOKENS = 4096
 _MAX_TOKEN_CHARS = 64 * 1024
 
 
-class TokenRefused(Exception):  # noqa: N818 - a refusal, not a fault
+class TokenRefused(Exception):
     """The token is not valid here. `str()` is the plain text that LiveKit answers with a 401."""
 
 

@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class CommandFailed(Exception):  # noqa: N818 - what happened, in the user's words
+class CommandFailed(Exception):
     """The command can't go on; the message is shown to the user as it is."""

@@ -22,14 +22,14 @@ from typing import Self, TypeVar
 from switchroom.phonenet.events import Event, Ready, from_line
 
 _Kind = TypeVar("_Kind", bound=Event)
-PASSWORD_VARIABLE = "SWITCHROOM_PHONENET_PASSWORD"  # noqa: S105 – a name, not a password
+PASSWORD_VARIABLE = "SWITCHROOM_PHONENET_PASSWORD"
 """Where the process looks for the password; an argument would be visible to every user."""
 
 _STOP_SECONDS = 5.0
 _LONGEST_LINE = 1 << 20
 
 
-class NetworkDied(RuntimeError):  # noqa: N818 – says what happened
+class NetworkDied(RuntimeError):
     """The process ended by itself; the message holds what it wrote to its error output."""
 
 

@@ -42,7 +42,7 @@ _MOST_HEARINGS = 200
 """Changes of sound told for each call; a call with more is music."""
 
 
-class CallOver(Exception):  # noqa: N818 – the way a script ends, not an error
+class CallOver(Exception):
     """The script asked for something that needs a call, and there is none (any more)."""
 
 
@@ -206,7 +206,7 @@ class PhoneCall:
         seen = -1
         while seen != len(self.digits) and not enough():
             seen = len(self.digits)
-            await self._until(lambda: len(self.digits) != seen, seconds)  # noqa: B023
+            await self._until(lambda: len(self.digits) != seen, seconds)
         return self.digits[start:].rstrip(until)
 
     async def press(self, digits: str) -> None:
@@ -464,7 +464,7 @@ async def run_script(call: PhoneCall, script: Script) -> None:
             return
         call.leave("network", "the network was stopped")
         raise
-    except Exception as error:  # noqa: BLE001 – a phone's own code: its failure ends its call only
+    except Exception as error:
         call.broke(error)
     else:
         call.leave("phone", "hung up" if call.answered else "did not answer")

@@ -35,7 +35,7 @@ _MAX_LISTED = 10_000
 """Track sids read from one message; what is beyond is ignored."""
 
 
-class SignalGarbage(Exception):  # noqa: N818 - what it is
+class SignalGarbage(Exception):
     """The bytes are no SignalRequest."""
 
 

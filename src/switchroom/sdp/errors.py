@@ -7,7 +7,7 @@ class SdpError(Exception):
     """The text is no usable session description; the message says what is wrong with it."""
 
 
-class NotAcceptable(SdpError):  # noqa: N818 – named as SIP names the answer to it
+class NotAcceptable(SdpError):
     """A well-formed description that offers nothing we can take (SIP: 488 Not Acceptable Here)."""
 
 
