@@ -12,6 +12,7 @@ import capacity
 import report
 import set_up
 from rig import FailedError, network
+from twirp import ApiError
 
 _PROGRAMS = {"capacity": capacity.measure, "set-up": set_up.measure}
 _FOLDER = Path("bench/results")
@@ -28,7 +29,7 @@ def main() -> int:
         print(f"› {name}: {network().description}", flush=True)
         try:
             figures = asyncio.run(_PROGRAMS[name](quick=chosen.quick))
-        except FailedError as failed:
+        except (FailedError, ApiError) as failed:
             print(f"✗ {name}: {failed}", file=sys.stderr)
             return 1
         figures["network"] = network().description

@@ -154,7 +154,7 @@ class Rig:
         )
 
     async def hang_up_room(self, room: str) -> Any:
-        return await self.api.call("Room", "DeleteRoom", room=room)
+        return await self.api.call("RoomService", "DeleteRoom", room=room)
 
 
 @asynccontextmanager

@@ -53,13 +53,16 @@ class Api:
             connection.writer.close()
 
     async def is_ready(self) -> bool:
-        """Whether somebody answers at all."""
+        """Whether the server answers its health check."""
         try:
             connection = await self._connect()
-        except OSError:
+            head = f"GET / HTTP/1.1\r\nHost: {self._host}\r\nConnection: close\r\n\r\n"
+            connection.writer.write(head.encode())
+            status, _ = await _read_response(connection.reader)
+        except (OSError, asyncio.IncompleteReadError):
             return False
-        self._idle.append(connection)
-        return True
+        connection.writer.close()
+        return status == 200
 
     async def call(self, service: str, method: str, **request: Any) -> Answer:
         """One request; raises :class:`ApiError` with what the server says against it."""
@@ -69,7 +72,7 @@ class Api:
             f"Authorization: Bearer {self._token}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
-        connection = self._idle.pop() if self._idle else await self._connect()
+        connection = self._take_idle() or await self._connect()
         sent = time.time_ns()
         connection.writer.write(head.encode() + body)
         status, answer = await _read_response(connection.reader)
@@ -78,6 +81,13 @@ class Api:
         if status != 200:
             raise ApiError(f"{method}: {status} {answer.decode(errors='replace')}")
         return Answer(json.loads(answer), sent, returned)
+
+    def _take_idle(self) -> _Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.reader.at_eof():  # the server closes what is idle for long
+                return connection
+        return None
 
     async def _connect(self) -> _Connection:
         return _Connection(*await asyncio.open_connection(self._host, self._port))
