@@ -12,6 +12,7 @@ import itertools
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from switchroom.base.tasks import Tasks
 from switchroom.phonenet import events
@@ -36,7 +37,7 @@ from switchroom.sip.message import Request
 REALM = "phonenet"
 
 _MOST_CALLS = 500
-"""Phones that can be busy at once; one process of Python cannot keep the beat for more."""
+"""Phones that can be busy at once. Sound in all of them would take five cores, and has but one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +204,12 @@ def _nobodys_password(_username: str) -> str | None:
 
 
 def _dialled(request: Request) -> str:
+    """The number, without escapes and parameters such as ``;phone-context`` (RFC 3966)."""
     try:
-        return request.uri.user or ""
+        user = request.uri.user or ""
     except MalformedValueError:
         return ""
+    return unquote(user).partition(";")[0]
 
 
 def _info(call: str, number: str, request: Request) -> CallInfo:

@@ -56,7 +56,7 @@ class Network:
         await driver.start()
         self._carrier, self._driver = carrier, driver
         ready = events.Ready(
-            address="{}:{}".format(*driver.bound[0]),
+            address=_written(*driver.bound[0]),
             username=config.login.username,
             numbers=[phone.as_json() for phone in config.directory],
         )
@@ -71,3 +71,7 @@ class Network:
         await self._driver.stop()
         self._report(events.Stopped(calls=self._carrier.taken))
         self._carrier = self._driver = None
+
+
+def _written(ip: str, port: int) -> str:
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"

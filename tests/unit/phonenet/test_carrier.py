@@ -131,6 +131,15 @@ async def test_a_number_of_three_digits_is_a_status(number: str, status: int) ->
     await office.carrier.aclose()
 
 
+@pytest.mark.parametrize("user", ["%2B12025550111", "+12025550111;phone-context=x", "12025550111"])
+async def test_a_number_is_dialled_with_escapes_and_parameters_too(user: str) -> None:
+    office = Office()
+    session, _ = office.take(invite(user))
+    await session.over.wait()
+    assert session.done == ["486"]
+    await office.carrier.aclose()
+
+
 @pytest.mark.parametrize("number", ["401", "407", "+12025550117"])
 async def test_a_locked_number_challenges_and_is_no_call(number: str) -> None:
     office = Office()

@@ -231,6 +231,25 @@ async def test_a_dozen_calls_at_once_hear_their_own_tone(exchange: Open) -> None
         assert call.line.ear.heard().tone_hz == pytest.approx(400 + 100 * place, abs=1)
 
 
+def open_files_of(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+async def test_nothing_is_left_of_a_call_that_is_over(exchange: Open) -> None:
+    here = await exchange()
+    process = here.network._process
+    assert process is not None
+    before = open_files_of(process.pid)
+    for _ in range(20):
+        call = await here.call("+12025550103")
+        await call.answered.wait()
+        call.session.bye()
+        await here.network.expect(events.Ended)
+    refused = await here.call("+12025550111")  # by its answer all earlier sockets are closed
+    await refused.ended.wait()
+    assert open_files_of(process.pid) == before
+
+
 async def test_phones_of_our_own_are_called_like_the_others(exchange: Open, tmp_path: Path) -> None:
     numbers = tmp_path / "numbers.py"
     numbers.write_text(
