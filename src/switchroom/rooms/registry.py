@@ -20,6 +20,7 @@ from switchroom.rooms.errors import (
 )
 from switchroom.rooms.events import Listener
 from switchroom.rooms.info import ParticipantInfo, Permissions, RoomInfo, RoomSpec, TrackInfo
+from switchroom.rooms.keeping import RoomKeeper
 from switchroom.rooms.limits import (
     check_attributes,
     check_metadata,
@@ -56,26 +57,24 @@ class Rooms:
         self.clock = clock
         self.tasks = Tasks("rooms")
         self.timers = timers or LoopTimers()
-        self._store = store
+        self._keeper = RoomKeeper(store, self.tasks)
         self._house = House(clock, self.timers, self.tasks, tuple(listeners))
         self._rooms: dict[str, Room] = {}
-        self._stored: set[str] = set()
         self._stopping = False
 
     # ── the whole ────────────────────────────────────────────────────────────
 
     async def start(self) -> None:
         """Open the rooms that were created by API before a restart; their timeouts start anew."""
-        for stored in await self._store.load():
-            self._stored.add(stored.name)
+        for stored in await self._keeper.load():
             self._open(_terms_of(stored))
 
     async def stop(self) -> None:
         """Close every room for SERVER_SHUTDOWN; rooms created by API are kept in the store."""
         self._stopping = True
-        self._stored.clear()
         rooms = tuple(self._rooms.values())
         await asyncio.gather(*(room.close(DisconnectReason.SERVER_SHUTDOWN) for room in rooms))
+        await self._keeper.flush()
         await self.tasks.aclose()
 
     # ── rooms ────────────────────────────────────────────────────────────────
@@ -122,12 +121,13 @@ class Rooms:
     async def delete(self, name: str) -> None:
         """Close a room: phones hang up first, then clients are sent away. Raises RoomNotFound."""
         await self._room(name).close(DisconnectReason.ROOM_DELETED)
+        await self._keeper.flush()
 
     async def set_room_metadata(self, name: str, metadata: str) -> RoomInfo:
         """Replace a room's metadata. Raises RoomNotFound, LimitExceeded."""
         room = self._room(name)
         room.set_metadata(metadata)
-        if name in self._stored:
+        if self._keeper.keeps(name):
             await self._save(room)
         return room.info()
 
@@ -238,13 +238,11 @@ class Rooms:
         if self._rooms.get(room.name) is not room:
             return
         del self._rooms[room.name]
-        if room.name in self._stored:
-            self._stored.discard(room.name)
-            self.tasks.spawn(self._store.delete(room.name), name=f"forget {room.sid}")
+        if not self._stopping:
+            self._keeper.forget(room.name)
 
     async def _save(self, room: Room) -> None:
-        self._stored.add(room.name)
-        await self._store.save(
+        await self._keeper.save(
             StoredRoom(
                 name=room.name,
                 sid=room.sid,

@@ -6,7 +6,7 @@ from switchroom.auth.grants import Claims, PermissionDenied
 from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.base.ids import new_id
-from switchroom.media import PeerError
+from switchroom.media import EngineError
 from switchroom.rooms import signal_out
 from switchroom.rooms.admission import Admission, admit
 from switchroom.rooms.connection import Connection
@@ -112,11 +112,10 @@ class Sessions:
             )
             room = self._rooms.find_or_create(admission.room)
             session.start(room, participant, connection, outbox, request)
-        except PeerError as failure:
+        except BaseException as failure:
             connection.close()
-            raise ServiceError(ErrorCode.UNAVAILABLE, "no media connection") from failure
-        except ServiceError:
-            connection.close()
+            if isinstance(failure, EngineError):
+                raise ServiceError(ErrorCode.UNAVAILABLE, "no media connection") from failure
             raise
         return SignalLink(outbox, session)
 

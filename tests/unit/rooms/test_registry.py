@@ -1,0 +1,114 @@
+"""All rooms: created once, kept over restarts, found by name."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from switchroom.base.config import Config
+from switchroom.media import Engine
+from switchroom.rooms.errors import (
+    Invalid,
+    LimitExceeded,
+    ParticipantNotFound,
+    RoomClosing,
+    RoomNotFound,
+    TrackNotFound,
+)
+from switchroom.rooms.info import RoomSpec
+from switchroom.rooms.reasons import DisconnectReason as Reason
+from switchroom.rooms.registry import Rooms
+
+from .house import House, Time
+
+
+async def test_creating_is_idempotent_and_takes_what_is_not_zero(house: House) -> None:
+    first = await house.rooms.create(RoomSpec("r", empty_timeout=7, metadata="m"))
+    second = await house.rooms.create(RoomSpec("r", max_participants=3))
+    assert second.sid == first.sid
+    assert (second.empty_timeout, second.max_participants, second.metadata) == (7, 3, "m")
+    assert second.departure_timeout == 20
+
+
+@pytest.mark.parametrize(
+    ("spec", "refusal"),
+    [
+        (RoomSpec(""), Invalid),
+        (RoomSpec("r" * 257), LimitExceeded),
+        (RoomSpec("ü" * 129), LimitExceeded),
+        (RoomSpec("r", metadata="x" * (512 * 1024 + 1)), LimitExceeded),
+    ],
+)
+async def test_a_room_that_cannot_be_is_refused(
+    house: House, spec: RoomSpec, refusal: type[Exception]
+) -> None:
+    with pytest.raises(refusal):
+        await house.rooms.create(spec)
+    assert house.rooms.list() == ()
+
+
+async def test_rooms_are_listed_by_name_or_all(house: House) -> None:
+    for name in ("a", "b", "c"):
+        await house.rooms.create(RoomSpec(name))
+    assert {info.name for info in house.rooms.list()} == {"a", "b", "c"}
+    assert {info.name for info in house.rooms.list(["b", "x"])} == {"b"}
+
+
+async def test_unknown_names_are_refused_with_their_own_words(house: House) -> None:
+    with pytest.raises(RoomNotFound, match="requested room does not exist"):
+        await house.rooms.delete("r")
+    with pytest.raises(ParticipantNotFound, match="participant does not exist"):
+        house.rooms.get_participant("r", "ann")
+    house.client("ann")
+    with pytest.raises(ParticipantNotFound):
+        await house.rooms.remove_participant("r", "bob")
+    with pytest.raises(TrackNotFound):
+        house.rooms.mute_track("r", "ann", "TR_1", muted=True)
+    with pytest.raises(TrackNotFound):
+        house.rooms.update_subscriptions("r", "ann", ["TR_1"], subscribe=True)
+
+
+async def test_a_removed_participant_is_told_why(house: House) -> None:
+    _, member = house.client("ann")
+    await house.rooms.remove_participant("r", "ann")
+    assert member.closed == [Reason.PARTICIPANT_REMOVED]
+    assert house.rooms.participants("r") == ()
+
+
+async def test_rooms_created_by_api_are_there_again_after_a_restart(
+    house: House, time: Time
+) -> None:
+    made = await house.rooms.create(RoomSpec("kept", metadata="m", configuration='{"x":1}'))
+    await house.phone("tel", "passing")
+    await house.rooms.set_room_metadata("kept", "changed")
+    await time.pass_(200)
+    await house.rooms.stop()
+    again = Rooms(cast("Engine", None), Config(), time, house.store, timers=time)
+    await again.start()
+    (room,) = again.list()
+    assert (room.sid, room.metadata, room.created_at_ns) == (
+        made.sid,
+        "changed",
+        made.created_at_ns,
+    )
+    await time.pass_(299)
+    assert again.exists("kept"), "its timeout starts anew"
+    await again.stop()
+
+
+async def test_a_deleted_room_is_not_there_after_a_restart(house: House) -> None:
+    await house.rooms.create(RoomSpec("r"))
+    await house.rooms.delete("r")
+    await house.rooms.stop()
+    assert house.store.rooms == {}
+
+
+async def test_stopping_sends_everybody_away_and_refuses_newcomers(house: House) -> None:
+    _, member = house.client("ann")
+    _, phone = await house.phone("tel")
+    await house.rooms.stop()
+    assert member.closed == phone.closed == [Reason.SERVER_SHUTDOWN]
+    with pytest.raises(RoomClosing):
+        await house.phone("late")
+    assert len(house.rooms.tasks) == 0
