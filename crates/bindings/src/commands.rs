@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use switchroom_engine::command::{Command, Direction, LegCodec, LegMedia};
+use switchroom_engine::AudioCodec;
+use switchroom_engine::command::{Command, Direction, LegCodec, LegMedia, PeerCommand};
+use switchroom_engine::peer::{ChannelLabel, Mid, PeerKind, RemoteTransport};
 
 use crate::error::{ErrorCode, fault};
 
@@ -28,14 +30,87 @@ pub(crate) fn command(tuple: &Bound<'_, PyTuple>) -> PyResult<Command> {
             let (_, sink, inputs): (String, u64, Vec<(u64, f32)>) = tuple.extract()?;
             Ok(Command::SetInputs { sink, inputs })
         }
+        "stop_player" => Ok(Command::StopPlayer { player: number(tuple)? }),
         "stats" => Ok(Command::Stats { request: number(tuple)? }),
-        _ => Err(invalid(format!("there is no command {name:?}"))),
+        "accept_offer" | "describe" | "restart_ice" | "apply_answer" => asking(&name, tuple),
+        _ => telling(&name, tuple),
     }
+}
+
+/// Commands about a peer that are answered: name, request, peer, arguments.
+fn asking(name: &str, tuple: &Bound<'_, PyTuple>) -> PyResult<Command> {
+    let request: u64 = tuple.get_item(1)?.extract()?;
+    let peer: u64 = tuple.get_item(2)?.extract()?;
+    let command = match name {
+        "accept_offer" => PeerCommand::AcceptOffer { request, sdp: tuple.get_item(3)?.extract()? },
+        "describe" => PeerCommand::Describe { request },
+        "restart_ice" => PeerCommand::RestartIce { request },
+        _ => {
+            let remote = RemoteTransport {
+                ice_ufrag: tuple.get_item(3)?.extract()?,
+                ice_pwd: tuple.get_item(4)?.extract()?,
+                fingerprint: tuple.get_item(5)?.extract()?,
+                setup: tuple.get_item(6)?.extract()?,
+            };
+            PeerCommand::ApplyAnswer { request, remote }
+        }
+    };
+    Ok(Command::Peer { peer, command })
+}
+
+/// Commands about a peer that are not answered: name, peer, arguments.
+fn telling(name: &str, tuple: &Bound<'_, PyTuple>) -> PyResult<Command> {
+    let peer: u64 = tuple.get_item(1)?.extract()?;
+    let command = match name {
+        "open_peer" => PeerCommand::Open { kind: kind(&argument(tuple)?)? },
+        "close_peer" => PeerCommand::Close,
+        "declare_sender" => {
+            PeerCommand::DeclareSender { mid: mid(tuple)?, ssrc: tuple.get_item(3)?.extract()? }
+        }
+        "set_sender_payload_types" => {
+            let types: Vec<(String, u8)> = tuple.get_item(3)?.extract()?;
+            // Codecs that the engine does not have are of no use to it.
+            let known =
+                |(name, number): (String, u8)| Some((AudioCodec::from_name(&name)?, number));
+            let payload_types = types.into_iter().filter_map(known).collect();
+            PeerCommand::SetSenderPayloadTypes { mid: mid(tuple)?, payload_types }
+        }
+        "add_remote_candidate" => PeerCommand::AddRemoteCandidate { candidate: argument(tuple)? },
+        "receive" => {
+            PeerCommand::Receive { mid: mid(tuple)?, source: tuple.get_item(3)?.extract()? }
+        }
+        "send" => PeerCommand::Send { mid: mid(tuple)?, sink: tuple.get_item(3)?.extract()? },
+        "send_data" => {
+            let payload: Vec<u8> = tuple.get_item(3)?.extract()?;
+            let label: String = argument(tuple)?;
+            let label = ChannelLabel::from_name(&label)
+                .ok_or_else(|| invalid(format!("there is no data channel {label:?}")))?;
+            PeerCommand::SendData { label, payload }
+        }
+        _ => return Err(invalid(format!("there is no command {name:?}"))),
+    };
+    Ok(Command::Peer { peer, command })
 }
 
 fn number(tuple: &Bound<'_, PyTuple>) -> PyResult<u64> {
     let (_, number): (String, u64) = tuple.extract()?;
     Ok(number)
+}
+
+fn argument(tuple: &Bound<'_, PyTuple>) -> PyResult<String> {
+    tuple.get_item(2)?.extract()
+}
+
+fn mid(tuple: &Bound<'_, PyTuple>) -> PyResult<Mid> {
+    Mid::parse(&argument(tuple)?).map_err(|error| invalid(error.to_string()))
+}
+
+fn kind(name: &str) -> PyResult<PeerKind> {
+    match name {
+        "answerer" => Ok(PeerKind::Answerer),
+        "offerer" => Ok(PeerKind::Offerer),
+        _ => Err(invalid(format!("{name:?} is not a kind of peer"))),
+    }
 }
 
 fn update_leg(tuple: UpdateLeg) -> PyResult<Command> {
@@ -66,6 +141,6 @@ fn socket_address((ip, port): Address) -> PyResult<SocketAddr> {
     Ok(SocketAddr::new(ip, port))
 }
 
-pub(crate) fn invalid(message: String) -> PyErr {
+fn invalid(message: String) -> PyErr {
     fault(ErrorCode::InvalidCommand, message)
 }

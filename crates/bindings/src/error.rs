@@ -21,6 +21,8 @@ pub(crate) enum ErrorCode {
     NoPortAvailable,
     /// Not an address of this host.
     BadAddress,
+    /// A tone or a file that cannot be played.
+    Player,
     /// The operating system refused.
     System,
     /// The engine is not running.
@@ -36,6 +38,7 @@ impl ErrorCode {
             Self::PortInUse => "port_in_use",
             Self::NoPortAvailable => "no_port_available",
             Self::BadAddress => "bad_address",
+            Self::Player => "player",
             Self::System => "system",
             Self::Stopped => "stopped",
             Self::InvalidCommand => "invalid_command",
@@ -54,6 +57,7 @@ pub(crate) fn refused(error: &DriverError) -> PyErr {
         DriverError::PortInUse(_) => ErrorCode::PortInUse,
         DriverError::NoPortAvailable(..) => ErrorCode::NoPortAvailable,
         DriverError::Bind(..) | DriverError::BadAddress(..) => ErrorCode::BadAddress,
+        DriverError::BadFile(..) => ErrorCode::Player,
         DriverError::System(_) => ErrorCode::System,
         DriverError::Stopped => ErrorCode::Stopped,
     };

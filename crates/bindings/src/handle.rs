@@ -1,15 +1,20 @@
 //! The one class.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
+use switchroom_codecs::tone::{Segment, ToneGenerator};
 use switchroom_driver::{Driver, DriverConfig};
-use switchroom_engine::LegIds;
+use switchroom_engine::{LegIds, PlayerIds, PlayerSound};
 
 use crate::commands::command;
 use crate::error::{ErrorCode, fault, refused};
 use crate::events::event;
+
+/// Players make 8 kHz sound.
+const TONE_RATE: u32 = 8_000;
 
 /// A running media thread.
 #[pyclass(frozen, module = "switchroom.media._engine")]
@@ -49,6 +54,37 @@ impl Engine {
     fn open_leg(&self, leg: u64, source: u64, sink: u64, local_ip: &str) -> PyResult<u16> {
         let ids = LegIds { leg, source, sink };
         self.driver.open_leg(ids, address(local_ip)?).map_err(|error| refused(&error))
+    }
+
+    /// Plays a cadence: frequencies in Hz and durations in seconds, `level` in dBov each.
+    fn play_tone(
+        &self,
+        player: u64,
+        source: u64,
+        segments: Vec<(Vec<f64>, f64)>,
+        level: f64,
+        repeat: bool,
+    ) -> PyResult<()> {
+        let segment = |(frequencies, duration)| Segment { frequencies, duration };
+        let segments: Vec<Segment> = segments.into_iter().map(segment).collect();
+        let tone = ToneGenerator::new(TONE_RATE, &segments, level, repeat)
+            .map_err(|error| fault(ErrorCode::Player, error.to_string()))?;
+        let ids = PlayerIds { player, source };
+        self.driver.play(ids, PlayerSound::Tone(tone)).map_err(|error| refused(&error))
+    }
+
+    /// Reads a WAV file in this thread and plays it.
+    #[allow(clippy::needless_pass_by_value)] // arguments come from Python by value
+    fn play_file(
+        &self,
+        py: Python<'_>,
+        player: u64,
+        source: u64,
+        path: PathBuf,
+        repeat: bool,
+    ) -> PyResult<()> {
+        let ids = PlayerIds { player, source };
+        py.detach(|| self.driver.play_file(ids, &path, repeat)).map_err(|error| refused(&error))
     }
 
     /// Has commands done, in order; all of them or, if one is not understood, none.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::RawFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,12 +14,13 @@ use crossbeam_channel::{Sender, unbounded};
 use socket2::{Domain, Protocol, Socket, Type};
 use switchroom_engine::command::Command;
 use switchroom_engine::event::Event;
-use switchroom_engine::{Config, Engine, LegIds};
+use switchroom_engine::{Config, Engine, LegIds, PlayerIds, PlayerSound};
 
 use crate::DriverError;
 use crate::news::{NewsReader, news};
 use crate::ports::Ports;
 use crate::system::WakeUp;
+use crate::wav;
 use crate::worker::{Order, Worker};
 
 /// Room for bursts on the socket that all clients share; the system may grant less.
@@ -100,6 +102,19 @@ impl Driver {
         }
     }
 
+    /// Plays something from now on.
+    pub fn play(&self, ids: PlayerIds, sound: PlayerSound) -> Result<(), DriverError> {
+        self.orders.send(Order::Play(ids, sound)).map_err(|_| DriverError::Stopped)?;
+        self.wake_up.wake();
+        Ok(())
+    }
+
+    /// Reads a WAV file and plays it from now on.
+    pub fn play_file(&self, ids: PlayerIds, path: &Path, repeat: bool) -> Result<(), DriverError> {
+        let samples = wav::read(path)?;
+        self.play(ids, PlayerSound::Samples { samples, repeat })
+    }
+
     /// Hands commands to the engine, which does them in order.
     pub fn submit(&self, commands: impl IntoIterator<Item = Command>) -> Result<(), DriverError> {
         for command in commands {
@@ -140,7 +155,12 @@ impl Drop for Driver {
 #[expect(clippy::disallowed_methods, reason = "the driver is where the clocks are read")]
 fn engine_config(seed: u64, rtc_locals: Vec<SocketAddr>) -> Config {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Config { started: Instant::now(), started_unix_ns: since_1970.as_nanos() as u64, seed, rtc_locals }
+    Config {
+        started: Instant::now(),
+        started_unix_ns: since_1970.as_nanos() as u64,
+        seed,
+        rtc_locals,
+    }
 }
 
 fn bind_rtc(at: SocketAddr) -> Result<UdpSocket, DriverError> {

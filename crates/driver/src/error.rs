@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 /// Why the driver could not do as it was asked.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub enum DriverError {
     NoPortAvailable(IpAddr, (u16, u16)),
     /// The address for a leg is not one of this host.
     BadAddress(IpAddr, io::Error),
+    /// Not a file that can be played, and why.
+    BadFile(PathBuf, String),
     /// The operating system has no thread, descriptor or random number for us.
     System(io::Error),
     /// The media thread has ended.
@@ -32,6 +35,9 @@ impl fmt::Display for DriverError {
                 write!(f, "no free pair of RTP ports from {first} to {last} on {ip}")
             }
             Self::BadAddress(ip, error) => write!(f, "no RTP port can be opened on {ip}: {error}"),
+            Self::BadFile(path, reason) => {
+                write!(f, "{} cannot be played: {reason}", path.display())
+            }
             Self::System(error) => write!(f, "the operating system refuses: {error}"),
             Self::Stopped => f.write_str("the media engine is not running"),
         }

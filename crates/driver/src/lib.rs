@@ -9,6 +9,7 @@ mod error;
 mod news;
 mod ports;
 mod system;
+mod wav;
 mod worker;
 
 pub use driver::{Driver, DriverConfig};

@@ -64,9 +64,8 @@ impl Ports {
 }
 
 fn bind_pair(local: SocketAddr) -> io::Result<LegSockets> {
-    let rtp = bind(local)?;
-    let rtcp = bind(SocketAddr::new(local.ip(), local.port() + 1))?;
-    Ok(LegSockets { rtp, rtcp, local })
+    let above = SocketAddr::new(local.ip(), local.port() + 1);
+    Ok(LegSockets { rtp: bind(local)?, rtcp: bind(above)?, local })
 }
 
 fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
@@ -86,18 +85,19 @@ mod tests {
         let ports = Ports::new((41_001, 41_009));
         let open: Vec<LegSockets> = (0..4).map(|n| ports.open(HERE, n * 7).unwrap()).collect();
         for sockets in &open {
-            let (rtp, rtcp) =
-                (sockets.rtp.local_addr().unwrap(), sockets.rtcp.local_addr().unwrap());
-            assert_eq!(rtp, sockets.local);
-            assert!(rtp.port() % 2 == 0 && rtcp.port() == rtp.port() + 1);
-            assert!((41_002..=41_008).contains(&rtp.port()));
+            let at = sockets.local;
+            assert_eq!(sockets.rtp.local_addr().unwrap(), at);
+            assert_eq!(sockets.rtcp.local_addr().unwrap().port(), at.port() + 1);
+            assert!(at.port().is_multiple_of(2) && (41_002..=41_008).contains(&at.port()));
         }
         let refused = ports.open(HERE, 1).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "no free pair of RTP ports from 41001 to 41009 on 127.0.0.1"
         );
-        open.into_iter().for_each(|sockets| ports.close(sockets));
+        for sockets in open {
+            ports.close(sockets);
+        }
         assert!(ports.open(HERE, 3).is_ok());
     }
 

@@ -76,7 +76,7 @@ impl Poll {
         timeout: Option<Duration>,
         ready: &mut Vec<u64>,
     ) -> io::Result<()> {
-        let most = self.events.capacity() as libc::c_int;
+        let most = libc::c_int::try_from(self.events.capacity()).unwrap_or(libc::c_int::MAX);
         // Rounded up: waking before the deadline would mean waiting once more.
         let timeout =
             timeout.map_or(-1, |time| time.as_micros().div_ceil(1_000).min(60_000) as libc::c_int);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use switchroom_engine::command::Command;
 use switchroom_engine::event::Event;
-use switchroom_engine::{Engine, LegIds, LegKey, LegPort, Output};
+use switchroom_engine::{Engine, LegIds, LegKey, LegPort, Output, PlayerIds, PlayerSound};
 
 use crate::news::NewsWriter;
 use crate::ports::{LegSockets, Ports};
@@ -32,6 +32,7 @@ const LEG_RTCP: u64 = 3 << 32;
 #[derive(Debug)]
 pub(crate) enum Order {
     OpenLeg(LegIds, LegSockets),
+    Play(PlayerIds, PlayerSound),
     Do(Command),
     Stop,
 }
@@ -179,6 +180,7 @@ impl Worker {
         while let Ok(order) = self.orders.try_recv() {
             match order {
                 Order::OpenLeg(ids, sockets) => self.open_leg(ids, sockets),
+                Order::Play(ids, sound) => self.engine.play(now(), ids, sound),
                 Order::Do(command) => self.engine.command(now(), command, &mut self.output),
                 Order::Stop => {
                     self.engine.close_all(now(), &mut self.output);

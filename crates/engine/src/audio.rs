@@ -1,6 +1,7 @@
 //! What audio is made of: the codecs that cross a leg or a peer, and how loud a packet is.
 
 use switchroom_codecs::g711::Law;
+use switchroom_codecs::level;
 
 /// The audio codecs that the engine forwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,4 +88,21 @@ pub struct AudioLevel {
     pub below_overload: u8,
     /// Whether the sender's detector heard a voice.
     pub voice: bool,
+}
+
+/// A packet at least this loud (-dBov) counts as voice.
+pub(crate) const VOICE: u8 = 50;
+
+impl AudioLevel {
+    /// That of linear samples.
+    pub(crate) fn of_samples(samples: &[i16]) -> Self {
+        let below_overload = level::of_samples(samples);
+        Self { below_overload, voice: below_overload <= VOICE }
+    }
+
+    /// That of G.711; other codecs would have to be decoded.
+    pub(crate) fn of_payload(codec: AudioCodec, payload: &[u8]) -> Option<Self> {
+        let below_overload = level::of_g711(codec.law()?, payload);
+        Some(Self { below_overload, voice: below_overload <= VOICE })
+    }
 }

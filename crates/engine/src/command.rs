@@ -42,6 +42,11 @@ pub enum Command {
         /// What.
         command: PeerCommand,
     },
+    /// End a player and forget it.
+    StopPlayer {
+        /// The player.
+        player: u64,
+    },
     /// Count everything; answered by [`crate::event::Event::Stats`].
     Stats {
         /// Comes back in the answer.

@@ -7,12 +7,15 @@ use std::time::Instant;
 
 use crate::LegKey;
 use crate::graph::SourceKey;
+use crate::player::PlayerKey;
 
 /// Something with a deadline of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
     Leg(LegKey),
     Speaker(SourceKey),
+    Player(PlayerKey),
+    Mix,
 }
 
 #[derive(Debug, Default)]
@@ -21,12 +24,7 @@ pub(crate) struct Deadlines(BinaryHeap<Reverse<(Instant, Timer)>>);
 impl Deadlines {
     /// `scheduled` is the timer's earliest entry, kept by its owner; nothing is added if that is
     /// early enough.
-    pub(crate) fn schedule(
-        &mut self,
-        timer: Timer,
-        at: Instant,
-        scheduled: &mut Option<Instant>,
-    ) {
+    pub(crate) fn schedule(&mut self, timer: Timer, at: Instant, scheduled: &mut Option<Instant>) {
         if scheduled.is_none_or(|earliest| at < earliest) {
             *scheduled = Some(at);
             self.0.push(Reverse((at, timer)));

@@ -31,6 +31,11 @@ pub enum Event {
         /// What was asked for, or why not.
         result: Result<PeerReply, PeerError>,
     },
+    /// A player came to its end by itself.
+    PlayerFinished {
+        /// The player.
+        player: u64,
+    },
     /// A source began or ceased to be heard, or became louder or softer.
     Level {
         /// The leg or peer that the source belongs to.

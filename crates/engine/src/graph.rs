@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-use switchroom_codecs::{g711, opus};
+use switchroom_codecs::opus::packet_samples;
 
-use crate::audio::{AudioCodec, AudioLevel};
+use crate::LegKey;
+use crate::audio::{AudioCodec, AudioLevel, CodecSet};
 use crate::leg::LegSender;
 use crate::output::Output;
-use crate::peers::Peers;
-use crate::sink::{Input, Sink, SinkEnd};
+use crate::peers::{PeerSection, Peers};
+use crate::sink::{Input, Mixing, Sink, SinkEnd, needs_mixing};
 use crate::source::Source;
+use crate::transcode::{Samples, Sound, Transcoder};
 
 /// Place of a source in the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,7 +48,7 @@ impl Frame<'_> {
 
     pub(crate) fn duration(&self) -> Duration {
         if self.codec == AudioCodec::Opus {
-            let samples = opus::packet_samples(self.payload, self.codec.clock_rate());
+            let samples = packet_samples(self.payload, self.codec.clock_rate());
             return Duration::from_micros(samples.unwrap_or_default() as u64 * 1_000 / 48);
         }
         // G.711 has an octet a tick, G722 sends as many octets in the same time.
@@ -58,7 +60,11 @@ impl Frame<'_> {
 pub(crate) struct Graph {
     pub(crate) sources: Slab<Source>,
     pub(crate) sinks: Slab<Sink>,
-    scratch: Vec<u8>,
+    /// Sinks that hear a mix.
+    pub(crate) mixing: Vec<SinkKey>,
+    /// Legs that hear other things than they did, to be looked at again.
+    pub(crate) changed_legs: Vec<LegKey>,
+    mixes_made: u64,
 }
 
 impl Graph {
@@ -67,7 +73,7 @@ impl Graph {
     }
 
     pub(crate) fn add_sink(&mut self, end: SinkEnd) -> SinkKey {
-        SinkKey(self.sinks.insert(Sink { inputs: Vec::new(), end }))
+        SinkKey(self.sinks.insert(Sink::new(end)))
     }
 
     pub(crate) fn source(&mut self, key: SourceKey) -> Option<&mut Source> {
@@ -82,10 +88,15 @@ impl Graph {
     }
 
     pub(crate) fn remove_source(&mut self, key: SourceKey) {
-        let Some(source) = self.sources.try_remove(key.0) else { return };
-        for sink in source.listeners {
-            self.drop_input(sink, key);
+        let hears = |sink: &Sink| sink.inputs.iter().any(|input| input.source == key);
+        let hearing: Vec<SinkKey> =
+            self.sinks.iter().filter(|(_, sink)| hears(sink)).map(|(at, _)| SinkKey(at)).collect();
+        for sink in hearing {
+            let left = self.sinks[sink.0].inputs.iter().filter(|input| input.source != key);
+            let left = left.copied().collect();
+            self.set_inputs(sink, left);
         }
+        self.sources.try_remove(key.0);
     }
 
     pub(crate) fn remove_sink(&mut self, key: SinkKey) {
@@ -99,20 +110,32 @@ impl Graph {
         if sink.inputs == inputs {
             return;
         }
-        for old in &sink.inputs {
-            if let Some(source) = self.sources.get_mut(old.source.0) {
-                source.listeners.retain(|listener| *listener != key);
-            }
+        let rate = sink.rate();
+        let was_mixing = sink.mixing.is_some();
+        let old = std::mem::replace(&mut sink.inputs, inputs);
+        let mixes = needs_mixing(&sink.inputs);
+        if mixes && !was_mixing {
+            // Numberings of mixes are told from those of packets by their highest bit.
+            self.mixes_made += 1;
+            let stream = 1 << 63 | self.mixes_made;
+            sink.mixing = Some(Box::new(Mixing { stream, sequence: 0, encoder: None }));
+            self.mixing.push(key);
+        } else if !mixes && was_mixing {
+            sink.mixing = None;
+            self.mixing.retain(|mixing| *mixing != key);
         }
-        for new in &inputs {
-            if let Some(source) = self.sources.get_mut(new.source.0) {
-                source.listeners.push(key);
-            }
+        if let SinkEnd::Leg(sender) = &mut sink.end {
+            sender.inputs_changed();
+            self.changed_legs.push(sender.leg());
         }
-        sink.inputs = inputs;
-        match &mut sink.end {
-            SinkEnd::Leg(sender) => sender.inputs_changed(),
-            SinkEnd::Peer(_) => {}
+        // New ones first: a source that stays keeps its playout.
+        for input in &sink.inputs {
+            let Some(source) = self.sources.get_mut(input.source.0) else { continue };
+            if mixes { source.open_playout(rate) } else { source.listeners.push(key) }
+        }
+        for input in old {
+            let Some(source) = self.sources.get_mut(input.source.0) else { continue };
+            if was_mixing { source.close_playout(rate) } else { source.drop_listener(key) }
         }
     }
 
@@ -125,42 +148,89 @@ impl Graph {
         peers: &mut Peers,
         out: &mut Output,
     ) {
-        let Some(source) = self.sources.get(key.0) else { return };
+        self.deliver(now, key, &Sound::Packet(frame), peers, out);
+    }
+
+    /// The same for a source that makes its own sound.
+    pub(crate) fn distribute_samples(
+        &mut self,
+        now: Instant,
+        key: SourceKey,
+        samples: &Samples<'_>,
+        peers: &mut Peers,
+        out: &mut Output,
+    ) {
+        self.deliver(now, key, &Sound::Samples(samples), peers, out);
+    }
+
+    fn deliver(
+        &mut self,
+        now: Instant,
+        key: SourceKey,
+        sound: &Sound<'_>,
+        peers: &mut Peers,
+        out: &mut Output,
+    ) {
+        let Some(source) = self.sources.get_mut(key.0) else { return };
+        source.playouts.iter_mut().for_each(|playout| playout.insert(now, sound));
+        let Source { listeners, transcoder, .. } = source;
+        transcoder.begin();
         let mut shared = None;
-        for listener in &source.listeners {
+        for listener in listeners {
             let Some(sink) = self.sinks.get_mut(listener.0) else { continue };
             match &mut sink.end {
-                SinkEnd::Leg(sender) => to_leg(now, sender, frame, &mut self.scratch, out),
+                SinkEnd::Leg(sender) => to_leg(now, sender, sound, transcoder, out),
                 SinkEnd::Peer(section) => {
-                    if peers.codecs(*section).contains(frame.codec) {
-                        peers.send(now, *section, frame, &mut shared);
-                    }
+                    to_peer(now, *section, sound, transcoder, &mut shared, peers);
                 }
             }
         }
-    }
-
-    fn drop_input(&mut self, key: SinkKey, source: SourceKey) {
-        let Some(sink) = self.sinks.get(key.0) else { return };
-        let left = sink.inputs.iter().filter(|input| input.source != source).copied().collect();
-        self.set_inputs(key, left);
     }
 }
 
 fn to_leg(
     now: Instant,
     sender: &mut LegSender,
-    frame: &Frame<'_>,
-    scratch: &mut Vec<u8>,
+    sound: &Sound<'_>,
+    transcoder: &mut Transcoder,
     out: &mut Output,
 ) {
-    let (Some(format), Some(law)) = (sender.format(), frame.codec.law()) else { return };
-    if format.law == law {
-        return sender.audio(now, frame, out);
+    let Some(format) = sender.format() else { return };
+    match sound {
+        Sound::Packet(frame) if frame.codec == format.codec => sender.audio(now, frame, out),
+        _ => {
+            for (frame, _) in transcoder.form(sound, format.codec).packets(format.codec, None) {
+                sender.audio(now, &frame, out);
+            }
+        }
     }
-    scratch.clear();
-    scratch.extend_from_slice(frame.payload);
-    g711::transcode(law, format.law, scratch);
-    let frame = Frame { codec: format.codec, payload: scratch, shared: None, ..*frame };
-    sender.audio(now, &frame, out);
+}
+
+fn to_peer(
+    now: Instant,
+    section: PeerSection,
+    sound: &Sound<'_>,
+    transcoder: &mut Transcoder,
+    shared: &mut Option<Arc<[u8]>>,
+    peers: &mut Peers,
+) {
+    let taken = peers.codecs(section);
+    let level = match sound {
+        Sound::Packet(frame) if taken.contains(frame.codec) => {
+            return peers.send(now, section, frame, shared);
+        }
+        Sound::Packet(frame) => frame.level,
+        Sound::Samples(samples) => Some(AudioLevel::of_samples(samples.frame)),
+    };
+    let Some(codec) = preferred(taken) else { return };
+    for (frame, shared) in transcoder.form(sound, codec).packets(codec, level) {
+        peers.send(now, section, &frame, shared);
+    }
+}
+
+/// In which form a client gets what it cannot get as it is: G.711 costs nothing to make.
+fn preferred(taken: CodecSet) -> Option<AudioCodec> {
+    [AudioCodec::Pcmu, AudioCodec::Pcma, AudioCodec::Opus]
+        .into_iter()
+        .find(|codec| taken.contains(*codec))
 }

@@ -1,6 +1,6 @@
 //! Stream numbers that no two streams share, from a seed that the driver draws.
 
-/// SplitMix64 (Steele, Lea, Flood 2014) over the driver's seed.
+/// `SplitMix64` (Steele, Lea, Flood 2014) over the driver's seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 

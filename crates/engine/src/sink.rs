@@ -1,13 +1,21 @@
 //! What hears.
 
+use switchroom_codecs::mixer::Gain;
+use switchroom_codecs::opus::OpusEncoder;
+
 use crate::graph::SourceKey;
 use crate::leg::LegSender;
 use crate::peers::PeerSection;
+use crate::stream::CLOCK_RATE;
+
+/// Clients that need a mix get all that Opus can carry.
+const PEER_RATE: u32 = 48_000;
 
 /// The direction towards a phone or a client's section.
 #[derive(Debug)]
 pub(crate) struct Sink {
     pub(crate) inputs: Vec<Input>,
+    pub(crate) mixing: Option<Box<Mixing>>,
     pub(crate) end: SinkEnd,
 }
 
@@ -23,4 +31,35 @@ pub(crate) struct Input {
 pub(crate) enum SinkEnd {
     Leg(Box<LegSender>),
     Peer(PeerSection),
+}
+
+/// The stream that is made for one sink that hears several sources.
+#[derive(Debug)]
+pub(crate) struct Mixing {
+    pub(crate) stream: u64,
+    pub(crate) sequence: u64,
+    pub(crate) encoder: Option<OpusEncoder>,
+}
+
+impl Sink {
+    pub(crate) fn new(end: SinkEnd) -> Self {
+        Self { inputs: Vec::new(), mixing: None, end }
+    }
+
+    /// Samples a second of what is mixed for it.
+    pub(crate) fn rate(&self) -> u32 {
+        match self.end {
+            SinkEnd::Leg(_) => CLOCK_RATE,
+            SinkEnd::Peer(_) => PEER_RATE,
+        }
+    }
+}
+
+/// Whether these inputs need a mix: more than one, or one whose loudness is changed.
+pub(crate) fn needs_mixing(inputs: &[Input]) -> bool {
+    match inputs {
+        [] => false,
+        [only] => Gain::from_linear(only.gain) != Gain::UNITY,
+        _ => true,
+    }
 }

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use crate::graph::SinkKey;
+use crate::playout::Playout;
 use crate::speaker::Speaker;
+use crate::transcode::Transcoder;
 
 /// A phone's voice, a client's track or a player.
 #[derive(Debug)]
@@ -13,13 +15,55 @@ pub(crate) struct Source {
     pub(crate) owner: u64,
     /// Sinks that hear it as it comes.
     pub(crate) listeners: Vec<SinkKey>,
+    /// The forms that those take.
+    pub(crate) transcoder: Transcoder,
+    /// Where mixes take it from, one for each rate at which somebody mixes.
+    pub(crate) playouts: Vec<Playout>,
     pub(crate) speaker: Speaker,
     pub(crate) scheduled: Option<Instant>,
 }
 
 impl Source {
     pub(crate) fn new(id: u64, owner: u64) -> Self {
-        let (listeners, speaker) = (Vec::new(), Speaker::default());
-        Self { id, owner, listeners, speaker, scheduled: None }
+        Self {
+            id,
+            owner,
+            listeners: Vec::new(),
+            transcoder: Transcoder::default(),
+            playouts: Vec::new(),
+            speaker: Speaker::default(),
+            scheduled: None,
+        }
+    }
+
+    /// One sink less that hears it as it comes.
+    pub(crate) fn drop_listener(&mut self, key: SinkKey) {
+        if let Some(at) = self.listeners.iter().position(|listener| *listener == key) {
+            self.listeners.remove(at);
+        }
+        if self.listeners.is_empty() {
+            self.transcoder.release();
+        }
+    }
+
+    /// One more mix at this rate.
+    pub(crate) fn open_playout(&mut self, rate: u32) {
+        match self.playouts.iter_mut().find(|playout| playout.rate() == rate) {
+            Some(playout) => playout.users += 1,
+            None => self.playouts.push(Playout::new(rate)),
+        }
+    }
+
+    /// One mix less.
+    pub(crate) fn close_playout(&mut self, rate: u32) {
+        if let Some(playout) = self.playouts.iter_mut().find(|playout| playout.rate() == rate) {
+            playout.users -= 1;
+        }
+        self.playouts.retain(|playout| playout.users > 0);
+    }
+
+    /// The frame of this tick at this rate.
+    pub(crate) fn played(&self, rate: u32) -> Option<&[i16]> {
+        self.playouts.iter().find(|playout| playout.rate() == rate).map(Playout::frame)
     }
 }

@@ -11,6 +11,8 @@ pub struct Stats {
     pub legs: Vec<LegStats>,
     /// WebRTC clients that are open.
     pub peers: Vec<PeerStats>,
+    /// Players that were not stopped.
+    pub players: usize,
     /// Sources that are open.
     pub sources: usize,
     /// Sinks that are open.

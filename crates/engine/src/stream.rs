@@ -78,7 +78,11 @@ impl TimeLine {
     fn due(&self, timestamp: u32) -> Instant {
         let ticks = timestamp.wrapping_sub(self.timestamp).cast_signed();
         let distance = Duration::from_micros(u64::from(ticks.unsigned_abs()) * 125);
-        if ticks < 0 { self.at.checked_sub(distance).unwrap_or(self.at) } else { self.at + distance }
+        if ticks < 0 {
+            self.at.checked_sub(distance).unwrap_or(self.at)
+        } else {
+            self.at + distance
+        }
     }
 
     /// Follows a source's clock: quickly when it comes early, slowly when it comes late, so that

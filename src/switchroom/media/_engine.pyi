@@ -2,6 +2,9 @@
 
 from typing import Any, final
 
+__all__ = ["Engine", "EngineFault"]
+__version__: str
+
 class EngineFault(Exception):
     """A refusal: ``args`` are a code of ``errors.py`` and a sentence for people."""
 

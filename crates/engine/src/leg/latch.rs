@@ -135,7 +135,11 @@ mod tests {
             Self { latch, now: Instant::now() }
         }
 
-        fn packets(&mut self, from: &str, sequences: impl IntoIterator<Item = u16>) -> Vec<Verdict> {
+        fn packets(
+            &mut self,
+            from: &str,
+            sequences: impl IntoIterator<Item = u16>,
+        ) -> Vec<Verdict> {
             let from: SocketAddr = from.parse().unwrap();
             let mut judge = |sequence| {
                 self.now += Duration::from_millis(20);

@@ -63,10 +63,6 @@ impl LegReceiver {
         self.payload_types.iter().find(|(known, _)| *known == payload_type).map(|(_, kind)| *kind)
     }
 
-    pub(crate) fn receives(&self) -> bool {
-        self.receives
-    }
-
     /// Takes a packet of the phone. Audio is given back, keys are added to `digits`.
     /// `next_stream` names a numbering that has not been used.
     pub(crate) fn receive<'a>(
@@ -85,8 +81,7 @@ impl LegReceiver {
             self.stream = *next_stream;
         }
         let (sequence, timestamp) = (header.sequence, header.timestamp);
-        let sequence =
-            self.statistics.receive(now, header.ssrc, sequence, timestamp, size)?;
+        let sequence = self.statistics.receive(now, header.ssrc, sequence, timestamp, size)?;
         if !self.receives {
             return None;
         }

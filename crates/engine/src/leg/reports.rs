@@ -106,7 +106,7 @@ impl Reports {
         now: Instant,
         (port, from): (LegPort, SocketAddr),
         datagram: &[u8],
-        contents: Contents<'_>,
+        contents: &mut Contents<'_>,
     ) -> bool {
         let Ok(compound) = rtcp::parse_compound(datagram) else { return false };
         let ours = rtcp::middle_of_ntp(ntp_time(contents.unix_ns));

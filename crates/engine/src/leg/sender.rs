@@ -81,6 +81,10 @@ impl LegSender {
         self.sending.filter(|_| self.target.is_some()).map(|sending| sending.format)
     }
 
+    pub(crate) fn leg(&self) -> LegKey {
+        self.leg
+    }
+
     pub(crate) fn ssrc(&self) -> u32 {
         self.stream.ssrc
     }
@@ -199,8 +203,7 @@ impl LegSender {
         out: &mut Output,
     ) {
         let Placed { sequence, timestamp, marker } = placed;
-        let header =
-            Header { marker, payload_type, sequence, timestamp, ssrc: self.stream.ssrc };
+        let header = Header { marker, payload_type, sequence, timestamp, ssrc: self.stream.ssrc };
         self.sent.packets += 1;
         self.sent.bytes += payload.len() as u64;
         out.send(self.leg, LegPort::Rtp, to, |bytes| header.write(payload, bytes));
