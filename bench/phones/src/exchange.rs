@@ -15,6 +15,9 @@ use crate::system::{Inbox, StampedSocket, cpu_time, now_ns};
 /// A packet interval is cut into slots, and phones are spread over them.
 const SLOTS: usize = 40;
 const SLOT_NS: u64 = 20_000_000 / SLOTS as u64;
+/// Where the phones' RTP ports lie: away from where servers usually have theirs.
+const FIRST_PORT: u16 = 30_000;
+const LAST_PORT: u16 = 60_000;
 /// Behind by more than this, the past is not made up for.
 const HOPELESS_NS: u64 = 1_000_000_000;
 
@@ -36,6 +39,7 @@ pub(crate) struct Exchange {
     play: Play,
     pub(crate) answer_after_ns: u64,
     invites: u64,
+    next_port: u16,
 }
 
 impl Exchange {
@@ -58,6 +62,7 @@ impl Exchange {
             play: Play::Speech,
             answer_after_ns: 0,
             invites: 0,
+            next_port: FIRST_PORT,
         })
     }
 
@@ -185,9 +190,18 @@ impl Exchange {
         }
     }
 
+    /// A stream for a phone. Ports are used in turn, so that late packets of an ended call find
+    /// nobody.
+    pub(crate) fn open_stream(&mut self, phone: u32) -> io::Result<Stream> {
+        self.next_port = if self.next_port > LAST_PORT { FIRST_PORT } else { self.next_port };
+        let stream = Stream::open(self.local.ip(), phone, self.next_port)?;
+        self.next_port = stream.port()? + 2;
+        Ok(stream)
+    }
+
     /// Calls `uri` from a phone.
     pub(crate) fn call(&mut self, phone: u32, uri: &str, peer: SocketAddr) {
-        let Ok(stream) = Stream::open(self.local.ip(), phone) else {
+        let Ok(stream) = self.open_stream(phone) else {
             return event("no_port", phone, now_ns());
         };
         self.invites += 1;

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use crate::call::{Call, Dialog, State};
 use crate::exchange::{Exchange, event};
 use crate::message::{Message, media_address, phone_of_uri};
-use crate::stream::Stream;
 use crate::system::now_ns;
 
 impl Exchange {
@@ -54,7 +53,7 @@ impl Exchange {
         let (Some(phone), Some(id)) = (phone_of_uri(uri), message.header("Call-ID")) else {
             return self.respond(message, "404 Not Found", from);
         };
-        let Ok(mut stream) = Stream::open(self.local.ip(), phone) else {
+        let Ok(mut stream) = self.open_stream(phone) else {
             return self.respond(message, "503 No Port", from);
         };
         event("invite", phone, at);

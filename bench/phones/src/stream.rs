@@ -14,9 +14,14 @@ use crate::system::{Inbox, StampedSocket, now_ns};
 /// Quiet packets before a loud one that make it the beginning of a burst.
 const QUIET_BEFORE_BURST: u32 = 10;
 
+/// Pairs of ports tried before giving up.
+const PORTS_TRIED: usize = 500;
+
 /// One phone's RTP in both directions.
 pub(crate) struct Stream {
     socket: StampedSocket,
+    /// Reports are let come and not read: what counts is that their port is this phone's.
+    _rtcp: StampedSocket,
     /// Where sound is sent; `None` while there is nowhere yet.
     pub(crate) remote: Option<SocketAddr>,
     header: Header,
@@ -29,8 +34,10 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// `number` sets the phone's place in the sound, and its identifiers.
-    pub(crate) fn open(ip: IpAddr, number: u32) -> io::Result<Self> {
+    /// `number` sets the phone's place in the sound, and its identifiers; the search for ports
+    /// begins at `first_port`.
+    pub(crate) fn open(ip: IpAddr, number: u32, first_port: u16) -> io::Result<Self> {
+        let (socket, rtcp) = bind_pair(ip, first_port)?;
         let header = Header {
             ssrc: 0x5000_0000 + number,
             sequence: (number * 977) as u16,
@@ -38,7 +45,8 @@ impl Stream {
             ..Header::default()
         };
         Ok(Self {
-            socket: StampedSocket::bind(SocketAddr::new(ip, 0))?,
+            socket,
+            _rtcp: rtcp,
             remote: None,
             header,
             position: number as usize * 37,
@@ -119,4 +127,19 @@ impl Stream {
         });
         burst
     }
+}
+
+/// An even port and the odd one above it (RFC 3550 §11).
+fn bind_pair(ip: IpAddr, first_port: u16) -> io::Result<(StampedSocket, StampedSocket)> {
+    let mut result = Err(io::ErrorKind::AddrInUse.into());
+    for port in (first_port & !1..u16::MAX - 1).step_by(2).take(PORTS_TRIED) {
+        result = StampedSocket::bind(SocketAddr::new(ip, port)).and_then(|rtp| {
+            let rtcp = StampedSocket::bind(SocketAddr::new(ip, port + 1))?;
+            Ok((rtp, rtcp))
+        });
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
 }
