@@ -46,7 +46,7 @@ class _Part:
     stop: Callable[[], Awaitable[None]]
 
 
-class StartFailed(Exception):  # noqa: N818 - it says what happened, which is what is printed
+class StartFailed(Exception):
     """The server can't start; the message is one line that says what to mend."""
 
 
@@ -59,7 +59,7 @@ class Switchroom:
         clock = SystemClock()
         addresses = reached_at(config.rtc.node_ip)
         self._database = Database(config.storage.url)
-        self._engine = Engine(
+        self.engine = Engine(
             EngineConfig(
                 rtc_addresses=addresses,
                 rtc_port=config.rtc.udp_port,
@@ -73,10 +73,10 @@ class Switchroom:
             ),
             clock,
         )
-        self._rooms = Rooms(self._engine, config, clock, SqlRoomStore(self._database))
-        self._telephony = Telephony(
-            engine=self._engine,
-            rooms=self._rooms,
+        self.rooms = Rooms(self.engine, config, clock, SqlRoomStore(self._database))
+        self.telephony = Telephony(
+            engine=self.engine,
+            rooms=self.rooms,
             sip=self._sip,
             trunks=SqlTrunkStore(self._database),
             calls=SqlCallStore(self._database),
@@ -84,12 +84,12 @@ class Switchroom:
             config=config,
         )
         tokens = TokenVerifier(config.keys, clock)
-        signals = SignalSockets(self._rooms, tokens)
+        signals = SignalSockets(self.rooms, tokens)
         self._http = HttpListener(
             build_app(
                 tokens=tokens,
                 clock=clock,
-                services=(RoomService(self._rooms), SipService(self._telephony)),
+                services=(RoomService(self.rooms), SipService(self.telephony)),
                 routes=signals.routes,
                 is_ready=lambda: self._ready,
             ),
@@ -99,10 +99,10 @@ class Switchroom:
         # In the order of starting.
         self._parts: dict[str, _Part] = {
             "database": _Part(self._database.open, self._database.close),
-            "engine": _Part(self._engine.start, self._engine.stop),
+            "engine": _Part(self.engine.start, self.engine.stop),
             "sip": _Part(self._sip.start, self._sip.stop),
-            "rooms": _Part(self._rooms.start, self._rooms.stop),
-            "telephony": _Part(self._telephony.start, self._drain),
+            "rooms": _Part(self.rooms.start, self.rooms.stop),
+            "telephony": _Part(self.telephony.start, self._drain),
             "http": _Part(self._http.start, self._http.stop),
         }
         self._started: list[str] = []
@@ -141,7 +141,7 @@ class Switchroom:
         await asyncio.wait((stopping, hurried), return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
         if not stopping.done():
-            self._telephony.stop_draining()
+            self.telephony.stop_draining()
         await stopping
 
     async def stop(self) -> None:
@@ -150,7 +150,7 @@ class Switchroom:
         await self._stop_what_runs()
 
     async def _drain(self) -> None:
-        await self._telephony.stop(self._config.shutdown.drain)
+        await self.telephony.stop(self._config.shutdown.drain)
 
     async def _start_in_order(self) -> None:
         for name, part in self._parts.items():
