@@ -41,14 +41,14 @@ def configure(level: str = "info", *, json: bool = False, stream: TextIO | None 
         if json
         else structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)
     )
-    trace = [structlog.processors.format_exc_info] if json else []
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            # A trace is text before facts are hidden, and never shows the values of variables.
+            structlog.processors.format_exc_info,
             hide_private_facts,
-            *trace,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_level_number(level)),

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 import uvloop
 from livekit.protocol import sip as proto
-from rich.console import Console
 
 from switchroom.base import log
 from switchroom.base.config import Config
@@ -20,6 +19,7 @@ from switchroom.phonenet.pretty import pretty
 from .api_client import Connection, call
 from .dev_page import Running, show_welcome
 from .errors import CommandFailed
+from .output import Page, stop_printing
 from .serve import read_settings
 from .simulated_carrier import SimulatedCarrier, simulated_carrier
 
@@ -112,13 +112,20 @@ def lay_trunk(connection: Connection, address: str) -> str:
 
 
 async def _tell(running: Running, carrier: SimulatedCarrier, *, as_json: bool) -> None:
-    """Say that all is ready, then what the phones do, for as long as they do."""
+    """Say that all is ready, then what the phones do; the server goes on if nobody listens."""
+    try:
+        await _tell_all(running, carrier, as_json=as_json)
+    except BrokenPipeError:
+        stop_printing()
+
+
+async def _tell_all(running: Running, carrier: SimulatedCarrier, *, as_json: bool) -> None:
     if as_json:
         print(running.as_json(), flush=True)
         async for line in carrier.lines():
             print(line, flush=True)
         return
-    console = Console()
-    show_welcome(running, console)
+    page = Page()
+    show_welcome(running, page)
     async for line in carrier.lines():
-        console.print(pretty(from_line(line)), highlight=False, markup=False)
+        page.print(pretty(from_line(line)), highlight=False, markup=False)

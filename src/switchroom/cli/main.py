@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from switchroom import __version__
 from . import dev, room, serve, sip, token
 from .api_client import Connection
 from .errors import CommandFailed
-from .output import print_failure
+from .output import print_failure, stop_printing
 
 _DEV_KEY = ("devkey", "secret")
 
@@ -81,8 +80,7 @@ def main() -> None:
         print_failure(str(failed))
         sys.exit(1)
     except BrokenPipeError:
-        # Whoever read our output has enough (`switchroom room list | head -1`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        stop_printing()
         sys.exit(1)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -36,3 +39,15 @@ def print_messages(messages: Iterable[Message]) -> None:
 def print_failure(message: str) -> None:
     """One line on standard error."""
     Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), message))
+
+
+class Page(Console):
+    """Standard output for people; raises ``BrokenPipeError`` when nobody reads any more."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError
+
+
+def stop_printing() -> None:
+    """Whoever read our output has enough: what is still to be written goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

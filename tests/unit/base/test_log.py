@@ -67,6 +67,19 @@ def test_warnings_of_libraries_join_our_stream_and_their_chatter_does_not(
     ]
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_trace_shows_no_secret_and_no_number(stream: io.StringIO, as_json: bool) -> None:
+    log.configure("info", json=as_json, stream=stream)
+    password = "hunter2"
+    try:
+        int("sip:+15105550123@carrier")
+    except ValueError:
+        log.get_logger("x").exception("failed")
+    assert "ValueError" in stream.getvalue()
+    assert "5550123" not in stream.getvalue()
+    assert password not in stream.getvalue()
+
+
 def test_an_exception_is_one_json_line(stream: io.StringIO) -> None:
     log.configure("info", json=True, stream=stream)
     try:
