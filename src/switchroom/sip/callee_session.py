@@ -127,8 +127,9 @@ class CalleeSession(CallSession):
         self, dialog: Dialog, transaction: ServerTransaction, request: Request, now: float
     ) -> None:
         reliable = self._reliable
-        if request.method == "PRACK" and reliable and reliable.acknowledged(request, now):
+        if request.method == "PRACK" and reliable and reliable.acknowledged(request):
             transaction.respond(transaction.response(200), now)
+            reliable.proceed(now)
             self._answer_if_held(now)
             return
         super()._serve(dialog, transaction, request, now)

@@ -26,6 +26,8 @@ _COMPACT: Final = {
 }  # fmt: skip
 """Compact forms (RFC 3261 section 7.3.3 and the IANA registry)."""
 
+SHORT_NAMES: Final = {name: short for short, name in _COMPACT.items()}
+
 _KNOWN: Final = (
     "Accept", "Accept-Encoding", "Accept-Language", "Alert-Info", "Allow", "Authorization",
     "Call-Info", "Content-Disposition", "Content-Language", "CSeq", "Date", "Diversion",

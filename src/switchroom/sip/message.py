@@ -20,7 +20,7 @@ from switchroom.sip.errors import (
     UnsupportedVersionError,
 )
 from switchroom.sip.grammar import DEFAULT_LIMITS, Limits, is_token
-from switchroom.sip.headers import CSeq, Headers, RAck, Via, branch_of, tag_of
+from switchroom.sip.headers import SHORT_NAMES, CSeq, Headers, RAck, Via, branch_of, tag_of
 from switchroom.sip.uri import NameAddr, Uri
 
 _STRAY_LINE_BREAK: Final = re.compile(r"\r(?!\n)|(?<!\r)\n")
@@ -120,13 +120,19 @@ class _Message:
     def _start_line(self) -> str:
         raise NotImplementedError
 
-    def serialise(self) -> bytes:
-        """The message as bytes. Content-Length is always written, and always from the body."""
-        lines = [self._start_line()]
-        lines += [
-            f"{name}: {value}" for name, value in self.headers.fields if name != "Content-Length"
-        ]
-        lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
+    def serialise(self, *, compact: bool = False) -> bytes:
+        """The message as bytes. Content-Length is always written, and always from the body.
+
+        ``compact`` writes the one-letter header names of section 7.3.3.
+        """
+        fields = [field for field in self.headers.fields if field[0] != "Content-Length"]
+        fields.append(("Content-Length", str(len(self.body))))
+        if compact:
+            lines = [f"{SHORT_NAMES.get(name, name)}:{value}" for name, value in fields]
+        else:
+            lines = [f"{name}: {value}" for name, value in fields]
+        lines.insert(0, self._start_line())
+        lines.append("\r\n")
         return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
 
 

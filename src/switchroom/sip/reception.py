@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 from switchroom.sip.call_session import SDP, CallSession, unsupported_options
@@ -25,7 +25,6 @@ from switchroom.sip.responses import (
     ALLOWED_METHODS,
     SUPPORTED,
     make_response,
-    reason_phrase,
 )
 from switchroom.sip.sanity import Refusal, check_request, phrase_for
 from switchroom.sip.session_host import SessionHost
@@ -82,8 +81,7 @@ class Reception:
         """A request of ``size`` bytes that was parsed."""
         refusal = check_request(request)
         if refusal is not None:
-            if request.method != "ACK":
-                self._refuse(request, flow, refusal, size)
+            self._refuse_broken(request, flow, refusal, size)
         elif request.method == "ACK":
             self._ack(request, now)
         elif (known := self.transactions.get(server_key(request, request.method))) is not None:
@@ -97,11 +95,11 @@ class Reception:
 
     def unparsable(self, error: UnparsableError, flow: Flow, size: int) -> None:
         """Bytes that are no SIP message; a request that can be answered gets its 4xx."""
-        request = error.request
-        if request is None or request.method == "ACK" or "Via" not in request.headers:
+        refusal = Refusal(error.fault.status, phrase_for(error.fault))
+        if error.request is None:
             self._host.dropped["unparsable"] += 1
-            return
-        self._refuse(request, flow, Refusal(error.fault.status, phrase_for(error.fault)), size)
+        else:
+            self._refuse_broken(error.request, flow, refusal, size)
 
     # ── ACK and CANCEL ──
 
@@ -212,6 +210,13 @@ class Reception:
 
     # ── stateless answers ──
 
+    def _refuse_broken(self, request: Request, flow: Flow, refusal: Refusal, size: int) -> None:
+        # An ACK is never answered, and without a Via the answer would be addressed to nobody.
+        if request.method == "ACK" or "Via" not in request.headers:
+            self._host.dropped[f"request: {refusal.phrase}"] += 1
+        else:
+            self._refuse(request, flow, refusal, size)
+
     def _refuse(self, request: Request, flow: Flow, refusal: Refusal, size: int) -> None:
         self._reply(
             request, flow, refusal.status, refusal.headers, size=size, reason=refusal.phrase
@@ -227,23 +232,20 @@ class Reception:
         size: int,
         reason: str = "",
     ) -> None:
-        """Answer once, in at most ``size`` bytes: what does not fit is left out, from the end."""
+        """Answer once; over UDP in at most ``size`` bytes, what does not fit is left out."""
         try:
             top_via, back = stamp_via(request, flow), reply_flow(request, flow)
         except MalformedValueError:
             top_via, back = request.headers.get("Via") or "", flow
         server = ("Server", self._host.user_agent)
-        offers = [(*headers, server), *(headers[:count] for count in range(len(headers), -1, -1))]
-        for fields in offers:
-            data = make_response(
-                request,
-                status,
-                reason or reason_phrase(status),
-                top_via=top_via,
-                to_tag=self._stateless_tag(request),
-                headers=fields,
-            ).serialise()
-            if len(data) <= size:
+        tag = self._stateless_tag(request)
+        for fields, phrase, compact in _slimmer([*headers, server], reason):
+            response = make_response(
+                request, status, phrase, top_via=top_via, to_tag=tag, headers=fields
+            )
+            data = response.serialise(compact=compact)
+            # The source of a connection is no forgery.
+            if len(data) <= size or flow.reliable:
                 self._host.send(back, data, request.headers.get("Call-ID") or "")
                 return
         self._host.dropped["answer would be larger than the request"] += 1
@@ -254,9 +256,19 @@ class Reception:
         names = ("Via", "From", "Call-ID")
         seed = "\n".join((headers.get(name) or "")[:512] for name in names)
         digest = hashlib.blake2b(
-            seed.encode("utf-8", "surrogateescape"), key=self._secret, digest_size=8
+            seed.encode("utf-8", "surrogateescape"), key=self._secret, digest_size=4
         )
         return digest.hexdigest()
+
+
+def _slimmer(
+    headers: list[tuple[str, str]], reason: str
+) -> Iterator[tuple[Sequence[tuple[str, str]], str, bool]]:
+    """Header fields, reason, and whether in compact form: from the full answer to the least."""
+    yield headers, reason, False
+    for count in range(len(headers) - 1, -1, -1):
+        yield headers[:count], reason, True
+    yield (), "", True
 
 
 class _Unconcerned:

@@ -73,8 +73,8 @@ class ReliableSender:
         if len(self._queue) == 1:
             self._begin(now)
 
-    def acknowledged(self, prack: Request, now: float) -> bool:
-        """Whether a PRACK matches what is awaited; if so the next one goes out."""
+    def acknowledged(self, prack: Request) -> bool:
+        """Whether a PRACK matches what is awaited; if so ``proceed`` once it is answered."""
         try:
             rack = prack.rack
         except MalformedValueError:
@@ -85,9 +85,12 @@ class ReliableSender:
             return False
         self._stop_timer()
         del self._queue[0]
+        return True
+
+    def proceed(self, now: float) -> None:
+        """Send the next one, if any."""
         if self._queue:
             self._begin(now)
-        return True
 
     def stop(self) -> None:
         """A final response was sent."""
