@@ -42,7 +42,7 @@ def test_nothing_is_left_that_is(kind: str) -> None:
 
 
 def test_no_test_sleeps_but_on_a_virtual_clock() -> None:
-    """The scenarios run whole calls on one; other tests that do bring a VirtualLoop of their own."""
+    """The scenarios run on one; others that sleep bring a VirtualLoop of their own."""
     tests = [
         path
         for path in files_ending(".py", under="tests/")
