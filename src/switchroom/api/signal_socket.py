@@ -14,6 +14,7 @@ from google.protobuf import json_format
 from livekit.protocol import rtc
 
 from switchroom.api.asgi import AsgiApp, Receive, Scope, Send, claims_of, respond_text
+from switchroom.api.proto_json import NotProtoJson, read_json
 from switchroom.auth.grants import PermissionDenied
 from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.errors import ErrorCode, ServiceError
@@ -152,12 +153,12 @@ async def _refuse(scope: Scope, send: Send, refusal: ServiceError) -> None:
 
 
 def _from_json(text: str) -> bytes | None:
+    request = rtc.SignalRequest()
     try:
-        return json_format.Parse(
-            text, rtc.SignalRequest(), ignore_unknown_fields=True
-        ).SerializeToString()
-    except (json_format.Error, ValueError, TypeError, RecursionError):
+        read_json(text, request)
+    except NotProtoJson:
         return None
+    return request.SerializeToString()
 
 
 def _to_json(message: bytes) -> str:

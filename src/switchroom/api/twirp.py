@@ -28,6 +28,7 @@ from switchroom.api.asgi import (
     respond,
     respond_text,
 )
+from switchroom.api.proto_json import read_json
 from switchroom.auth.grants import Claims
 from switchroom.base.clock import Clock
 from switchroom.base.errors import ErrorCode, ServiceError
@@ -195,20 +196,13 @@ def _decode(request_type: type[Message], body: bytes, encoding: str) -> Message:
         if encoding == _PROTOBUF:
             request.ParseFromString(body)
         else:
-            _decode_json(body, request)
-    except (DecodeError, json_format.Error, ValueError, TypeError, RecursionError) as undecodable:
+            read_json(body, request)
+    except (DecodeError, ValueError) as undecodable:
         kind = "protobuf" if encoding == _PROTOBUF else "json"
         raise ServiceError(
             ErrorCode.MALFORMED, f"the {kind} request could not be decoded"
         ) from undecodable
     return request
-
-
-def _decode_json(body: bytes, request: Message) -> None:
-    fields = json.loads(body)
-    if not isinstance(fields, dict):
-        raise TypeError("a request is a JSON object")
-    json_format.ParseDict(fields, request, ignore_unknown_fields=True)
 
 
 async def _send_message(scope: Scope, send: Send, message: Message, encoding: str) -> None:

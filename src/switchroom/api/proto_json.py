@@ -1,0 +1,26 @@
+"""Proto-JSON in, with every way of being wrong turned into one error."""
+
+from __future__ import annotations
+
+import json
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+
+class NotProtoJson(ValueError):
+    """The text is no JSON object of that message."""
+
+
+def read_json(text: str | bytes, message: Message) -> None:
+    """Fill `message`; both spellings of a name count, unknown ones are ignored.
+
+    Raises NotProtoJson.
+    """
+    try:
+        fields = json.loads(text)
+        if not isinstance(fields, dict):
+            raise NotProtoJson("a message is a JSON object")
+        json_format.ParseDict(fields, message, ignore_unknown_fields=True)
+    except (json_format.Error, ValueError, TypeError, AttributeError, RecursionError) as wrong:
+        raise NotProtoJson(str(wrong)) from wrong
