@@ -16,6 +16,7 @@ import json
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,10 @@ LISTEN_SECONDS = 5.0
 
 ANSWERS, HANGS_UP, BUSY = "+12025550100", "+12025550104", "+12025550111"
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
+
+# The key of `switchroom dev` is as short as that of `livekit-server --dev`.
+warnings.filterwarnings("ignore", message="The HMAC key is")
 
 
 # ── the server ───────────────────────────────────────────────────────────────
@@ -150,10 +154,12 @@ class Agent:
         self._timeline = timeline
         self._source = rtc.AudioSource(SAMPLE_RATE, 1)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listening: dict[str, asyncio.Task[None]] = {}
         self.room.on("participant_connected", self._joined)
         self.room.on("participant_attributes_changed", self._attributes)
         self.room.on("participant_disconnected", self._left)
         self.room.on("track_subscribed", self._subscribed)
+        self.room.on("track_unsubscribed", self._unsubscribed)
 
     async def join(self, url: str, token: str) -> None:
         await self.room.connect(url, token)
@@ -168,10 +174,11 @@ class Agent:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.room.disconnect()
 
-    def _start(self, coroutine: Any) -> None:
-        task = asyncio.create_task(coroutine)
+    def _start(self, coroutine: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _speak(self) -> None:
         """A tone, for as long as the agent is there; the SDK paces it."""
@@ -205,7 +212,12 @@ class Agent:
     def _subscribed(
         self, track: rtc.Track, publication: Any, participant: rtc.RemoteParticipant
     ) -> None:
-        self._start(self._listen(track, self.call))
+        self._listening[track.sid] = self._start(self._listen(track, self.call))
+
+    def _unsubscribed(
+        self, track: rtc.Track, publication: Any, participant: rtc.RemoteParticipant
+    ) -> None:
+        self._listening.pop(track.sid).cancel()
 
     async def _listen(self, track: rtc.Track, call: Call) -> None:
         """Judge what comes, half a second at a time; tell when it changes."""
