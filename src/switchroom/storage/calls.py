@@ -23,10 +23,10 @@ class SqlCallStore:
         self._database = database
 
     def save(self, record: CallRecord) -> None:
-        self._database.put_soon(calls, record.call_id, _row(record))
+        self._database.put_soon(calls, record.call_id, record, _row)
 
     async def save_durably(self, record: CallRecord) -> None:
-        await self._database.put(calls, record.call_id, _row(record))
+        await self._database.put(calls, record.call_id, record, _row)
 
     async def unfinished(self) -> Sequence[CallRecord]:
         def read(connection: Connection) -> list[CallRecord]:

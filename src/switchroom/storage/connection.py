@@ -29,9 +29,11 @@ from switchroom.storage.upgrade import upgrade
 _log = get_logger("storage")
 
 #: Seconds that a row nobody awaits may wait for company.
-LINGER = 0.05
+LINGER = 0.1
 
 Row = Mapping[str, Any]
+Encode = Callable[[Any], Row]
+"""Makes a row of a record; done in the thread, and not for records replaced before."""
 _Result = TypeVar("_Result")
 
 
@@ -40,7 +42,8 @@ class _PendingRow:
     """The newest content of one row, and who waits for it to be on disk."""
 
     table: Table
-    row: Row
+    record: Any
+    encode: Encode
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
 
@@ -88,18 +91,18 @@ class Database:
         self._wake(hurry=True)
         return await done
 
-    def put_soon(self, table: Table, key: str, row: Row) -> None:
+    def put_soon(self, table: Table, key: str, record: Any, encode: Encode) -> None:
         """Insert or replace the row with the primary key `key`, in a moment."""
         with self._lock:
-            self._put(table, key, row)
+            self._put(table, key, record, encode)
         self._wake(hurry=False)
 
-    async def put(self, table: Table, key: str, row: Row) -> None:
+    async def put(self, table: Table, key: str, record: Any, encode: Encode) -> None:
         """Insert or replace the row; it is on disk when this returns. Raises StorageError."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
             self._check_open()
-            self._put(table, key, row).waiters.append(done)
+            self._put(table, key, record, encode).waiters.append(done)
         self._wake(hurry=True)
         await done
 
@@ -107,12 +110,12 @@ class Database:
         if self._thread is None:
             raise StorageError("the database is closed")
 
-    def _put(self, table: Table, key: str, row: Row) -> _PendingRow:
+    def _put(self, table: Table, key: str, record: Any, encode: Encode) -> _PendingRow:
         pending = self._rows.get((table.name, key))
         if pending is None:
-            pending = self._rows[table.name, key] = _PendingRow(table, row)
+            pending = self._rows[table.name, key] = _PendingRow(table, record, encode)
         else:
-            pending.row = row
+            pending.record = record
         return pending
 
     def _wake(self, *, hurry: bool) -> None:
@@ -189,7 +192,7 @@ class Database:
         with connection.begin():
             for same in by_table.values():
                 statement = self._upsert(connection, same[0].table)
-                connection.execute(statement, [row.row for row in same])
+                connection.execute(statement, [row.encode(row.record) for row in same])
 
     def _write_alone(self, connection: Connection, row: _PendingRow) -> None:
         """One bad row must not take the others with it."""

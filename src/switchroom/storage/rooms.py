@@ -26,7 +26,7 @@ class SqlRoomStore:
         return await self._database.run(read)
 
     async def save(self, room: StoredRoom) -> None:
-        await self._database.put(rooms, room.name, asdict(room))
+        await self._database.put(rooms, room.name, room, asdict)
 
     async def delete(self, name: str) -> None:
         def forget(connection: Connection) -> None:

@@ -28,7 +28,7 @@ class SqlTrunkStore:
         return await self._database.run(read)
 
     async def save(self, trunk: OutboundTrunk) -> None:
-        await self._database.put(outbound_trunks, trunk.trunk_id, _row(trunk))
+        await self._database.put(outbound_trunks, trunk.trunk_id, trunk, _row)
 
     async def delete(self, trunk_id: str) -> None:
         def forget(connection: Connection) -> None:

@@ -174,9 +174,8 @@ def _joined(call: Call, _event: Joined, now: float) -> Step:
         do.PublishTrack(tone=plan.play_dialtone),
         do.StoreDial(durable=plan.durable_dial),
     ]
-    call = replace(call, joining=False, in_room=True)
     if plan.durable_dial:
-        return call, commands
+        return replace(call, joining=False, in_room=True), commands
     return _dial(call, commands, now)
 
 
@@ -194,6 +193,8 @@ def _dial_stored(call: Call, event: DialStored, now: float) -> Step:
 def _dial(call: Call, commands: list[Command], now: float) -> Step:
     call = replace(
         call,
+        joining=False,
+        in_room=True,
         phase=Phase.DIALING,
         wire=Wire.INVITED,
         ring_until=now + call.plan.ringing_timeout,
@@ -213,31 +214,36 @@ def _progress(call: Call, event: Provisional, _now: float) -> Step:
 
 
 def _refused(call: Call, event: Failed, _now: float) -> Step:
-    return _end(replace(call, wire=Wire.CLOSED), of_failure(event.failure))
+    return _end(call, of_failure(event.failure), wire=Wire.CLOSED)
 
 
 def _undialable(call: Call, event: Undialable, _now: float) -> Step:
-    return _end(
-        replace(call, wire=Wire.IDLE), Termination(Cause.ADDRESS_ERROR, detail=event.detail)
-    )
+    ending = Termination(Cause.ADDRESS_ERROR, detail=event.detail)
+    return _end(call, ending, wire=Wire.IDLE)
 
 
 def _answered(call: Call, event: Answered, _now: float) -> Step:
-    call = replace(call, wire=Wire.CONNECTED, ring_until=None)
     try:
         media = call.leg.accept(event.body)
     except SdpError as error:
-        return _end(call, of_sdp(error))
-    call = replace(call, media=media)
-    commands: list[Command] = [_update_leg(call, media), do.StoreAnswer()]
+        return _end(call, of_sdp(error), wire=Wire.CONNECTED)
+    waited_for = call.answer_by is not None
+    automated = bool(call.plan.digits) and media.digits is not None
+    call = replace(
+        call,
+        phase=Phase.AUTOMATION if automated else Phase.ACTIVE,
+        wire=Wire.CONNECTED,
+        ring_until=None,
+        answer_by=call.answer_by if automated else None,
+        media=media,
+        answer_stored=not waited_for,
+    )
+    commands: list[Command] = [_update_leg(call, media), do.StoreAnswer(durable=waited_for)]
     attributes = _learnt(call, event)
-    if call.plan.digits and media.digits is not None:
-        commands += [
-            do.SetStatus(CallStatus.AUTOMATION, attributes),
-            do.PlayDigits(call.plan.digits),
-        ]
-        return replace(call, phase=Phase.AUTOMATION), commands
-    return _activate(call, commands, attributes)
+    if not automated:
+        return call, commands + _connect(call, attributes)
+    digits = do.PlayDigits(call.plan.digits)
+    return call, [*commands, do.SetStatus(CallStatus.AUTOMATION, attributes), digits]
 
 
 def _learnt(call: Call, event: Answered) -> dict[str, str]:
@@ -248,20 +254,20 @@ def _learnt(call: Call, event: Answered) -> dict[str, str]:
 
 
 def _digits_played(call: Call, _event: DigitsPlayed, _now: float) -> Step:
-    return _activate(call, [], {})
-
-
-def _activate(call: Call, commands: list[Command], attributes: Mapping[str, str]) -> Step:
-    """Both sides hear each other from here on, and not a word earlier."""
     call = replace(call, phase=Phase.ACTIVE, answer_by=None)
-    commands += [
+    return call, _connect(call, {})
+
+
+def _connect(call: Call, attributes: Mapping[str, str]) -> list[Command]:
+    """Both sides hear each other from here on, and not a word earlier."""
+    commands: list[Command] = [
         do.ConnectTrack(),
         do.SetStatus(CallStatus.ACTIVE, attributes),
         do.HearRoom(),
     ]
     if call.answer_stored:
         commands.append(do.ReportActive())
-    return call, commands
+    return commands
 
 
 def _answer_stored(call: Call, _event: AnswerStored, _now: float) -> Step:
@@ -339,13 +345,13 @@ def _digits_from_room(call: Call, event: DigitsFromRoom, _now: float) -> Step:
 
 
 def _bye(call: Call, _event: ByeReceived, _now: float) -> Step:
-    return _end(replace(call, wire=Wire.CLOSED), _while(call, Cause.BYE))
+    return _end(call, _while(call, Cause.BYE), wire=Wire.CLOSED)
 
 
 def _dialog_ended(call: Call, event: DialogEnded, _now: float) -> Step:
     detail = event.failure.reason if event.failure is not None else ""
     ending = replace(_while(call, Cause.DIALOG_LOST), detail=detail)
-    return _end(replace(call, wire=Wire.CLOSED), ending)
+    return _end(call, ending, wire=Wire.CLOSED)
 
 
 def _media_lost(call: Call, _event: MediaLost, _now: float) -> Step:
@@ -367,9 +373,9 @@ def _deadline(call: Call, _event: DeadlineReached, now: float) -> Step:
 
 def _waiter_joined(call: Call, event: WaiterJoined, _now: float) -> Step:
     """The dial lasts as long as the most patient request; a request of its own it outlasts."""
-    if call.answer_by is None:
+    if call.answer_by is None or event.deadline <= call.answer_by:
         return call, []
-    return replace(call, answer_by=max(call.answer_by, event.deadline)), []
+    return replace(call, answer_by=event.deadline), []
 
 
 def _abandoned(call: Call, _event: Abandoned, _now: float) -> Step:
@@ -377,8 +383,9 @@ def _abandoned(call: Call, _event: Abandoned, _now: float) -> Step:
 
 
 def _room_closed(call: Call, event: RoomClosed, _now: float) -> Step:
-    call = replace(call, in_room=False)
-    return _end(call, replace(_while(call, Cause.REMOVED), left_with=event.reason), told=True)
+    active = call.phase is Phase.ACTIVE
+    ending = Termination(Cause.REMOVED, was_active=active, left_with=event.reason)
+    return _end(call, ending, by_room=True)
 
 
 def _stopping(call: Call, _event: Stopping, _now: float) -> Step:
@@ -389,19 +396,19 @@ def _while(call: Call, cause: Cause) -> Termination:
     return Termination(cause, was_active=call.phase is Phase.ACTIVE)
 
 
-def _end(call: Call, ending: Termination, *, told: bool = False) -> Step:
+def _end(
+    call: Call, ending: Termination, *, wire: Wire | None = None, by_room: bool = False
+) -> Step:
     """The far end first, then the room, then the books.
 
-    `told` is whether the room itself ends the call: it still shows the last attributes and takes
-    the seat back by itself.
+    `wire` is what the far end believes, where this event has just changed it. A room that ends the
+    call still shows the last attributes, and takes the seat back by itself.
     """
-    commands: list[Command] = []
-    answered = call.wire in (Wire.CONNECTED, Wire.CLOSED) and call.media is not None
-    wire, farewell = _farewell(call.wire, ending)
-    commands += farewell
-    if call.in_room or told:
-        commands.append(_last_words(ending, hung_up=answered))
+    answered = call.media is not None
+    wire, commands = _farewell(wire or call.wire, ending)
     if call.in_room:
+        commands.append(_last_words(ending, hung_up=answered))
+    if call.in_room and not by_room:
         commands.append(do.LeaveRoom(ending.room_reason))
     commands += [do.CloseLeg(), do.StoreEnd(ending), do.ReportEnded(ending)]
     call = replace(

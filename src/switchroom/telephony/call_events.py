@@ -147,7 +147,9 @@ class StoreDial:
 
 @dataclass(frozen=True, slots=True)
 class StoreAnswer:
-    """Store the dialog; answered by AnswerStored."""
+    """Store the dialog; if `durable`, answer with AnswerStored when it is on disk."""
+
+    durable: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.telephony.call_events import CallStatus
@@ -43,3 +43,46 @@ class CallRecord:
     dialog: DialogSnapshot | None = None
     request_key: str = ""
     request_digest: str = ""
+
+
+class CallNotes:
+    """A record in the making: what happens is noted, and a CallRecord made when asked for."""
+
+    __slots__ = (
+        "_opened",
+        "_path",
+        "answered_at",
+        "dialog",
+        "ended_at",
+        "participant_sid",
+        "room_sid",
+        "termination",
+    )
+
+    def __init__(self, opened: CallRecord) -> None:
+        """`opened` is what is known before the first step."""
+        self._opened = opened
+        self._path: list[StatusChange] = []
+        self.participant_sid = ""
+        self.room_sid = ""
+        self.answered_at = 0
+        self.ended_at = 0
+        self.termination: Termination | None = None
+        self.dialog: DialogSnapshot | None = None
+
+    def reach(self, status: CallStatus, at: int) -> None:
+        """The call reached a status at that time (Unix ns)."""
+        self._path.append(StatusChange(status, at))
+
+    def record(self) -> CallRecord:
+        """The record as things stand."""
+        return replace(
+            self._opened,
+            participant_sid=self.participant_sid,
+            room_sid=self.room_sid,
+            answered_at=self.answered_at,
+            ended_at=self.ended_at,
+            path=tuple(self._path),
+            termination=self.termination,
+            dialog=self.dialog,
+        )

@@ -33,15 +33,16 @@ from switchroom.media import (
 from switchroom.media.player import DIAL_TONE
 from switchroom.rooms.local import LocalParticipantSpec, Seat
 from switchroom.rooms.registry import Rooms
+from switchroom.sip.dialog import DialogSnapshot
 from switchroom.sip.errors import LocalSipError
 from switchroom.sip.invite_session import InviteSession, SessionEvent
 from switchroom.telephony import call_events as do
 from switchroom.telephony.call import Call, Phase, begin, step
-from switchroom.telephony.call_record import CallRecord, StatusChange
+from switchroom.telephony.call_record import CallNotes, CallRecord
 from switchroom.telephony.dial import Dial
 from switchroom.telephony.dtmf import code_of, playable
 from switchroom.telephony.errors import CallFailedError
-from switchroom.telephony.events import CallChanged, CallEnded, CallEvent, CallStarted
+from switchroom.telephony.events import CallChanged, CallEnded, CallEvent, CallStarted, Listener
 from switchroom.telephony.headers import headers_from
 from switchroom.telephony.leg_description import LegDescription
 from switchroom.telephony.outbound_request import SipParticipantInfo
@@ -67,7 +68,14 @@ class CallPorts:
     calls: CallStore
     clock: Clock
     tasks: Tasks
-    emit: Callable[[CallEvent], None]
+    listeners: tuple[Listener, ...] = ()
+
+    def tell(self, kind: type[CallEvent], notes: CallNotes) -> None:
+        """Tell the listeners; a record is made only if there are any."""
+        if self.listeners:
+            event = kind(notes.record())
+            for listener in self.listeners:
+                listener(event)
 
 
 class CallRunner:
@@ -83,7 +91,7 @@ class CallRunner:
     ) -> None:
         self.dial = dial
         self.outcome = Outcome()
-        self.record = record
+        self._notes = CallNotes(record)
         self._ports = ports
         self._leg = leg
         self._on_finished = on_finished
@@ -108,6 +116,11 @@ class CallRunner:
         self._busy = True
         self._perform(commands)
         self._settle()
+
+    @property
+    def record(self) -> CallRecord:
+        """What is known of the call so far."""
+        return self._notes.record()
 
     @property
     def ending(self) -> bool:
@@ -235,12 +248,10 @@ class CallRunner:
         except Exception:
             self.tell(do.JoinRefused("internal error"))
             raise
-        self._note(
-            participant_sid=self._seat.participant_sid,
-            room_sid=self._seat.room_sid,
-            path=(StatusChange(do.CallStatus.DIALING, self._ports.clock.unix_ns()),),
-        )
-        self._ports.emit(CallStarted(self.record))
+        self._notes.participant_sid = self._seat.participant_sid
+        self._notes.room_sid = self._seat.room_sid
+        self._notes.reach(do.CallStatus.DIALING, self._ports.clock.unix_ns())
+        self._ports.tell(CallStarted, self._notes)
         self.tell(do.Joined())
 
     def _publish_track(self, command: do.PublishTrack) -> None:
@@ -262,10 +273,9 @@ class CallRunner:
             self._seat.hear(self._leg.sink)
 
     def _set_status(self, command: do.SetStatus) -> None:
-        change = StatusChange(command.status, self._ports.clock.unix_ns())
-        self._note(path=(*self.record.path, change))
+        self._notes.reach(command.status, self._ports.clock.unix_ns())
         self._change_attributes({**command.attributes, "sip.callStatus": command.status.value})
-        self._ports.emit(CallChanged(self.record))
+        self._ports.tell(CallChanged, self._notes)
 
     def _set_attributes(self, command: do.SetAttributes) -> None:
         self._change_attributes(command.attributes)
@@ -365,9 +375,6 @@ class CallRunner:
 
     # ── the books ────────────────────────────────────────────────────────────
 
-    def _note(self, **changes: Any) -> None:
-        self.record = replace(self.record, **changes)
-
     def _store_dial(self, command: do.StoreDial) -> None:
         if command.durable:
             self._send_out(self._store_dial_durably, "store dial")
@@ -382,10 +389,13 @@ class CallRunner:
         else:
             self.tell(do.DialStored())
 
-    def _store_answer(self, _command: do.StoreAnswer) -> None:
-        dialog = self._session.snapshot() if self._session is not None else None
-        self._note(answered_at=self._ports.clock.unix_ns(), dialog=dialog)
-        self._send_out(self._store_answer_durably, "store answer")
+    def _store_answer(self, command: do.StoreAnswer) -> None:
+        self._notes.answered_at = self._ports.clock.unix_ns()
+        self._notes.dialog = self._snapshot()
+        if command.durable:
+            self._send_out(self._store_answer_durably, "store answer")
+        else:
+            self._ports.calls.save(self.record)
 
     async def _store_answer_durably(self) -> None:
         """A call goes on without its record: two people are talking."""
@@ -396,36 +406,38 @@ class CallRunner:
         self.tell(do.AnswerStored())
 
     def _store_end(self, command: do.StoreEnd) -> None:
-        # Until our BYE is answered the far end may believe in the call: keep what ends it.
-        dialog = self._session.snapshot() if self._session is not None else None
-        self._note(
-            ended_at=self._ports.clock.unix_ns(), termination=command.termination, dialog=dialog
-        )
-        self._ports.calls.save(self.record)
         ending = command.termination
+        self._notes.ended_at = self._ports.clock.unix_ns()
+        self._notes.termination = ending
+        # Until our BYE is answered the far end may believe in the call: keep what ends it.
+        self._notes.dialog = self._snapshot()
+        self._ports.calls.save(self.record)
         _log.info(
             "call ended",
             call=self.dial.call_id,
-            room=self.record.room_name,
+            room=self.dial.request.room_name,
             ending=ending.word,
             sip_status=ending.status,
         )
-        self._ports.emit(CallEnded(self.record))
+        self._ports.tell(CallEnded, self._notes)
 
     def _forget_dialog(self, _command: do.ForgetDialog) -> None:
-        if self.record.dialog is not None:
-            self._note(dialog=None)
+        if self._notes.dialog is not None:
+            self._notes.dialog = None
             self._ports.calls.save(self.record)
+
+    def _snapshot(self) -> DialogSnapshot | None:
+        return self._session.snapshot() if self._session is not None else None
 
     # ── the requests ─────────────────────────────────────────────────────────
 
     def _report_dialed(self, _command: do.ReportDialed) -> None:
         self.outcome.dialed(
             SipParticipantInfo(
-                participant_id=self.record.participant_sid,
-                participant_identity=self.record.participant_identity,
-                room_name=self.record.room_name,
-                call_id=self.record.call_id,
+                participant_id=self._notes.participant_sid,
+                participant_identity=self.dial.identity,
+                room_name=self.dial.request.room_name,
+                call_id=self.dial.call_id,
             )
         )
 

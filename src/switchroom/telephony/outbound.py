@@ -155,7 +155,7 @@ class Outbound:
         self._running[dial.call_id] = runner
         self._idle.clear()
         self._by_request[_call_key(request)] = runner
-        _log.info(
+        _log.debug(
             "dialling",
             call=dial.call_id,
             room=request.room_name,

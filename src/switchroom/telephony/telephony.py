@@ -16,7 +16,7 @@ from switchroom.telephony.call_events import Stopping
 from switchroom.telephony.call_record import CallRecord
 from switchroom.telephony.call_runner import CallPorts
 from switchroom.telephony.dial import Limits
-from switchroom.telephony.events import CallEvent, Listener
+from switchroom.telephony.events import Listener
 from switchroom.telephony.outbound import Outbound
 from switchroom.telephony.request_memory import KEY_LIFETIME
 from switchroom.telephony.sip_endpoint import SipEndpoint
@@ -51,10 +51,9 @@ class Telephony:
         self._sip = sip
         self._calls = calls
         self._clock = clock
-        self._listeners = tuple(listeners)
         self._tasks = Tasks("telephony")
         self.trunks = Trunks(trunks, clock)
-        ports = CallPorts(engine, rooms, sip, calls, clock, self._tasks, self._emit)
+        ports = CallPorts(engine, rooms, sip, calls, clock, self._tasks, tuple(listeners))
         limits = Limits(config.sip.media_timeout_initial, config.sip.media_timeout)
         self.outbound = Outbound(ports, self.trunks, limits)
 
@@ -97,7 +96,3 @@ class Telephony:
         """Until the far end has heard of it, the dialog stays in the record: we may crash again."""
         await self._sip.end_orphan(dialog)
         self._calls.save(replace(record, dialog=None))
-
-    def _emit(self, event: CallEvent) -> None:
-        for listener in self._listeners:
-            listener(event)

@@ -47,14 +47,14 @@ async def database(url: str) -> AsyncIterator[Database]:
 
 
 async def test_a_row_that_is_awaited_is_there_for_others(database: Database, url: str) -> None:
-    await database.put(rooms, "a", _row("a"))
+    await database.put(rooms, "a", _row("a"), dict)
     assert await database.run(_sids) == {"a": "RM_1"}
 
 
 async def test_a_row_that_nobody_awaits_is_written_by_the_close_at_the_latest(url: str) -> None:
     first = Database(url, linger=3600.0)
     await first.open()
-    first.put_soon(rooms, "a", _row("a"))
+    first.put_soon(rooms, "a", _row("a"), dict)
     await first.close()
     second = Database(url)
     await second.open()
@@ -66,10 +66,10 @@ async def test_the_last_content_of_a_row_wins_over_those_before_it(url: str) -> 
     database = Database(url, linger=3600.0)
     await database.open()
     for sid in ("RM_1", "RM_2", "RM_3"):
-        database.put_soon(rooms, "a", _row("a", sid))
-    await database.put(rooms, "b", _row("b"))
+        database.put_soon(rooms, "a", _row("a", sid), dict)
+    await database.put(rooms, "b", _row("b"), dict)
     assert await database.run(_sids) == {"a": "RM_3", "b": "RM_1"}
-    await database.put(rooms, "a", _row("a", "RM_4"))
+    await database.put(rooms, "a", _row("a", "RM_4"), dict)
     assert (await database.run(_sids))["a"] == "RM_4"
     await database.close()
 
@@ -77,8 +77,8 @@ async def test_the_last_content_of_a_row_wins_over_those_before_it(url: str) -> 
 async def test_a_bad_row_fails_alone(database: Database) -> None:
     bad = _row("bad") | {"sid": None}
     results = await asyncio.gather(
-        database.put(rooms, "good", _row("good")),
-        database.put(rooms, "bad", bad),
+        database.put(rooms, "good", _row("good"), dict),
+        database.put(rooms, "bad", bad, dict),
         return_exceptions=True,
     )
     assert results[0] is None
@@ -108,17 +108,17 @@ async def test_a_mistake_of_a_job_is_the_callers(database: Database) -> None:
 
 
 async def test_a_caller_that_went_away_disturbs_nobody(database: Database) -> None:
-    gone = asyncio.ensure_future(database.put(rooms, "a", _row("a")))
+    gone = asyncio.ensure_future(database.put(rooms, "a", _row("a"), dict))
     await asyncio.sleep(0)
     gone.cancel()
-    await database.put(rooms, "b", _row("b"))
+    await database.put(rooms, "b", _row("b"), dict)
     assert set(await database.run(_sids)) == {"a", "b"}
 
 
 async def test_after_the_close_nothing_is_promised(database: Database) -> None:
     await database.close()
     with pytest.raises(StorageError, match="closed"):
-        await database.put(rooms, "a", _row("a"))
+        await database.put(rooms, "a", _row("a"), dict)
     await database.close()
 
 
@@ -141,7 +141,7 @@ async def test_the_file_is_for_its_owner_only(database: Database, tmp_path: Path
 async def test_a_database_in_memory_will_do() -> None:
     database = Database("sqlite://")
     await database.open()
-    await database.put(rooms, "a", _row("a"))
+    await database.put(rooms, "a", _row("a"), dict)
     assert await database.run(_sids) == {"a": "RM_1"}
     await database.close()
 

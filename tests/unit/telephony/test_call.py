@@ -73,6 +73,7 @@ def _kinds(commands: list[do.Command]) -> list[str]:
 
 
 _WITH_DIGITS = replace(_PLAN, digits="12w3")
+_WAITED_FOR = _call(replace(_PLAN, answer_by=50.0))
 _PREPARING = _call()
 _DIALING = _after(_PREPARING, do.Joined())
 _RINGS = _after(_DIALING, _RINGING)
@@ -195,7 +196,7 @@ def test_providers_identifiers_are_told_as_they_come() -> None:
 def test_the_answer_connects_both_ways_in_order_and_the_room_is_heard_last() -> None:
     commands = _commands(_RINGS, _ANSWER)
     assert _kinds(commands) == [
-        "UpdateLeg", "StoreAnswer", "ConnectTrack", "SetStatus", "HearRoom",
+        "UpdateLeg", "StoreAnswer", "ConnectTrack", "SetStatus", "HearRoom", "ReportActive",
     ]  # fmt: skip
 
 
@@ -219,11 +220,19 @@ def test_an_answer_without_a_ring_is_an_answer() -> None:
     assert _after(_DIALING, _ANSWER).phase is Phase.ACTIVE
 
 
-def test_a_request_is_told_only_when_the_dialog_is_on_disk() -> None:
-    assert "ReportActive" not in _kinds(_commands(_RINGS, _ANSWER))
-    call, commands = step(_ACTIVE, do.AnswerStored(), 1.0)
+def test_a_request_that_waits_is_told_only_when_the_dialog_is_on_disk() -> None:
+    call, commands = step(_after(_WAITED_FOR, do.Joined()), _ANSWER, 1.0)
+    assert do.StoreAnswer(durable=True) in commands
+    assert do.ReportActive() not in commands
+    call, commands = step(call, do.AnswerStored(), 1.0)
     assert commands == [do.ReportActive()]
     assert _commands(call, do.AnswerStored()) == []
+
+
+def test_without_a_request_that_waits_the_dialog_may_be_stored_a_moment_later() -> None:
+    commands = _commands(_RINGS, _ANSWER)
+    assert do.StoreAnswer(durable=False) in commands
+    assert commands[-1] == do.ReportActive()
 
 
 def test_digits_are_played_before_the_call_is_active() -> None:
@@ -231,13 +240,16 @@ def test_digits_are_played_before_the_call_is_active() -> None:
     assert call.phase is Phase.AUTOMATION
     assert _kinds(commands) == ["UpdateLeg", "StoreAnswer", "SetStatus", "PlayDigits"]
     assert commands[-1] == do.PlayDigits("12w3")
-    assert _kinds(_commands(call, do.DigitsPlayed())) == ["ConnectTrack", "SetStatus", "HearRoom"]
+    assert _kinds(_commands(call, do.DigitsPlayed())) == [
+        "ConnectTrack", "SetStatus", "HearRoom", "ReportActive",
+    ]  # fmt: skip
 
 
 def test_the_request_is_told_after_the_digits_whichever_of_disk_and_digits_is_slower() -> None:
-    stored = _after(_AUTOMATION, do.AnswerStored())
+    waiting = _after(_call(replace(_WITH_DIGITS, answer_by=50.0)), do.Joined(), _ANSWER)
+    stored = _after(waiting, do.AnswerStored())
     assert _kinds(_commands(stored, do.DigitsPlayed()))[-1] == "ReportActive"
-    played = _after(_AUTOMATION, do.DigitsPlayed())
+    played = _after(waiting, do.DigitsPlayed())
     assert _commands(played, do.AnswerStored()) == [do.ReportActive()]
 
 
