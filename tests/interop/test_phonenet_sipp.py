@@ -62,12 +62,3 @@ async def test_thirty_calls_of_sipp_over_tcp_are_all_answered_and_ended(
     assert await sipp(network, tmp_path, "+12025550103", *options) == 0
     for _ in range(30):
         assert (await network.expect(events.Ended)).by == "caller"
-
-
-async def test_calls_go_on_where_one_datagram_in_ten_is_lost(
-    network: PhoneNetwork, tmp_path: Path
-) -> None:
-    options = ("-m", "10", "-r", "20", "-d", "300", "-lost", "10")
-    assert await sipp(network, tmp_path, "+12025550103", *options) == 0
-    for _ in range(10):
-        assert (await network.expect(events.Ended)).by == "caller"

@@ -22,7 +22,7 @@ from typing import Self, TypeVar
 from switchroom.phonenet.events import Event, Ready, from_line
 
 _Kind = TypeVar("_Kind", bound=Event)
-PASSWORD_VARIABLE = "SWITCHROOM_PHONENET_PASSWORD"
+PASSWORD_VARIABLE = "SWITCHROOM_PHONENET_PASSWORD"  # noqa: S105 – a name, not a password
 """Where the process looks for the password; an argument would be visible to every user."""
 
 _STOP_SECONDS = 5.0

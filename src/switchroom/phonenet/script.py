@@ -203,10 +203,8 @@ class PhoneCall:
             pressed = self.digits[start:]
             return (count is not None and len(pressed) >= count) or pressed[-1:] in set(until)
 
-        seen = -1
-        while seen != len(self.digits) and not enough():
-            seen = len(self.digits)
-            await self._until(lambda: len(self.digits) != seen, seconds)
+        while not enough() and await self._next_digit(seconds):
+            pass
         return self.digits[start:].rstrip(until)
 
     async def press(self, digits: str) -> None:
@@ -395,6 +393,12 @@ class PhoneCall:
             )
         )
 
+    async def _next_digit(self, seconds: float) -> bool:
+        """Wait for one more key; False if none came in time."""
+        known = len(self.digits)
+        await self._until(lambda: len(self.digits) > known, seconds)
+        return len(self.digits) > known
+
     async def _until(self, satisfied: Callable[[], bool], seconds: float | None) -> None:
         """Wait until what was heard satisfies, at most so long."""
         try:
@@ -464,7 +468,7 @@ async def run_script(call: PhoneCall, script: Script) -> None:
             return
         call.leave("network", "the network was stopped")
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 – a phone's own code: its failure ends its call only
         call.broke(error)
     else:
         call.leave("phone", "hung up" if call.answered else "did not answer")
