@@ -60,20 +60,21 @@ def dev(
 
 
 async def _run(settings: Config, *, as_json: bool) -> None:
-    # Here, because the other commands start much faster without a server behind them.
-    from switchroom.app import StartFailed, Switchroom  # noqa: PLC0415
-
-    server = Switchroom(settings)
     async with simulated_carrier() as carrier:
+        # Here, because other commands need no server, and while the carrier is starting too.
+        from switchroom.app import StartFailed, Switchroom  # noqa: PLC0415
+
+        server = Switchroom(settings)
         try:
             await server.start()
         except StartFailed as failed:
             raise CommandFailed(str(failed)) from None
         tasks = Tasks("dev")
         try:
+            ready = await carrier.ready()
             connection = Connection(server.url, _KEY, _SECRET)
-            trunk_id = await asyncio.to_thread(lay_trunk, connection, carrier.ready.address)
-            running = Running(server.url, _KEY, _SECRET, trunk_id, carrier.ready)
+            trunk_id = await asyncio.to_thread(lay_trunk, connection, ready.address)
+            running = Running(server.url, _KEY, _SECRET, trunk_id, ready)
             tasks.spawn(_tell(running, carrier, as_json=as_json), name="tell")
             await server.run_until_signal()
         finally:

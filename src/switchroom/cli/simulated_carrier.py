@@ -19,20 +19,30 @@ _LONGEST_LINE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCarrier:
-    """A running carrier: where it listens, and what its phones do, as it happens."""
+    """A carrier that starts, or runs."""
 
-    ready: events.Ready
     output: asyncio.StreamReader
 
+    async def ready(self) -> events.Ready:
+        """Wait until phones can be called. Raises :class:`CommandFailed` if it does not start."""
+        try:
+            line = await asyncio.wait_for(self.output.readline(), _START_SECONDS)
+            event = events.from_line(line)
+        except (TimeoutError, ValueError):
+            event = None
+        if not isinstance(event, events.Ready):
+            raise CommandFailed("the simulated carrier did not start; its words are above")
+        return event
+
     async def lines(self) -> AsyncIterator[str]:
-        """Each event as the carrier wrote it, one JSON object a line, until the carrier ends."""
+        """Each later event as it was written, one JSON object a line, until the carrier ends."""
         async for line in self.output:
             yield line.decode().rstrip()
 
 
 @asynccontextmanager
 async def simulated_carrier(*arguments: str) -> AsyncIterator[SimulatedCarrier]:
-    """Run the carrier while the body runs. Raises :class:`CommandFailed` if it does not start."""
+    """Run the carrier while the body runs; :meth:`SimulatedCarrier.ready` comes first."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -48,20 +58,9 @@ async def simulated_carrier(*arguments: str) -> AsyncIterator[SimulatedCarrier]:
         output = process.stdout
         if output is None:
             raise CommandFailed("the simulated carrier has no output")
-        yield SimulatedCarrier(await _first_event(output), output)
+        yield SimulatedCarrier(output)
     finally:
         await _stop(process)
-
-
-async def _first_event(output: asyncio.StreamReader) -> events.Ready:
-    try:
-        line = await asyncio.wait_for(output.readline(), _START_SECONDS)
-        event = events.from_line(line)
-    except (TimeoutError, ValueError):
-        event = None
-    if not isinstance(event, events.Ready):
-        raise CommandFailed("the simulated carrier did not start; its words are above")
-    return event
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
