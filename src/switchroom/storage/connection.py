@@ -55,13 +55,13 @@ class Database:
         self._linger = linger
         self._lock = threading.Lock()
         self._work = threading.Event()
-        self._hurry = threading.Event()
         self._rows: dict[tuple[str, str], _PendingRow] = {}
         self._jobs: list[Callable[[Connection], None]] = []
         self._closing = False
         self._thread: threading.Thread | None = None
         self._upserts: dict[str, Insert] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._lingering: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Connect, bring the schema up to date. Raises StorageError."""
@@ -79,7 +79,7 @@ class Database:
         if thread is None:
             return
         self._closing = True
-        self._wake(hurry=True)
+        self._wake()
         await asyncio.get_running_loop().run_in_executor(None, thread.join)
 
     async def run(self, job: Callable[[Connection], _Result]) -> _Result:
@@ -88,14 +88,16 @@ class Database:
         with self._lock:
             self._check_open()
             self._jobs.append(partial(self._run_job, job, done))
-        self._wake(hurry=True)
+        self._wake()
         return await done
 
     def put_soon(self, table: Table, key: str, record: Any, encode: Encode) -> None:
         """Insert or replace the row with the primary key `key`, in a moment."""
         with self._lock:
             self._put(table, key, record, encode)
-        self._wake(hurry=False)
+        # The loop's timer costs less than waking a thread that would only wait for company.
+        if self._lingering is None and self._loop is not None:
+            self._lingering = self._loop.call_later(self._linger, self._wake)
 
     async def put(self, table: Table, key: str, record: Any, encode: Encode) -> None:
         """Insert or replace the row; it is on disk when this returns. Raises StorageError."""
@@ -103,7 +105,7 @@ class Database:
         with self._lock:
             self._check_open()
             self._put(table, key, record, encode).waiters.append(done)
-        self._wake(hurry=True)
+        self._wake()
         await done
 
     def _check_open(self) -> None:
@@ -118,9 +120,10 @@ class Database:
             pending.record = record
         return pending
 
-    def _wake(self, *, hurry: bool) -> None:
-        if hurry:
-            self._hurry.set()
+    def _wake(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
         self._work.set()
 
     # ── in the thread ────────────────────────────────────────────────────────
@@ -162,10 +165,8 @@ class Database:
     def _serve(self, connection: Connection) -> bool:
         """Wait for work and do it; False when there is none and the end has come."""
         self._work.wait()
-        self._hurry.wait(self._linger)
         with self._lock:
             self._work.clear()
-            self._hurry.clear()
             rows, self._rows = self._rows, {}
             jobs, self._jobs = self._jobs, []
             closing = self._closing
