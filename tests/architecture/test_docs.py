@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from architecture.project import ROOT, files_ending, shown, toml
+from architecture.project import PACKAGE, ROOT, files_ending, shown, toml
 from switchroom.base.config import setting_paths
 
 PAPERS = files_ending(".md")
@@ -79,3 +79,15 @@ def test_the_changelog_has_the_present_version_or_unreleased_on_top() -> None:
         r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert headings[0] in {"Unreleased", toml("pyproject.toml")["project"]["version"]}
+
+
+def test_every_file_that_papers_name_exists() -> None:
+    """`telephony/call.py` is short for the file in src/switchroom; globs must find something."""
+    named = re.compile(r"`((?:[\w.*-]+/)+(?:[\w*-]+\.(?:py|rs|toml|md|yaml))?)`")
+    missing = [
+        (shown(paper), name)
+        for paper in PAPERS
+        for name in named.findall(CODE.sub("", paper.read_text(encoding="utf-8")))
+        if not any(any(base.glob(name)) for base in (ROOT, PACKAGE, paper.parent))
+    ]
+    assert missing == []
