@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import parse_qsl
 
 from google.protobuf import json_format
@@ -18,14 +19,11 @@ from switchroom.api.proto_json import NotProtoJson, read_json
 from switchroom.auth.grants import PermissionDenied
 from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.errors import ErrorCode, ServiceError
-from switchroom.base.log import get_logger
 from switchroom.rooms.errors import Invalid
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.requests import JoinRequest
 from switchroom.rooms.sessions import Sessions, SignalLink
 from switchroom.rooms.signal_join import read_join_query, read_join_request
-
-_log = get_logger("api")
 
 _LAST_WORDS = 2.0
 """Seconds that a closed session's last messages get to leave."""
@@ -120,18 +118,19 @@ class _Socket:
 
     async def _write(self) -> None:
         while (message := await self._link.next()) is not None:
-            if self._json:
-                await self._send({"type": "websocket.send", "text": _to_json(message)})
-            else:
-                await self._send({"type": "websocket.send", "bytes": message})
+            frame = {"text": _to_json(message)} if self._json else {"bytes": message}
+            try:
+                await self._send({"type": "websocket.send", **frame})
+            except OSError:
+                # The client has gone (ASGI: send raises OSError then); the reader hears of it.
+                return
 
     async def _close(self) -> None:
         reason = self._link.closed_for or "closed"
         close = {"type": "websocket.close", "code": 1000, "reason": reason}
-        try:
+        # The client may be deaf, or gone already.
+        with suppress(TimeoutError, OSError):
             await asyncio.wait_for(self._send(close), timeout=_LAST_WORDS)
-        except TimeoutError:
-            _log.debug("client took no close", reason=reason)
 
 
 def _join_request(scope: Scope) -> JoinRequest:

@@ -33,6 +33,10 @@ class ConnectionHost(Protocol):
         """Nothing comes from the client any more; it may return."""
         ...
 
+    def client_closed(self) -> None:
+        """A retired connection was closed by the client."""
+        ...
+
     def failed(self, why: str) -> None:
         """The connection can't be used any further."""
         ...
@@ -107,6 +111,10 @@ class Connection(Protocol):
 
     def send_data(self, label: str, payload: bytes) -> None:
         """Send on the channel of that label, once `channel_opened` named it."""
+        ...
+
+    def retire(self) -> None:
+        """The session has ended: send nothing any more, but let the client close first."""
         ...
 
     def close(self) -> None:

@@ -63,15 +63,19 @@ class PeerNews:
         self._incoming = incoming
         self._sends_data = sends_data
         self._link_changed = link_changed
-        self._silenced = False
+        self._retired = False
 
-    def silence(self) -> None:
-        """The connection is closed: what still comes is old."""
-        self._silenced = True
+    def retire(self) -> None:
+        """The session has ended: the only news that still counts is that the client closed."""
+        self._retired = True
 
     def __call__(self, event: PeerEvent) -> None:
-        if self._silenced:
-            return
+        if not self._retired:
+            self._tell(event)
+        elif isinstance(event, Closed | Failed):
+            self._host.client_closed()
+
+    def _tell(self, event: PeerEvent) -> None:
         match event:
             case DataReceived(label=label, payload=payload):
                 self._host.data_received(label, payload)

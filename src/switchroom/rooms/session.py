@@ -48,6 +48,12 @@ JOIN_LIMIT = 60.0
 RETURN_LIMIT = 5.0
 """Seconds that a client whose media stopped gets to come back."""
 
+LINGER = 2.0
+"""Seconds that a client which was told to leave gets to close by itself.
+
+Clients report an error when their data channels or their socket are closed under them.
+"""
+
 REFRESH_INTERVAL = 300.0
 """Seconds between fresh tokens."""
 
@@ -158,9 +164,12 @@ class Session:
     def signal_lost(self, outbox: Outbox) -> None:
         """The socket is gone. A client whose media never came up is gone with it."""
         outbox.close("socket closed")
-        if outbox is not self._outbox or self._ended:
+        if outbox is not self._outbox:
             return
         self._outbox = None
+        if self._ended:
+            self._finish()
+            return
         if not self.participant.was_active:
             self._end(DisconnectReason.SIGNAL_CLOSE)
             return
@@ -350,6 +359,9 @@ class Session:
         if "return" not in self._timers:
             self._set_timer("return", RETURN_LIMIT, self._never_returned)
 
+    def client_closed(self) -> None:
+        self._finish()
+
     def failed(self, why: str) -> None:
         """Something does not fit together any more: the client is to begin a new session."""
         _log.warning("session starts anew", participant=self.participant.sid, why=why)
@@ -477,10 +489,19 @@ class Session:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self._connection.retire()
+        if self._outbox is None:
+            self._finish()
+            return
+        self.send(signal_out.leave(reason, action))
+        self._set_timer("linger", LINGER, self._finish)
+
+    def _finish(self) -> None:
+        """The client has closed, or had its time to."""
+        self._clear_timer("linger")
         self._connection.close()
         if self._outbox is not None:
-            self._outbox.put(signal_out.leave(reason, action))
-            self._outbox.close(reason.name)
+            self._outbox.close("session ended")
             self._outbox = None
 
     def _never_connected(self) -> None:

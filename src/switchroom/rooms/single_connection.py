@@ -98,11 +98,16 @@ class SingleConnection:
         if self._peer is not None:
             self._peer.send_data(label, payload)
 
-    def close(self) -> None:
+    def retire(self) -> None:
         self._closed = True
-        self._news.silence()
+        self._news.retire()
         self._stop_waiting()
         self._negotiation.close()
+        for mid in self._playing:
+            self._play(mid, None)
+
+    def close(self) -> None:
+        self.retire()
         if self._peer is not None:
             self._peer.close()
 

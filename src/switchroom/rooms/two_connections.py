@@ -131,13 +131,19 @@ class TwoConnections:
         if self._subscriber is not None:
             self._subscriber.send_data(label, payload)
 
-    def close(self) -> None:
+    def retire(self) -> None:
         self._closed = True
-        self._publisher_news.silence()
-        self._subscriber_news.silence()
+        self._publisher_news.retire()
+        self._subscriber_news.retire()
         self._stop_waiting()
         self._publishing.close()
         self._subscribing.close()
+        for section in self._sections:
+            if section.playing is not None:
+                self._play(section, None)
+
+    def close(self) -> None:
+        self.retire()
         for peer in (self._publisher, self._subscriber):
             if peer is not None:
                 peer.close()

@@ -17,6 +17,7 @@ from switchroom.api.signal_socket import SignalSockets
 from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.config import Config
 from switchroom.media import Engine
+from switchroom.rooms import session
 from switchroom.rooms.outbox import TOO_SLOW
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.stores import NoRoomStore
@@ -34,6 +35,7 @@ class _Socket:
         self._from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.reads = asyncio.Event()
         self.reads.set()
+        self.gone = False
         self.task: asyncio.Task[None] | None = None
 
     async def open(self, path: str, **headers: str) -> Reply | None:
@@ -56,6 +58,8 @@ class _Socket:
         return Reply(first["status"], headers, body["body"])
 
     async def _send(self, message: dict[str, Any]) -> None:
+        if self.gone:
+            raise OSError("client disconnected")
         if message["type"] == "websocket.send":
             await self.reads.wait()
         self._from_app.put_nowait(message)
@@ -113,10 +117,31 @@ async def test_a_client_joins_speaks_and_leaves(socket: _Socket, rooms: Rooms) -
     assert (await socket.next_response()).pong
     socket.send(bytes=rtc.SignalRequest(leave=rtc.LeaveRequest()).SerializeToString())
     assert (await socket.next_response()).HasField("leave")
+    await socket.hang_up()
+    assert rooms.participants("r") == ()
+
+
+async def test_a_client_that_does_not_close_after_leave_is_closed(
+    socket: _Socket, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "LINGER", 0.0)
+    await socket.open("/rtc/v1?join_request=" + _join_request(), authorization=_bearer())
+    await rooms.delete("r")
+    assert (await socket.next_response()).HasField("join")
+    assert (await socket.next_response()).HasField("leave")
     assert (await socket.next())["type"] == "websocket.close"
     assert socket.task is not None
     await socket.task
-    assert rooms.participants("r") == ()
+
+
+async def test_a_client_that_is_gone_when_it_is_written_to_disturbs_nobody(
+    socket: _Socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await socket.open("/rtc/v1?join_request=" + _join_request(), authorization=_bearer())
+    await socket.next()
+    socket.gone = True
+    socket.send(bytes=rtc.SignalRequest(ping=4).SerializeToString())
+    await socket.hang_up()
 
 
 async def test_browsers_bring_the_token_in_the_query(socket: _Socket) -> None:
@@ -154,7 +179,7 @@ async def test_garbage_is_answered_with_leave_and_the_end(
     assert "leave" in str(message.get("text")) or (
         rtc.SignalResponse.FromString(message["bytes"]).HasField("leave")
     )
-    assert (await socket.next())["type"] == "websocket.close"
+    await socket.hang_up()
     assert rooms.participants("r") == ()
 
 

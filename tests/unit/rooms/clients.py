@@ -39,6 +39,10 @@ class Client:
     def peer(self) -> FakePeer:
         return self.peers[0]
 
+    def is_closed(self) -> bool:
+        """Whether the engine has got its peers back."""
+        return all(peer.closed for peer in self.peers)
+
     def say(self, **message: Any) -> None:
         self.link.receive(rtc.SignalRequest(**message).SerializeToString())
 

@@ -8,6 +8,7 @@ import pytest
 from livekit.protocol import models, rtc
 
 from switchroom.media import (
+    Closed,
     Connected,
     DataReceived,
     Disconnected,
@@ -36,8 +37,39 @@ async def test_a_client_leaves_for_a_reason_of_its_own(
     ann.say(leave=rtc.LeaveRequest(reason=wire_number(said)))
     (info,) = (await bob.last("update")).participants
     assert (info.state, info.disconnect_reason) == (models.ParticipantInfo.DISCONNECTED, told)
+    assert not ann.is_closed(), "the client closes first, else it reports an error"
+    ann.link.lost()
+    assert ann.is_closed()
+
+
+async def test_a_client_that_was_told_to_leave_gets_two_seconds_to_close(door: Door) -> None:
+    ann = await door.join("ann")
+    await door.house.rooms.remove_participant("r", "ann")
+    await door.house.time.pass_(1.9)
+    assert not ann.is_closed()
+    assert ann.link.closed_for is None
+    await door.house.time.pass_(0.2)
+    assert ann.is_closed()
+    assert ann.link.closed_for == "session ended"
+
+
+async def test_a_client_that_closes_its_media_after_leaving_is_finished(door: Door) -> None:
+    ann = await door.join("ann")
+    ann.say(leave=rtc.LeaveRequest())
+    ann.peer.event(Closed())
     assert ann.peer.closed
-    assert ann.link.closed_for is not None
+
+
+async def test_nothing_that_a_client_does_after_leaving_counts(door: Door) -> None:
+    bob, ann = await door.join("bob"), await door.join("ann")
+    ann.say(leave=rtc.LeaveRequest())
+    await bob.listen()
+    ann.peer.event(DataReceived("_reliable", user_packet(b"x")))
+    ann.peer.event(Connected())
+    ann.peer.event(Disconnected())
+    ann.say(ping=1)
+    assert bob.peer.sent == []
+    assert await bob.kinds() == []
 
 
 @pytest.mark.parametrize("garbage", [b"\xff\xff\xff", b"\x0a\xff\xff\xff\xff\x0f"])
@@ -103,6 +135,7 @@ async def test_a_client_that_died_is_gone_after_the_time_to_return(door: Door) -
     await door.house.time.pass_(5)
     (info,) = (await bob.last("update")).participants
     assert info.disconnect_reason == Reason.CONNECTION_TIMEOUT
+    await door.house.time.pass_(2)
     assert ann.peer.closed
 
 
@@ -222,7 +255,7 @@ async def test_deleting_the_room_sends_clients_away_and_lets_nothing_remain(door
     await door.house.rooms.delete("r")
     for client in (ann, bob):
         assert (await client.last("leave")).reason == Reason.ROOM_DELETED
-        assert await client.link.next() is None
+        client.link.lost()
     assert all(peer.closed for peer in door.engine.peers)
     await settle()
     assert len(door.house.rooms.tasks) == 0

@@ -96,6 +96,7 @@ async def test_the_same_identity_takes_over_and_the_first_is_told_why(door: Door
     second = await door.join("ann")
     leave = await first.last("leave")
     assert (leave.reason, leave.action) == (Reason.DUPLICATE_IDENTITY, rtc.LeaveRequest.DISCONNECT)
+    first.link.lost()
     assert first.peer.closed
     assert not second.peer.closed
     states = [
@@ -110,6 +111,7 @@ async def test_a_client_that_never_connects_is_given_up(door: Door) -> None:
     client = await door.join(connect=False)
     await door.house.time.pass_(60)
     assert (await client.last("leave")).reason == Reason.JOIN_FAILURE
+    client.link.lost()
     assert client.peer.closed
 
 
