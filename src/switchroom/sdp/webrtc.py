@@ -103,7 +103,9 @@ def finish_answer(offer: str, answer: str, tracks: Mapping[str, TrackLabel]) -> 
         _finish_section(question, reply, tracks.get(question.mid), transport)
         for question, reply in zip(offered.sections, answered.sections, strict=True)
     )
-    return str(WebRtcText(answered.session, sections).bundled())
+    # The engine lists the streams of its own invention there; clients look at the sections only.
+    session = without_attributes(answered.session, "msid-semantic")
+    return str(WebRtcText((*session, "a=msid-semantic: WMS *"), sections).bundled())
 
 
 def section_codecs(section: Section) -> tuple[Codec, ...]:
