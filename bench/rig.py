@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import signal
 import tempfile
 import time
@@ -201,7 +202,8 @@ async def _server(net: Network) -> AsyncIterator[tuple[int, Api, float]]:
             "SWITCHROOM_STORAGE_URL": f"sqlite:///{folder}/bench.db",
             "SWITCHROOM_SHUTDOWN_DRAIN": "0",
         }
-        command = (*net.enter_near, ".venv/bin/switchroom", "serve")
+        start = shlex.split(os.environ.get("SWITCHROOM_COMMAND", ".venv/bin/switchroom"))
+        command = (*net.enter_near, *start, "serve")
         log = os.open(f"{folder}/log", os.O_WRONLY | os.O_CREAT)
         began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
