@@ -36,11 +36,7 @@ def configure(level: str = "info", *, json: bool = False, stream: TextIO | None 
     too). ``json`` writes one object a line, else lines for people.
     """
     out = stream or sys.stderr
-    renderer: Any = (
-        structlog.processors.JSONRenderer(sort_keys=False)
-        if json
-        else structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)
-    )
+    renderer: Any = structlog.processors.JSONRenderer(sort_keys=False) if json else plain_line
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -53,7 +49,8 @@ def configure(level: str = "info", *, json: bool = False, stream: TextIO | None 
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_level_number(level)),
         logger_factory=structlog.WriteLoggerFactory(file=out),
-        cache_logger_on_first_use=False,
+        # A stream of its own is for a test or a tool, which may configure again.
+        cache_logger_on_first_use=stream is None,
     )
     _listen_to_libraries()
 
@@ -67,6 +64,25 @@ def hide_private_facts(_logger: WrappedLogger, method: str, event: EventDict) ->
         elif not show_numbers and isinstance(value, str):
             event[key] = redact_number(value) if key in _NUMBER_KEYS else redact_text(value)
     return event
+
+
+def plain_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """``<time> <level> <room>: <event> key=value …``, and a trace beneath it if there is one.
+
+    Whatever came from outside stays on its line: what is not printable is written as Python would.
+    """
+    trace = event.pop("exception", "")
+    time, level, room = event.pop("time"), event.pop("level"), event.pop("room", "-")
+    said = event.pop("event", "")
+    facts = "".join(f" {key}={_shown(value)}" for key, value in event.items())
+    line = f"{time} {level:<7} {room}: {said if said.isprintable() else repr(said)}{facts}"
+    return f"{line}\n{trace}" if trace else line
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str) and value.isprintable() and " " not in value and value:
+        return value
+    return repr(value)
 
 
 def _level_number(level: str) -> int:

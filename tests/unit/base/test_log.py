@@ -88,3 +88,30 @@ def test_an_exception_is_one_json_line(stream: io.StringIO) -> None:
         log.get_logger("x").exception("failed")
     (line,) = lines(stream)
     assert "ValueError: invalid literal" in line["exception"]
+
+
+def test_a_line_for_people_names_time_level_room_and_facts(stream: io.StringIO) -> None:
+    log.configure("info", stream=stream)
+    log.get_logger("sip").warning("no answer", status=408, reason="Request Timeout", to="")
+    time, _, rest = stream.getvalue().partition(" ")
+    assert time.endswith("Z")
+    assert rest == "warning sip: no answer status=408 reason='Request Timeout' to=''\n"
+
+
+def test_nothing_from_outside_can_forge_a_line(stream: io.StringIO) -> None:
+    log.configure("info", stream=stream)
+    log.get_logger("sip").info("refused\nforged", header="a\nforged: line\x1b[31m")
+    assert len(stream.getvalue().splitlines()) == 1
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_trace_stands_beneath_its_line(stream: io.StringIO) -> None:
+    log.configure("info", stream=stream)
+    try:
+        int("gone")
+    except ValueError:
+        log.get_logger("x").exception("failed")
+    first, second, *_, last = stream.getvalue().splitlines()
+    assert first.endswith("x: failed")
+    assert second == "Traceback (most recent call last):"
+    assert last.startswith("ValueError: invalid literal")
