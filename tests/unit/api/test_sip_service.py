@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -407,7 +408,7 @@ async def test_a_key_for_another_request_is_refused(service: _Service) -> None:
 # ── conversion ───────────────────────────────────────────────────────────────
 
 
-def test_every_field_of_a_request_is_read() -> None:
+def _full_request() -> wire.CreateSIPParticipantRequest:
     request = wire.CreateSIPParticipantRequest(
         sip_trunk_id="ST_1",
         trunk=wire.SIPOutboundConfig(
@@ -448,6 +449,14 @@ def test_every_field_of_a_request_is_read() -> None:
     request.ringing_timeout.FromMilliseconds(1500)
     request.max_call_duration.FromSeconds(60)
     request.media.media_timeout.FromSeconds(5)
+    return request
+
+
+def test_every_field_of_a_request_is_read() -> None:
+    request = _full_request()
+    assert {name.name for name, _ in request.ListFields()} >= {
+        field.name for field in request.DESCRIPTOR.fields
+    } - {"play_dialtone", "krisp_enabled"}
     assert request_from_wire(request) == CreateSipParticipant(
         room_name="r",
         call_to="+1",
@@ -503,3 +512,36 @@ def test_a_status_without_a_name_still_has_details() -> None:
 
 def test_a_failure_without_a_status_has_no_metadata() -> None:
     assert failure_to_wire(CallFailedError(Termination(Cause.NO_ANSWER))).meta == {}
+
+
+# ── the papers ───────────────────────────────────────────────────────────────
+
+_COMPATIBILITY = (Path(__file__).parents[3] / "docs" / "livekit-compatibility.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [wire.CreateSIPParticipantRequest, wire.SIPOutboundTrunkInfo, wire.SIPOutboundConfig],
+    ids=lambda message: message.DESCRIPTOR.name,
+)
+def test_every_field_of_a_message_is_in_its_table(message: type[Message]) -> None:
+    heading = f"### {message.DESCRIPTOR.name}\n"
+    section = _COMPATIBILITY.partition(heading)[2].partition("\n### ")[0]
+    listed = {
+        name
+        for line in section.splitlines()
+        if line.startswith("| `")
+        for name in line.split("|")[1].replace("`", "").replace(" ", "").split(",")
+    }
+    assert listed == {field.name for field in message.DESCRIPTOR.fields}
+
+
+def test_every_method_is_in_the_table() -> None:
+    table = _COMPATIBILITY.partition("## SIP service")[2].partition("\n### ")[0]
+    listed = {
+        name.strip()
+        for line in table.splitlines()
+        if line.startswith("| ") and "SIP" in line
+        for name in line.split("|")[1].split(",")
+    }
+    assert listed == set(SipService(House().telephony).methods)
