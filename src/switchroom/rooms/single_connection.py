@@ -50,6 +50,7 @@ class SingleConnection:
         self._free: list[str] = []
         self._wanted: dict[str, Track] = {}
         self._assigned: dict[str, Track] = {}
+        self._told: dict[str, Track] = {}
         self._playing: dict[str, Track] = {}
         self._asked: Timer | None = None
         self._review_due = False
@@ -121,13 +122,13 @@ class SingleConnection:
         self._stop_waiting()
         sections = offered_sections(offer.sdp)
         self._assign(sections)
-        labels = {
-            mid: TrackLabel(track.publisher.sid, track.sid) for mid, track in self._assigned.items()
-        }
         answered = await peer.accept_offer(prepare_offer(offer.sdp))
         if self._closed:
             return
-        sids = {mid: track.sid for mid, track in self._assigned.items()}
+        # Who has left meanwhile is not known to the client any more.
+        self._told = {mid: t for mid, t in self._assigned.items() if t.sid in self._wanted}
+        labels = {mid: TrackLabel(t.publisher.sid, t.sid) for mid, t in self._told.items()}
+        sids = {mid: track.sid for mid, track in self._told.items()}
         answer = finish_answer(offer.sdp, answered, labels)
         self._host.send(signal_out.answer(answer, offer.id, sids))
         self._incoming.apply(peer, sections)
@@ -135,7 +136,11 @@ class SingleConnection:
         self._review_soon()
 
     def _assign(self, sections: Sequence[OfferedSection]) -> None:
-        """Give back the sections of tracks that ended, and put tracks on those that are free."""
+        """Give back the sections of tracks that ended, and put tracks on those that are free.
+
+        A section goes from one track to another by way of an answer that says inactive: libwebrtc
+        announces a track only where it did not receive before.
+        """
         open_mids = {
             section.mid: section
             for section in sections
@@ -151,7 +156,9 @@ class SingleConnection:
         self._free = [
             mid
             for mid, section in open_mids.items()
-            if section.direction == "recvonly" and mid not in self._assigned
+            if section.direction == "recvonly"
+            and mid not in self._assigned
+            and mid not in self._told
         ]
         carried = {track.sid for track in self._assigned.values()}
         missing = [track for sid, track in self._wanted.items() if sid not in carried]
@@ -160,15 +167,15 @@ class SingleConnection:
 
     def _connect(self) -> None:
         """Let what was negotiated sound, and nothing else."""
+        self._assigned = dict(self._told)
         for mid in tuple(self._playing):
-            if self._assigned.get(mid) is not self._playing[mid]:
+            if self._told.get(mid) is not self._playing[mid]:
                 self._play(mid, None)
                 del self._playing[mid]
-        for mid, track in self._assigned.items():
+        for mid, track in self._told.items():
             if mid not in self._playing:
                 self._playing[mid] = track
-                # It may have ended while the engine made the answer.
-                self._play(mid, track if track.sid in self._wanted else None)
+                self._play(mid, track)
                 self._host.track_received(track)
 
     def _play(self, mid: str, track: Track | None) -> None:
@@ -193,8 +200,8 @@ class SingleConnection:
         ended = carried - self._wanted.keys()
         if not missing and not ended:
             return
-        # Sections of ended tracks are free again with the next offer.
-        additional = max(0, missing - len(self._free) - len(ended))
+        # Sections of ended tracks are free again only after the next answer.
+        additional = max(0, missing - len(self._free))
         self._host.send(signal_out.media_sections_requirement(additional))
         self._asked = self._timers.after(NEGOTIATION_LIMIT, self._not_offered)
 

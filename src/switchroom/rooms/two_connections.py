@@ -36,11 +36,16 @@ _DATA = DataSection("data")
 
 @dataclass(slots=True)
 class _Section:
-    """One of our sending sections: it keeps its place, mid and SSRC, and may carry other tracks."""
+    """One of our sending sections: it keeps its place, mid and SSRC, and may carry other tracks.
+
+    It goes from one track to another by way of an offer that says inactive: libwebrtc announces a
+    track only where it did not receive before. `offered` is what the last offer said.
+    """
 
     mid: str
     ssrc: int
     track: Track | None = None
+    offered: Track | None = None
     playing: Track | None = None
 
 
@@ -192,6 +197,8 @@ class TwoConnections:
             SubscriberSection(section.mid, section.ssrc, _label(section.track))
             for section in self._sections
         ]
+        for section in self._sections:
+            section.offered = section.track
         text = subscriber_offer(self._transport, [_DATA, *sections], self._version)
         self._host.send(signal_out.offer(text, self._version))
         self._stop_waiting()
@@ -202,7 +209,7 @@ class TwoConnections:
             if section.track is not None and section.track.sid not in self._wanted:
                 section.track = None
         carried = {section.track.sid for section in self._sections if section.track is not None}
-        free = [section for section in self._sections if section.track is None]
+        free = [s for s in self._sections if s.track is None and s.offered is None]
         for sid, track in self._wanted.items():
             if sid in carried:
                 continue

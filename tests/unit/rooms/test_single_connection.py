@@ -59,7 +59,7 @@ async def test_a_freed_section_is_given_back_and_used_again(door: Door) -> None:
     assert ann.peer.sinks["0"].inputs == {Source(2): 1.0}
 
 
-async def test_a_track_that_ended_during_the_negotiation_never_sounds(door: Door) -> None:
+async def test_a_track_that_ended_during_the_negotiation_is_not_in_the_answer(door: Door) -> None:
     seat, _ = await door.house.phone("one")
     seat.publish_audio("a", Source(1), "")
     ann = await door.join("ann")
@@ -71,9 +71,49 @@ async def test_a_track_that_ended_during_the_negotiation_never_sounds(door: Door
         return await original(sdp)
 
     ann.peer.accept_offer = slow  # type: ignore[method-assign]
+    answer = await ann.offer(*SPARE)
+    assert dict(answer.mid_to_track_id) == {}
+    assert seat.participant_sid not in answer.sdp
+    assert "a=sendonly" not in answer.sdp
+    assert "0" not in ann.peer.sinks
+
+
+async def test_a_section_goes_from_one_track_to_another_by_way_of_an_inactive_answer(
+    door: Door,
+) -> None:
+    """libwebrtc announces a track only where it did not receive before."""
+    one, _ = await door.house.phone("tel")
+    one.publish_audio("a", Source(1), "")
+    ann = await door.join("ann")
     await ann.offer(*SPARE)
-    assert ann.peer.sinks["0"].inputs == {}
-    assert (await ann.last("media_sections_requirement")).num_audios == 0
+    await one.leave(Reason.CLIENT_INITIATED)
+    two, _ = await door.house.phone("tel")
+    second = two.publish_audio("b", Source(2), "")
+    answer = await ann.offer(*SPARE)
+    assert dict(answer.mid_to_track_id) == {"1": second}
+    await two.leave(Reason.CLIENT_INITIATED)
+    answer = await ann.offer(*SPARE)
+    three, _ = await door.house.phone("tel")
+    third = three.publish_audio("c", Source(3), "")
+    answer = await ann.offer(*SPARE)
+    assert dict(answer.mid_to_track_id) == {"0": third}
+
+
+async def test_an_answer_names_only_those_whom_the_client_was_told_of(door: Door) -> None:
+    ann = await door.join("ann")
+    for number in range(5):
+        seat, _ = await door.house.phone("tel")
+        sid = seat.publish_audio("a", Source(number), "")
+        await ann.offer(*SPARE, ("3", "recvonly", ""))
+        kinds = [m.WhichOneof("message") for m in ann.heard]
+        known = [
+            index
+            for index, message in enumerate(ann.heard)
+            for participant in message.update.participants
+            if sid in [track.sid for track in participant.tracks]
+        ]
+        assert known[0] < len(kinds) - 1 - kinds[::-1].index("answer")
+        await seat.leave(Reason.CLIENT_INITIATED)
 
 
 async def test_a_client_that_does_not_offer_when_asked_starts_anew(door: Door) -> None:

@@ -78,6 +78,25 @@ async def test_a_section_of_ours_is_used_again(door: Door) -> None:
     assert ann.peers[1].sinks["s0"].inputs == {Source(2): 1.0}
 
 
+async def test_a_section_of_ours_goes_to_another_track_by_way_of_an_inactive_offer(
+    door: Door,
+) -> None:
+    one, _ = await door.house.phone("tel")
+    one.publish_audio("a", Source(1), "")
+    ann = await door.join("ann", single=False, connect=False)
+    await answer_offer(ann)
+    await door.connect(ann)
+    await answer_offer(ann)
+    await one.leave(Reason.CLIENT_INITIATED)
+    two, _ = await door.house.phone("tel")
+    sid = two.publish_audio("b", Source(2), "")
+    offer = await answer_offer(ann)
+    first, second = offer.sdp.split("m=audio")[1:]
+    assert "a=inactive" in first
+    assert sid in second
+    assert ann.peers[1].sinks["s1"].inputs == {Source(2): 1.0}
+
+
 async def test_publishing_goes_over_the_clients_own_connection(door: Door) -> None:
     ann = await door.join("ann", single=False, connect=False)
     await answer_offer(ann)
