@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from switchroom.sdp.errors import SdpError
 
 TELEPHONE_EVENT = "telephone-event"
+
+_REMEMBERED_CHARACTERS = 1000
 
 #: The spelling this project uses for names that RFC 8866 section 6.6 compares without case.
 _SPELLING = {
@@ -102,6 +105,17 @@ def listed_codecs(
     A static payload type needs no rtpmap, and a line that cannot be read takes its codec away,
     not the call: what is left can still be agreed on.
     """
+    texts = tuple(formats), tuple(rtpmaps), tuple(fmtps)
+    # A carrier writes the same lines in every call. Only short ones are remembered: what
+    # strangers can make us hold stays small.
+    if sum(len(line) for lines in texts for line in lines) <= _REMEMBERED_CHARACTERS:
+        return _remembered(*texts)
+    return _read(*texts)
+
+
+def _read(
+    formats: tuple[str, ...], rtpmaps: tuple[str, ...], fmtps: tuple[str, ...]
+) -> tuple[Codec, ...]:
     mapped = _by_number(rtpmaps)
     parameters = _parameters(fmtps)
     found: dict[int, Codec] = {}
@@ -111,6 +125,9 @@ def listed_codecs(
         if codec is not None:
             found.setdefault(codec.payload_type, replace(codec, fmtp=parameters.get(text, "")))
     return tuple(found.values())
+
+
+_remembered = lru_cache(maxsize=256)(_read)
 
 
 def _by_number(rtpmaps: Iterable[str]) -> dict[int | None, Codec]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, TypeGuard
 
 from switchroom.sdp.codecs import Codec, bounded_number, listed_codecs
@@ -17,6 +18,9 @@ from switchroom.sdp.errors import SdpError
 MAX_BYTES = 65_536
 MAX_SECTIONS = 16
 MAX_FORMATS = 64
+
+_LONGEST_ADDRESS = 45
+"""Characters of an IPv6 address that ends in an IPv4 one."""
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -240,6 +244,11 @@ def _attribute_line(value: str) -> Attribute:
 
 def is_ip(text: str) -> bool:
     """Whether `text` is an IPv4 or IPv6 literal without a zone."""
+    return len(text) <= _LONGEST_ADDRESS and _is_ip(text)
+
+
+@lru_cache(maxsize=1024)
+def _is_ip(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -90,10 +90,10 @@ def accept_answer(local_offer: SessionDescription, body: bytes | str) -> Negotia
     # RFC 3264 section 6 asks for as many m= lines as we offered; some answer with more or with
     # others before the audio. Our offer has a single section, so the first live audio is meant.
     theirs = _first_audio(remote)
-    accepted = _shared(theirs.codecs, ours.codecs)
+    offered = ours.codecs
+    accepted = _shared(theirs.codecs, offered)
     wanted = local_offer.direction_of(ours)
-    media = _negotiate(remote, theirs, accepted, wanted)
-    return replace(media, also_received=_renumbered(accepted, ours.codecs))
+    return _negotiate(remote, theirs, accepted, wanted, _renumbered(accepted, offered))
 
 
 def answer(
@@ -217,6 +217,7 @@ def _negotiate(
     theirs: MediaSection,
     shared: tuple[Codec, ...],
     wanted: Direction,
+    also_received: tuple[Codec, ...] = (),
 ) -> NegotiatedMedia:
     codecs = _audio(shared)
     if not codecs:
@@ -233,6 +234,7 @@ def _negotiate(
         _digits(shared, codecs[0].clock_rate),
         direction,
         _packet_time(theirs),
+        also_received,
     )
 
 
