@@ -299,8 +299,9 @@ async def test_each_repeated_200_gets_its_ack(
     once = ANSWER.replace(' retrans="500"', "")
     steps = [NOTED_INVITE, once, receive("ACK")]
     again = to_the_noted_invite(once)
-    # The same ACK again is a retransmission to SIPp, which it takes in silence.
-    steps += [again, again, receive("BYE"), OK]
+    # SIPp itself takes some of the same ACKs for retransmissions; the wire tells them all.
+    repeated = receive("ACK", optional=True)
+    steps += [again, again, repeated, repeated, receive("BYE"), OK]
     async with sipp_phone(tmp_path, steps) as phone:
         call = place(driver, phone)
         await call.next(Answered)

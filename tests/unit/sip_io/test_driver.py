@@ -1,0 +1,336 @@
+"""The driver on real sockets, on the loopback address."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from typing import TypeVar
+
+import pytest
+
+from switchroom.base.clock import SystemClock
+from switchroom.sip.errors import LocalSipError
+from switchroom.sip.invite_session import (
+    Acknowledged,
+    Answered,
+    ByeReceived,
+    DialogEnded,
+    Failed,
+    FailureKind,
+    IncomingInviteSession,
+    OutgoingInvite,
+    SessionEvent,
+)
+from switchroom.sip.message import Request, parse_message
+from switchroom.sip.sanity import Refusal
+from switchroom.sip.uri import NameAddr, Uri
+from switchroom.sip_io.driver import SipConfig, SipDriver
+from switchroom.sip_io.errors import SipStartError
+from switchroom.sip_io.tap import TapRecord
+from unit.sip.wire import ANSWER, OFFER, crlf
+
+PATIENCE = 10
+_Event = TypeVar("_Event")
+
+OPTIONS = """
+OPTIONS sip:alice@127.0.0.1 SIP/2.0
+Via: SIP/2.0/UDP 127.0.0.1:1;branch=z9hG4bKping;rport
+Max-Forwards: 70
+From: <sip:probe@example.com>;tag=p
+To: <sip:alice@192.0.2.1>
+Call-ID: ping-1
+CSeq: 1 OPTIONS
+X-Padding: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+Content-Length: 0
+"""
+
+
+class Ear:
+    """Hears the events of one call."""
+
+    def __init__(self) -> None:
+        self.events: list[SessionEvent] = []
+        self._changed = asyncio.Event()
+
+    def __call__(self, event: SessionEvent) -> None:
+        self.events.append(event)
+        self._changed.set()
+
+    async def next(self, kind: type[_Event]) -> _Event:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                for event in self.events:
+                    if isinstance(event, kind):
+                        return event
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class Phone:
+    """Takes calls as ``act`` says."""
+
+    def __init__(self, act: Callable[[IncomingInviteSession], None]) -> None:
+        self.ear = Ear()
+        self.sessions: list[IncomingInviteSession] = []
+        self.sources: list[str] = []
+        self._act = act
+
+    def __call__(
+        self, session: IncomingInviteSession, request: Request, source: str
+    ) -> Callable[[SessionEvent], None]:
+        assert request.method == "INVITE"
+        self.sessions.append(session)
+        self.sources.append(source)
+        self._act(session)
+        return self.ear
+
+
+@asynccontextmanager
+async def driver(
+    bind: tuple[tuple[str, int], ...] = (("127.0.0.1", 0),), **options: object
+) -> AsyncIterator[SipDriver]:
+    one = SipDriver(SipConfig(bind, user_agent="test"), SystemClock(), **options)  # type: ignore[arg-type]
+    await one.start()
+    yield one
+    await one.stop()
+
+
+@pytest.fixture
+async def ours() -> AsyncIterator[SipDriver]:
+    async with driver() as one:
+        yield one
+
+
+@pytest.fixture
+async def theirs() -> AsyncIterator[SipDriver]:
+    async with driver() as one:
+        yield one
+
+
+def invite_to(
+    address: tuple[str, int], transport: str | None = None, call_id: str = "call-1"
+) -> OutgoingInvite:
+    target = Uri.sip("bob", *address)
+    return OutgoingInvite(
+        call_id=call_id,
+        local_tag="ours",
+        request_uri=target,
+        to=NameAddr(target),
+        from_=NameAddr(Uri.sip("alice", "127.0.0.1")),
+        body=OFFER,
+        transport=transport,
+    )
+
+
+def answer(session: IncomingInviteSession) -> None:
+    session.ring()
+    session.answer(ANSWER)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_call_goes_up_and_down(ours: SipDriver, theirs: SipDriver, transport: str) -> None:
+    phone = Phone(answer)
+    theirs.set_incoming_handler(phone)
+    ear = Ear()
+    session = ours.invite(invite_to(theirs.bound[0], transport), ear)
+    assert ear.events == []  # never from inside the command
+    assert session.call_id == "call-1"
+    assert (await ear.next(Answered)).body == ANSWER
+    await phone.ear.next(Acknowledged)
+    assert phone.sources[0].startswith("127.0.0.1:")
+    assert (ours.calls, theirs.calls) == (1, 1)
+    assert session.snapshot() is not None
+    session.bye()
+    await ear.next(DialogEnded)
+    await phone.ear.next(ByeReceived)
+    assert ours.calls == 0
+    starts = [record.data[:7] for record in ours.traces.of("call-1")]
+    assert starts[0] == b"INVITE "
+    assert b"ACK sip" in starts
+
+
+async def test_a_stored_dialog_is_hung_up_by_another_driver(
+    ours: SipDriver, theirs: SipDriver
+) -> None:
+    phone = Phone(answer)
+    theirs.set_incoming_handler(phone)
+    ear = Ear()
+    session = ours.invite(invite_to(theirs.bound[0]), ear)
+    await ear.next(Answered)
+    snapshot = session.snapshot()
+    assert snapshot is not None
+    await phone.ear.next(Acknowledged)
+    async with driver() as later:
+        await asyncio.wait_for(later.end_orphan(snapshot), PATIENCE)
+        await phone.ear.next(ByeReceived)
+
+
+async def test_stopping_hangs_up_and_leaves_nothing(theirs: SipDriver) -> None:
+    phone = Phone(answer)
+    theirs.set_incoming_handler(phone)
+    ear = Ear()
+    async with driver() as one:
+        one.invite(invite_to(theirs.bound[0]), ear)
+        await ear.next(Answered)
+    await phone.ear.next(ByeReceived)
+    await ear.next(DialogEnded)
+    assert one.calls == 0
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_without_a_handler_a_call_gets_404(ours: SipDriver, theirs: SipDriver) -> None:
+    ear = Ear()
+    ours.invite(invite_to(theirs.bound[0]), ear)
+    failure = (await ear.next(Failed)).failure
+    assert (failure.status, failure.reason) == (404, "No Inbound Trunk")
+
+
+async def test_who_admits_calls_is_asked_first(ours: SipDriver, theirs: SipDriver) -> None:
+    phone = Phone(answer)
+    theirs.set_incoming_handler(phone, admit=lambda _request, _flow: Refusal(403))
+    ear = Ear()
+    ours.invite(invite_to(theirs.bound[0]), ear)
+    assert (await ear.next(Failed)).failure.status == 403
+    assert phone.sessions == []
+
+
+async def test_a_handler_that_fails_costs_its_call_and_no_other(
+    ours: SipDriver, theirs: SipDriver
+) -> None:
+    def fail(session: IncomingInviteSession) -> None:
+        raise RuntimeError("a fault in foreign code")
+
+    theirs.set_incoming_handler(Phone(fail))
+    ear = Ear()
+    ours.invite(invite_to(theirs.bound[0]), ear)
+    assert (await ear.next(Failed)).failure.status == 500
+    theirs.set_incoming_handler(Phone(answer))
+    ear = Ear()
+    ours.invite(invite_to(theirs.bound[0], call_id="call-2"), ear)
+    await ear.next(Answered)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_port_nobody_listens_on_is_a_prompt_failure(
+    ours: SipDriver, transport: str
+) -> None:
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ear = Ear()
+    ours.invite(invite_to(("127.0.0.1", port), transport), ear)
+    failure = (await ear.next(Failed)).failure
+    assert (failure.kind, failure.reason) == (FailureKind.TRANSPORT, "connection refused")
+    assert ours.calls == 0
+
+
+async def test_a_name_that_is_none_is_a_dns_failure(ours: SipDriver) -> None:
+    ear = Ear()
+    ours.invite(invite_to(("does-not-exist.invalid", 5060)), ear)
+    failure = (await ear.next(Failed)).failure
+    assert failure.kind is FailureKind.DNS
+    assert "does-not-exist.invalid" in failure.reason
+
+
+async def test_a_name_that_is_one_is_found(ours: SipDriver, theirs: SipDriver) -> None:
+    theirs.set_incoming_handler(Phone(answer))
+    ear = Ear()
+    ours.invite(invite_to(("localhost", theirs.bound[0][1])), ear)
+    await ear.next(Answered)
+    assert ours.local_address_towards("localhost") == "127.0.0.1"
+    assert ours.local_address_towards("127.0.0.1") == "127.0.0.1"
+
+
+async def test_text_that_can_not_be_sent_is_refused_at_once(ours: SipDriver) -> None:
+    invite = invite_to(("127.0.0.1", 9))
+    bad = OutgoingInvite(
+        "c", "t", invite.request_uri, invite.to, invite.from_, headers=(("X", "a\r\nb"),)
+    )
+    with pytest.raises(LocalSipError):
+        ours.invite(bad, Ear())
+    assert ours.calls == 0
+
+
+async def test_an_address_that_is_taken_is_a_line_for_the_console(ours: SipDriver) -> None:
+    other = SipDriver(SipConfig(bind=(ours.bound[0],)), SystemClock())
+    with pytest.raises(SipStartError, match=r"SIP port \d+ on 127\.0\.0\.1 is in use"):
+        await other.start()
+    strange = SipDriver(SipConfig(bind=(("192.0.2.77", 0),)), SystemClock())
+    with pytest.raises(SipStartError, match="can't listen for SIP on 192\\.0\\.2\\.77"):
+        await strange.start()
+
+
+async def test_the_tap_sees_every_message_and_the_trace_keeps_those_of_calls(
+    theirs: SipDriver,
+) -> None:
+    seen: list[TapRecord] = []
+    async with driver(tap=seen.append) as one:
+        ear = Ear()
+        one.invite(invite_to(theirs.bound[0]), ear)
+        await ear.next(Failed)
+    assert [record.direction for record in seen] == ["out", "in", "out"]
+    assert {record.call_id for record in seen} == {"call-1"}
+    assert seen[0].remote == theirs.bound[0]
+    assert seen[0].at_unix_ns > 0
+    assert tuple(seen) == one.traces.of("call-1")
+
+
+async def test_several_addresses_are_served_and_the_right_one_is_shown() -> None:
+    async with driver((("127.0.0.1", 0), ("127.0.0.2", 0))) as one:
+        assert [ip for ip, _ in one.bound] == ["127.0.0.1", "127.0.0.2"]
+        for address in one.bound:
+            reply = await ask_by_udp(address, crlf(OPTIONS))
+            assert reply.startswith(b"SIP/2.0 200 OK")
+
+
+async def ask_by_udp(address: tuple[str, int], data: bytes) -> bytes:
+    loop = asyncio.get_running_loop()
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
+        sock.setblocking(False)
+        sock.connect(address)
+        sock.send(data)
+        return await asyncio.wait_for(loop.sock_recv(sock, 65_535), PATIENCE)
+
+
+async def test_garbage_disturbs_nobody(ours: SipDriver) -> None:
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as noise:
+        for data in (b"", b"\x00" * 1400, b"\xff\xfe" * 200, b"INVITE\r\n\r\n" * 100):
+            noise.sendto(data, ours.bound[0])
+    assert (await ask_by_udp(ours.bound[0], crlf(OPTIONS))).startswith(b"SIP/2.0 200 OK")
+    assert ours.idle
+
+
+async def test_a_stream_is_answered_on_the_connection_it_came_on(ours: SipDriver) -> None:
+    reader, writer = await asyncio.open_connection(*ours.bound[0])
+    data = crlf(OPTIONS.replace("/UDP", "/TCP"))
+    writer.write(data[:50])
+    await writer.drain()
+    writer.write(data[50:] + b"\r\n\r\n")
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+    assert parse_message(head).call_id == "ping-1"
+    assert await asyncio.wait_for(reader.readexactly(2), PATIENCE) == b"\r\n"
+    writer.write(b"garbage\r\n\r\n")
+    assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_contact_host_is_shown_but_not_on_loopback() -> None:
+    config = SipConfig(bind=(("127.0.0.1", 0),), contact_host="pbx.example.com")
+    one = SipDriver(config, SystemClock())
+    assert one._sent_by(("127.0.0.1", 5060)) == ("127.0.0.1", 5060)
+    assert one._sent_by(("192.0.2.1", 5060)) == ("pbx.example.com", 5060)
+
+
+async def test_a_wildcard_address_shows_the_one_the_peer_sees() -> None:
+    async with driver((("0.0.0.0", 0),)) as one, driver() as phone_driver:
+        phone = Phone(answer)
+        phone_driver.set_incoming_handler(phone)
+        assert one.local_address_towards("127.0.0.1") == "127.0.0.1"
+        ear = Ear()
+        session = one.invite(invite_to(phone_driver.bound[0]), ear)
+        await ear.next(Answered)
+        session.bye()
+        await ear.next(DialogEnded)

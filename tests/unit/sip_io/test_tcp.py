@@ -1,0 +1,129 @@
+"""TCP connections: their bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+
+from switchroom.sip.flows import Flow
+from switchroom.sip_io import tcp as module
+from switchroom.sip_io.tcp import TcpConnections
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def unix_ns(self) -> int:
+        return 0
+
+
+class Owner:
+    """Hears what the connections say."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.data: asyncio.Queue[tuple[Flow, bytes]] = asyncio.Queue()
+        self.lost: asyncio.Queue[tuple[Flow, str]] = asyncio.Queue()
+        self.writers: list[asyncio.StreamWriter] = []
+        self.connections = TcpConnections(
+            self.clock,
+            lambda local: local,
+            lambda flow, data: self.data.put_nowait((flow, data)),
+            lambda flow, reason: self.lost.put_nowait((flow, reason)),
+        )
+
+
+@pytest.fixture
+async def owner() -> AsyncIterator[Owner]:
+    owner = Owner()
+    yield owner
+    for writer in owner.writers:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+    await owner.connections.stop()
+
+
+async def peer(owner: Owner) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Flow]:
+    address = await owner.connections.listen("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*address)
+    owner.writers.append(writer)
+    writer.write(b"hello")
+    flow, data = await owner.data.get()
+    assert data == b"hello"
+    return reader, writer, flow
+
+
+async def test_a_connection_is_used_in_both_directions_and_found_again(owner: Owner) -> None:
+    reader, writer, flow = await peer(owner)
+    assert owner.connections.existing(flow.remote) == flow
+    assert owner.connections.send(flow, b"answer") is None
+    assert await reader.readexactly(6) == b"answer"
+    writer.close()
+    assert await owner.lost.get() == (flow, "connection closed")
+    assert owner.connections.existing(flow.remote) is None
+    assert owner.connections.send(flow, b"x") == "connection closed"
+    owner.connections.close(flow)
+    assert len(owner.connections) == 0
+
+
+async def test_a_connection_of_ours_is_made_and_refused(owner: Owner) -> None:
+    address = await owner.connections.listen("127.0.0.1", 0)
+    flow = await owner.connections.connect(address)
+    assert flow.remote == address
+    assert flow.reliable
+    await owner.connections.stop()
+    with pytest.raises(OSError, match="connection refused"):
+        await owner.connections.connect(address)
+
+
+async def test_a_silent_connection_is_closed_after_ten_minutes(owner: Owner) -> None:
+    reader, _, flow = await peer(owner)
+    owner.clock.now = 599.0
+    owner.connections.sweep(owner.clock.now, lambda _: 0)
+    assert len(owner.connections) == 1
+    owner.clock.now = 600.0
+    owner.connections.sweep(owner.clock.now, lambda _: 0)
+    assert (await owner.lost.get())[0] == flow
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await reader.readexactly(1)
+
+
+async def test_a_message_that_does_not_come_to_an_end_costs_its_connection(owner: Owner) -> None:
+    _, _, flow = await peer(owner)
+    for now, unfinished in ((0.0, 5), (20.0, 0), (30.0, 5), (61.0, 5)):
+        owner.clock.now = now
+        owner.connections.sweep(now, lambda _, n=unfinished: n)  # type: ignore[misc]
+        assert len(owner.connections) == 1
+    owner.connections.sweep(62.0, lambda _: 5)
+    assert (await owner.lost.get())[0] == flow
+
+
+async def test_a_peer_that_does_not_read_is_cut_off(owner: Owner) -> None:
+    _, _, flow = await peer(owner)
+    problem = None
+    for _ in range(200):
+        problem = owner.connections.send(flow, b"x" * 65_536)
+        if problem:
+            break
+    assert problem == "peer does not read"
+    assert (await owner.lost.get())[0] == flow
+
+
+async def test_there_are_only_so_many_connections_from_one_peer(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PER_PEER_LIMIT", 1)
+    _, _, flow = await peer(owner)
+    reader, writer = await asyncio.open_connection(*flow.local)
+    owner.writers.append(writer)
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await reader.readexactly(1)
+    assert len(owner.connections) == 1
