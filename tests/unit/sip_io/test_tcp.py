@@ -98,9 +98,9 @@ async def test_a_silent_connection_is_closed_after_ten_minutes(owner: Owner) -> 
 
 async def test_a_message_that_does_not_come_to_an_end_costs_its_connection(owner: Owner) -> None:
     _, _, flow = await peer(owner)
-    for now, unfinished in ((0.0, 5), (20.0, 0), (30.0, 5), (61.0, 5)):
-        owner.clock.now = now
-        owner.connections.sweep(now, lambda _, n=unfinished: n)  # type: ignore[misc]
+    for at, unfinished in ((0.0, 5), (20.0, 0), (30.0, 5), (61.0, 5)):
+        owner.clock.now = at
+        owner.connections.sweep(at, lambda _, n=unfinished: n)  # type: ignore[misc]
         assert len(owner.connections) == 1
     owner.connections.sweep(62.0, lambda _: 5)
     assert (await owner.lost.get())[0] == flow
