@@ -25,6 +25,7 @@ from switchroom.rooms.local import LocalParticipantSpec
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.sip.invite_session import AuthProblem, FailureKind, SipFailure
 from switchroom.telephony.errors import CallFailedError
+from switchroom.telephony.headers import HeaderOptions
 from switchroom.telephony.termination import Cause
 
 
@@ -376,6 +377,15 @@ async def test_attributes_are_put_into_the_bye_as_the_trunk_wishes(house: House)
     assert ("X-Outcome", "sold") in house.carrier.call.bye_headers
 
 
+async def test_headers_too_long_for_the_room_do_not_hide_the_answer(house: House) -> None:
+    house.call(include_headers=HeaderOptions.ALL)
+    await house.calm()
+    house.carrier.call.answers(headers=(("X-Novel", "x" * 70_000),))
+    await house.calm()
+    assert house.attributes()["sip.callStatus"] == "active"
+    assert "sip.h.x-novel" not in house.attributes()
+
+
 # ── one request, one call ────────────────────────────────────────────────────
 
 
@@ -449,6 +459,25 @@ async def test_a_room_that_is_full_is_told_and_nobody_is_called(house: House) ->
     assert failure.value.message.startswith("update room failed: ")
     await house.calm()
     assert "invite" not in house.timeline
+
+
+@pytest.mark.parametrize(
+    ("wishes", "text"),
+    [
+        ({"room_name": "r" * 257}, "room name exceeds 256 bytes"),
+        ({"identity": "i" * 257}, "participant identity exceeds 256 bytes"),
+        ({"name": "n" * 257}, "participant name exceeds 256 bytes"),
+        ({"metadata": "m" * (512 * 1024 + 1)}, "metadata exceeds 524288 bytes"),
+        ({"attributes": {"a": "b" * 65536}}, "attributes exceeds 65536 bytes"),
+    ],
+)
+async def test_what_no_room_takes_is_refused_by_its_name(
+    house: House, wishes: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ServiceError) as refusal:
+        await house.call(**wishes)
+    assert (refusal.value.code, refusal.value.message) == (ErrorCode.INVALID_ARGUMENT, text)
+    assert house.timeline == []
 
 
 async def test_an_unknown_trunk_is_not_found(house: House) -> None:

@@ -117,6 +117,7 @@ class Call:
     in_room: bool = False
     media: NegotiatedMedia | None = None
     media_seen: bool = False
+    keys_queued: int = 0
     answer_stored: bool = False
     termination: Termination | None = None
 
@@ -138,6 +139,9 @@ class Call:
 
 Step = tuple[Call, list[Command]]
 _Cell = Callable[[Call, Any, float], Step]
+
+#: Keys and pauses from the room that may wait to be played.
+MOST_KEYS = 256
 
 #: Reason headers of our BYE (RFC 3326): what a carrier's record will say.
 _NORMAL = 'Q.850;cause=16;text="Normal call clearing"'
@@ -340,8 +344,16 @@ def _informed(call: Call, event: InfoReceived, _now: float) -> Step:
 
 
 def _digits_from_room(call: Call, event: DigitsFromRoom, _now: float) -> Step:
+    """Keys take half a second each: who sends them faster than that is not followed for ever."""
+    queued = call.keys_queued + len(event.digits)
     takes_digits = call.media is not None and call.media.digits is not None
-    return call, [do.PlayDigits(event.digits)] if takes_digits else []
+    if not takes_digits or queued > MOST_KEYS:
+        return call, []
+    return replace(call, keys_queued=queued), [do.PlayDigits(event.digits)]
+
+
+def _keys_played(call: Call, _event: DigitsPlayed, _now: float) -> Step:
+    return replace(call, keys_queued=0), []
 
 
 def _bye(call: Call, _event: ByeReceived, _now: float) -> Step:
@@ -480,6 +492,7 @@ _ROWS: tuple[tuple[tuple[Phase, ...], type[Any], _Cell], ...] = (
     ((Phase.ACTIVE,), DigitFromPhone, _digit_from_phone),
     ((Phase.ACTIVE,), InfoReceived, _informed),
     ((Phase.ACTIVE,), DigitsFromRoom, _digits_from_room),
+    ((Phase.ACTIVE,), DigitsPlayed, _keys_played),
     (_ANSWERED, ByeReceived, _bye),
     (_ANSWERED, DialogEnded, _dialog_ended),
     (_ANSWERED, MediaLost, _media_lost),

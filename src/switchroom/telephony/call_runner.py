@@ -180,7 +180,6 @@ class CallRunner:
             try:
                 self._PERFORM[type(command)](self, command)
             except (ServiceError, EngineError) as refusal:
-                # Such as attributes over the limit because a carrier sent very long headers.
                 _log.warning(
                     "command refused",
                     call=self.dial.call_id,
@@ -274,15 +273,24 @@ class CallRunner:
 
     def _set_status(self, command: do.SetStatus) -> None:
         self._notes.reach(command.status, self._ports.clock.unix_ns())
-        self._change_attributes({**command.attributes, "sip.callStatus": command.status.value})
+        status = {"sip.callStatus": command.status.value}
+        if not self._change_attributes({**command.attributes, **status}):
+            # A carrier with very long headers must not hide that the call was answered.
+            self._change_attributes(status)
         self._ports.tell(CallChanged, self._notes)
 
     def _set_attributes(self, command: do.SetAttributes) -> None:
         self._change_attributes(command.attributes)
 
-    def _change_attributes(self, changes: Mapping[str, str]) -> None:
-        if self._seat is not None:
+    def _change_attributes(self, changes: Mapping[str, str]) -> bool:
+        if self._seat is None:
+            return True
+        try:
             self._seat.set_attributes(changes)
+        except ServiceError as refusal:
+            _log.warning("attributes refused", call=self.dial.call_id, why=refusal.message)
+            return False
+        return True
 
     def _tell_digit(self, command: do.TellDigit) -> None:
         if self._seat is not None:

@@ -12,6 +12,12 @@ from switchroom.base.ids import new_id
 from switchroom.base.log import get_logger
 from switchroom.base.redact import redact_number
 from switchroom.media import EngineError, LegEvent
+from switchroom.rooms.limits import (
+    check_attributes,
+    check_metadata,
+    check_name,
+    check_room_name,
+)
 from switchroom.telephony.call_record import CallRecord
 from switchroom.telephony.call_runner import CallPorts, CallRunner
 from switchroom.telephony.dial import (
@@ -73,10 +79,11 @@ class Outbound:
         """Place the call, or join the request to the call that it already has.
 
         `deadline` is the monotonic time (s) at which the client gives up. Raises ServiceError:
-        InvalidRequestError, TrunkNotFoundError, NotPossibleError, NotTakingCallsError, and
-        CallFailedError once the call itself decides.
+        InvalidRequestError, LimitExceeded, TrunkNotFoundError, NotPossibleError,
+        NotTakingCallsError, and CallFailedError once the call itself decides.
         """
         check(request)
+        _check_seat(request)
         deadline = self._deadline(request, deadline)
         now = self._ports.clock.monotonic()
         seen = self._memory.find(key, now) if key is not None else None
@@ -214,6 +221,15 @@ class Outbound:
             del self._by_request[call_key]
         if not self._running:
             self._idle.set()
+
+
+def _check_seat(request: CreateSipParticipant) -> None:
+    """What the room would refuse is refused by its name, before anything is begun."""
+    check_room_name(request.room_name)
+    check_name(request.participant_identity, "participant identity")
+    check_name(request.name, "participant name")
+    check_metadata(request.metadata)
+    check_attributes(request.attributes)
 
 
 async def _replay(outcome: Outcome, request: CreateSipParticipant) -> SipParticipantInfo:

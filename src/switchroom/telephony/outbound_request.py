@@ -20,6 +20,7 @@ from switchroom.telephony.trunks import (
 )
 
 _LONGEST_DISPLAY_NAME = 128
+_LONGEST_USER = 256
 _NOT_QUOTABLE = "DisplayName must be a valid quoted string"
 _NO_COUNTRY = "country must be a valid ISO 3166-1 alpha-2 code (2-letter like 'US', 'IN', 'UK')"
 
@@ -144,6 +145,8 @@ def _check_callee(request: CreateSipParticipant) -> None:
         raise InvalidRequestError(
             "SipCallTo should be a phone number or SIP user, not a full SIP URI"
         )
+    if len(request.call_to) > _LONGEST_USER:
+        raise InvalidRequestError(f"SipCallTo too long (max {_LONGEST_USER} characters)")
     if request.has_to_header:
         raise InvalidRequestError("sip_to_header and sip_call_to cannot be used together")
     if request.to_user_override and not is_user_part(request.to_user_override):

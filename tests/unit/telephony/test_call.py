@@ -23,7 +23,7 @@ from switchroom.sip.invite_session import (
     SipFailure,
 )
 from switchroom.telephony import call_events as do
-from switchroom.telephony.call import _CELLS, Call, CallPlan, Phase, Wire, begin, step
+from switchroom.telephony.call import _CELLS, MOST_KEYS, Call, CallPlan, Phase, Wire, begin, step
 from switchroom.telephony.call_events import CallStatus
 from switchroom.telephony.headers import AttributeRules, HeaderOptions
 from switchroom.telephony.leg_description import LegDescription
@@ -345,6 +345,14 @@ def test_keys_from_the_room_are_played_where_the_far_end_takes_them() -> None:
     assert _commands(_ACTIVE, do.DigitsFromRoom("1w2")) == [do.PlayDigits("1w2")]
     deaf = _after(_RINGS, replace(_ANSWER, body=_sdp("0")))
     assert _commands(deaf, do.DigitsFromRoom("1")) == []
+
+
+def test_keys_from_the_room_wait_in_a_queue_with_an_end() -> None:
+    call, commands = step(_ACTIVE, do.DigitsFromRoom("1" * MOST_KEYS), 1.0)
+    assert commands == [do.PlayDigits("1" * MOST_KEYS)]
+    assert _commands(call, do.DigitsFromRoom("2")) == []
+    played = _after(call, do.DigitsPlayed())
+    assert _commands(played, do.DigitsFromRoom("2")) == [do.PlayDigits("2")]
 
 
 # ── a dial that fails ────────────────────────────────────────────────────────

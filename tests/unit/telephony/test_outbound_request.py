@@ -42,6 +42,7 @@ _COUNTRY = "country must be a valid ISO 3166-1 alpha-2 code (2-letter like 'US',
             {"call_to": "bob@example.com"},
             "SipCallTo should be a phone number or SIP user, not a full SIP URI",
         ),
+        ({"call_to": "1" * 257}, "SipCallTo too long (max 256 characters)"),
         ({"room_name": ""}, "missing room name"),
         ({"has_to_header": True}, "sip_to_header and sip_call_to cannot be used together"),
         (
