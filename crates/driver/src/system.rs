@@ -8,6 +8,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+/// Descriptors that one wait reports.
+pub(crate) const ROUND: usize = 512;
 /// Longest datagram that is taken: above every Ethernet packet.
 const DATAGRAM: usize = 2_048;
 
@@ -58,7 +60,7 @@ impl Poll {
         let fd = checked(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: as above, it is open and nobody else owns it.
         let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Self { epoll, events: Vec::with_capacity(256) })
+        Ok(Self { epoll, events: Vec::with_capacity(ROUND) })
     }
 
     /// Reports `token` whenever `fd` is readable. Closing the descriptor ends it.
@@ -70,7 +72,8 @@ impl Poll {
         Ok(())
     }
 
-    /// Waits until something is readable or the time is over. Appends the tokens to `ready`.
+    /// Waits until something is readable or the time is over. Appends the tokens to `ready`; at
+    /// most [`ROUND`] of them.
     pub(crate) fn wait(
         &mut self,
         timeout: Option<Duration>,

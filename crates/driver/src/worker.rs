@@ -13,13 +13,15 @@ use switchroom_engine::{Engine, LegIds, LegKey, LegPort, Output, PlayerIds, Play
 
 use crate::news::NewsWriter;
 use crate::ports::{LegSockets, Ports};
-use crate::system::{DatagramReader, DatagramWriter, Poll, WakeUp};
+use crate::system::{DatagramReader, DatagramWriter, Poll, ROUND, WakeUp};
 
 /// Datagrams taken from the clients' socket at once, and from a leg's.
 const RTC_BATCH: usize = 64;
 const LEG_BATCH: usize = 8;
 /// Datagrams taken from one socket before the others get their turn.
 const FAIR_SHARE: usize = 256;
+/// Rounds of waiting before deadlines get their turn: enough for every leg of a full range.
+const MAX_ROUNDS: usize = 40;
 /// How soon to look again whether Python has taken the news that was held back.
 const BEHIND: Duration = Duration::from_millis(100);
 
@@ -118,15 +120,18 @@ impl Worker {
         while self.running {
             self.poll.wait(self.timeout(), &mut ready)?;
             let mut woken = false;
-            for token in ready.drain(..) {
-                match (token >> 32 << 32, (token & 0xFFFF_FFFF) as usize) {
-                    (RTC, at) => self.receive_rtc(at, &mut buffers),
-                    (LEG_RTP, at) => self.receive_leg(LegKey(at), LegPort::Rtp, &mut buffers),
-                    (LEG_RTCP, at) => self.receive_leg(LegKey(at), LegPort::Rtcp, &mut buffers),
-                    _ => woken = true,
+            for _ in 0..MAX_ROUNDS {
+                let more = ready.len() == ROUND;
+                for token in ready.drain(..) {
+                    woken |= !self.receive(token, &mut buffers);
                 }
+                if !more {
+                    break;
+                }
+                // Before any deadline is judged: the packet it waits for may be here.
+                self.poll.wait(Some(Duration::ZERO), &mut ready)?;
             }
-            // After the sockets: no token of this round may mean a leg that was opened in it.
+            // After the sockets: no token may mean a leg that was opened later.
             if woken {
                 self.obey(&mut buffers);
             }
@@ -135,6 +140,17 @@ impl Worker {
             self.news.tell(&mut self.output.events);
         }
         Ok(())
+    }
+
+    /// Reads what is readable; false if that is the wake-up.
+    fn receive(&mut self, token: u64, buffers: &mut Buffers) -> bool {
+        match (token >> 32 << 32, (token & 0xFFFF_FFFF) as usize) {
+            (RTC, at) => self.receive_rtc(at, buffers),
+            (LEG_RTP, at) => self.receive_leg(LegKey(at), LegPort::Rtp, buffers),
+            (LEG_RTCP, at) => self.receive_leg(LegKey(at), LegPort::Rtcp, buffers),
+            _ => return false,
+        }
+        true
     }
 
     fn timeout(&self) -> Option<Duration> {

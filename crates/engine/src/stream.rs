@@ -114,7 +114,7 @@ impl Stream {
 
     /// The place of a source's packet; `None` if it comes too late or too early to be sent.
     pub(crate) fn place(&mut self, now: Instant, frame: &Frame<'_>) -> Option<Placed> {
-        self.resume_after_pause(now);
+        self.begin_or_resume(now, now);
         let numbering = match self.source {
             Some(source) if source.stream == frame.stream => {
                 if frame.sequence <= source.newest {
@@ -150,16 +150,12 @@ impl Stream {
 
     /// The place of a packet of our own making that lasts `ticks`.
     pub(crate) fn fill(&mut self, now: Instant, ticks: u32) -> Placed {
-        self.resume_after_pause(now);
+        // As late as the fillers that follow, so that they come at an even pace.
+        self.begin_or_resume(now, now.checked_sub(IMPATIENCE).unwrap_or(now));
         let timestamp = self.end;
         self.end = timestamp.wrapping_add(ticks);
         let marker = std::mem::take(&mut self.marker_owed);
         Placed { sequence: self.take_sequence(), timestamp, marker }
-    }
-
-    /// Number of an event packet; the time that it takes is `ticks` of the audio before or after.
-    pub(crate) fn event(&mut self, now: Instant, ticks: u32) -> u16 {
-        self.fill(now, ticks).sequence
     }
 
     /// When the place after the newest packet has to be filled.
@@ -292,16 +288,17 @@ impl Stream {
         sequence as u16
     }
 
-    /// After a hold the stream is as much later as time has passed.
-    fn resume_after_pause(&mut self, now: Instant) {
+    /// Sets the time line to `at` where there is none, and where nothing was sent for a while: after
+    /// a hold the stream is as much later as time has passed.
+    fn begin_or_resume(&mut self, now: Instant, at: Instant) {
         let Some(line) = self.line else {
-            self.line = Some(TimeLine { at: now, timestamp: self.end });
+            self.line = Some(TimeLine { at, timestamp: self.end });
             return;
         };
         let behind = now.saturating_duration_since(line.due(self.end));
         if behind > PAUSED {
             self.end = self.end.wrapping_add(ticks_of(behind));
-            self.line = Some(TimeLine { at: now, timestamp: self.end });
+            self.line = Some(TimeLine { at, timestamp: self.end });
             self.filled = true;
             self.marker_owed = true;
             self.source = None;

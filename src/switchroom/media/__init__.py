@@ -1,8 +1,8 @@
-"""Python's handle on the Rust media engine: what is heard by whom. Audio itself never enters Python.
+"""Python's handle on the Rust media engine: who hears what. Audio itself never enters Python.
 
 Everything that can be heard is a :class:`Source`, everything that hears is a :class:`Sink`, and
-:meth:`Sink.set_inputs` joins them. Phones are :class:`Leg`, WebRTC clients are :class:`Peer`, tones and
-files are :class:`Player`; all come from one :class:`Engine`.
+:meth:`Sink.set_inputs` joins them. Phones are :class:`Leg`, WebRTC clients are :class:`Peer`, tones
+and files are :class:`Player`; all come from one :class:`Engine`.
 """
 
 from __future__ import annotations

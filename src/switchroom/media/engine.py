@@ -95,7 +95,7 @@ class Engine:
             on_event=on_event,
             on_close=self._forget,
         )
-        self._handlers[peer.id] = peer._handle
+        self._handlers[peer.id] = peer.handle
         self._send("open_peer", peer.id, kind.value)
         return peer
 
@@ -118,7 +118,7 @@ class Engine:
             on_event=on_event,
             on_close=self._forget,
         )
-        self._handlers[leg] = opened._handle
+        self._handlers[leg] = opened.handle
         return opened
 
     def play(
@@ -144,7 +144,7 @@ class Engine:
                     self._running().play_file(player.id, player.source.id, str(path), repeat)
         except _engine.EngineFault as fault:
             raise engine_error(fault) from None
-        self._handlers[player.id] = player._handle
+        self._handlers[player.id] = player.handle
         return player
 
     async def stats(self) -> EngineStats:
@@ -207,8 +207,7 @@ class Engine:
         for news in self._native.drain():
             try:
                 self._dispatch(news)
-            except Exception:
-                # Whoever listens to one thing must not deafen the others.
+            except Exception:  # noqa: BLE001 - one listener's fault must not deafen the others
                 _log.exception("media event handler failed", kind=news[0])
 
     def _dispatch(self, news: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What the engine tells. Each event is one record; they arrive in order, in the event loop's thread."""
+"""What the engine tells: one record an event, in order, in the event loop's thread."""
 
 from __future__ import annotations
 

@@ -120,7 +120,8 @@ class Leg:
             self._send("close_leg", self.id)
             self._on_close(self.id)
 
-    def _handle(self, news: tuple[Any, ...]) -> None:
+    def handle(self, news: tuple[Any, ...]) -> None:
+        """For the engine: one of the compiled engine's event tuples."""
         match news:
             case ("media_started", _, ip, port):
                 self._on_event(MediaStarted((ip, port)))

@@ -45,7 +45,7 @@ class LocalTransport:
     fingerprint: str
     """``sha-256`` and the certificate's hash in hexadecimal."""
     candidates: tuple[str, ...]
-    """Values of ``a=candidate`` attributes, without ``candidate:`` in front or with it as written."""
+    """Attributes of the offer: ``candidate:…``."""
 
 
 class Request(Protocol):
@@ -161,7 +161,8 @@ class Peer:
             self._send("close_peer", self.id)
             self._on_close(self.id)
 
-    def _handle(self, news: tuple[Any, ...]) -> None:
+    def handle(self, news: tuple[Any, ...]) -> None:
+        """For the engine: one of the compiled engine's event tuples."""
         event = self._event(news)
         if event is not None:
             self._on_event(event)

@@ -31,7 +31,7 @@ class WavFile:
 
 
 DIAL_TONE = Tone(segments=(((425.0,), 1.0), ((), 4.0)))
-"""What a caller hears while a number is dialled: 425 Hz, one second on and four off (ITU-T E.180)."""
+"""What is heard while a number is dialled: 425 Hz, one second on, four off (ITU-T E.180)."""
 
 
 class Player:
@@ -60,6 +60,7 @@ class Player:
             self._send("stop_player", self.id)
             self._on_close(self.id)
 
-    def _handle(self, news: tuple[Any, ...]) -> None:
+    def handle(self, news: tuple[Any, ...]) -> None:
+        """For the engine: one of the compiled engine's event tuples."""
         if news[0] == "player_finished" and self._on_event is not None:
             self._on_event(Finished())

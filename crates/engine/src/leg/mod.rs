@@ -1,5 +1,7 @@
 //! The RTP side of a phone: two ports, one stream in, one stream out.
 
+mod filler;
+mod keys;
 mod latch;
 mod receiver;
 mod reports;

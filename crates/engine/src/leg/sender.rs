@@ -1,13 +1,15 @@
 //! What a phone hears: one RTP stream of 50 packets a second, made of whatever there is.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use switchroom_codecs::g711::Law;
 use switchroom_rtp::Header;
-use switchroom_rtp::digits::{DigitSender, DigitStep, DigitTiming, InvalidDigits};
+use switchroom_rtp::digits::{EventPacket, InvalidDigits};
 use switchroom_rtp::rtcp::SenderInfo;
 
+use super::filler::{Filler, LONGEST};
+use super::keys::{INTERVAL_TICKS, KeyStep, Keys};
 use crate::LegKey;
 use crate::audio::AudioCodec;
 use crate::graph::Frame;
@@ -50,10 +52,8 @@ pub(crate) struct LegSender {
     pub(crate) target: Option<SocketAddr>,
     sending: Option<Sending>,
     stream: Stream,
-    digits: DigitSender,
-    digit_step: Option<Instant>,
-    /// An event is under way, in place of audio.
-    in_event: bool,
+    filler: Filler,
+    keys: Keys,
     pub(crate) sent: Sent,
 }
 
@@ -65,9 +65,8 @@ impl LegSender {
             target: None,
             sending: None,
             stream: Stream::new(random.next_u32(), numbers as u16, (numbers >> 32) as u32),
-            digits: DigitSender::new(CLOCK_RATE, 20, DigitTiming::default()),
-            digit_step: None,
-            in_event: false,
+            filler: Filler::new(),
+            keys: Keys::new(),
             sent: Sent::default(),
         }
     }
@@ -97,7 +96,7 @@ impl LegSender {
     /// Sends a packet that is encoded in our format.
     pub(crate) fn audio(&mut self, now: Instant, frame: &Frame<'_>, out: &mut Output) {
         let (Some(to), Some(sending)) = (self.target, self.sending) else { return };
-        if self.in_event {
+        if self.keys.is_down() {
             return;
         }
         let ticks = sending.ptime_ms * (CLOCK_RATE / 1_000);
@@ -108,36 +107,34 @@ impl LegSender {
             }
         }
         if let Some(placed) = self.stream.place(now, frame) {
-            self.send(to, sending.format.payload_type, placed, frame.payload, out);
+            let mut blended = [0; LONGEST];
+            let payload = self.filler.hear(sending.format.law, frame.payload, &mut blended);
+            self.send(to, sending.format.payload_type, placed, payload, out);
         }
     }
 
-    /// Queues keys to press. Without telephone events they cannot be sent.
+    /// Queues keys to press.
     pub(crate) fn send_digits(&mut self, now: Instant, digits: &str) -> Result<(), InvalidDigits> {
-        self.digits.queue(digits)?;
-        if self.digits.is_busy() {
-            self.digit_step.get_or_insert(now);
-        }
-        Ok(())
+        self.keys.press(now, digits)
     }
 
     /// When there is something to send although nothing came.
     pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
         self.format()?;
-        let fill = (!self.in_event).then(|| self.stream.fill_deadline(now));
-        [fill, self.digit_step].into_iter().flatten().min()
+        let fill = (!self.keys.is_down()).then(|| self.stream.fill_deadline(now));
+        fill.into_iter().chain(self.keys.deadline()).min()
     }
 
     /// Whether the deadline may be met some milliseconds late.
     pub(crate) fn is_flowing(&self) -> bool {
-        self.digit_step.is_none() && self.stream.is_flowing()
+        self.keys.deadline().is_none() && self.stream.is_flowing()
     }
 
     /// Sends what is due. True if the last digit has been sent.
     pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut Output) -> bool {
         let (Some(to), Some(sending)) = (self.target, self.sending) else { return false };
-        let finished = self.step_digits(now, to, sending, out);
-        while !self.in_event && self.stream.fill_deadline(now) <= now {
+        let finished = self.step_keys(now, to, sending, out);
+        while !self.keys.is_down() && self.stream.fill_deadline(now) <= now {
             self.fill(now, to, sending, out);
         }
         finished
@@ -153,43 +150,47 @@ impl LegSender {
         }
     }
 
-    fn step_digits(
+    fn step_keys(
         &mut self,
         now: Instant,
         to: SocketAddr,
         sending: Sending,
         out: &mut Output,
     ) -> bool {
-        let Some(due) = self.digit_step.filter(|due| *due <= now) else { return false };
-        self.digit_step = Some(due + Duration::from_millis(20));
-        self.in_event = false;
-        match self.digits.step(self.stream.next_timestamp()) {
-            DigitStep::Event(event) => {
-                self.in_event = true;
-                let placed = Placed {
-                    sequence: self.stream.event(now, CLOCK_RATE / 50),
-                    timestamp: event.timestamp,
-                    marker: event.marker,
-                };
-                if let Some(payload_type) = sending.digits {
-                    self.send(to, payload_type, placed, &event.payload, out);
-                }
-                false
-            }
-            DigitStep::Pause => false,
-            DigitStep::Idle => {
-                self.digit_step = None;
-                false
-            }
-            DigitStep::Finished => true,
+        let step = self.keys.step(now, self.stream.next_timestamp());
+        if let Some(KeyStep::Down(event)) = step {
+            self.filler.forget();
+            self.send_key(now, to, sending, &event, out);
+        }
+        step == Some(KeyStep::Finished)
+    }
+
+    fn send_key(
+        &mut self,
+        now: Instant,
+        to: SocketAddr,
+        sending: Sending,
+        event: &EventPacket,
+        out: &mut Output,
+    ) {
+        let placed = self.stream.fill(now, INTERVAL_TICKS);
+        if let Some(payload_type) = sending.digits {
+            let (timestamp, marker) = (event.timestamp, event.marker);
+            let placed = Placed { timestamp, marker, ..placed };
+            self.send(to, payload_type, placed, &event.payload, out);
+        } else {
+            let mut payload = [0; INTERVAL_TICKS as usize];
+            self.keys.sound(event, sending.format.law, &mut payload);
+            self.send(to, sending.format.payload_type, placed, &payload, out);
         }
     }
 
     fn fill(&mut self, now: Instant, to: SocketAddr, sending: Sending, out: &mut Output) {
         let ticks = sending.ptime_ms * (CLOCK_RATE / 1_000);
         let placed = self.stream.fill(now, ticks);
-        let silence = [sending.format.law.silence(); 480];
-        let payload = &silence[..(ticks as usize).min(silence.len())];
+        let mut payload = [0; LONGEST];
+        let payload = &mut payload[..(ticks as usize).min(LONGEST)];
+        self.filler.fill(sending.format.law, payload);
         self.sent.filled += 1;
         self.send(to, sending.format.payload_type, placed, payload, out);
     }

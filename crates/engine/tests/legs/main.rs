@@ -1,0 +1,11 @@
+//! Phones on a virtual network and a virtual clock.
+#![allow(clippy::unwrap_used, clippy::unchecked_time_subtraction)] // a test may fail by panicking
+
+mod continuity;
+mod digits;
+mod hostile;
+mod latching;
+mod mixing;
+mod reports;
+mod timing;
+mod world;
