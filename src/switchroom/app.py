@@ -6,6 +6,7 @@ Whoever hears whom is listed in `Switchroom.__init__`; there is no other wiring.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -125,6 +126,7 @@ class Switchroom:
         except (StorageError, EngineError, SipStartError, ListenError) as failure:
             await self._stop_what_runs()
             raise StartFailed(str(failure)) from failure
+        _spare_the_collector()
         self._ready = True
         _log.info("ready", url=self.url, sip_port=self._config.sip.port)
 
@@ -162,3 +164,15 @@ class Switchroom:
             if name in self._started:
                 self._started.remove(name)
                 await self._parts[name].stop()
+
+
+def _spare_the_collector() -> None:
+    """Keep the cyclic garbage collector from walking what lives as long as the process.
+
+    Some 90 MB of modules are walked in each full collection, which shows as a pause of tens of
+    milliseconds between a request and its INVITE. A call leaves few cycles behind, so collecting
+    seldom costs little memory.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
