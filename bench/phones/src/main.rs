@@ -52,7 +52,7 @@ fn fail(reason: &str) -> ExitCode {
 }
 
 fn run(mut exchange: Exchange) -> ExitCode {
-    system::sharpen_timers();
+    system::come_first();
     tell(&format!("{{\"event\":\"ready\",\"address\":\"{}\"}}", exchange.local));
     let mut commands = Commands::default();
     loop {
