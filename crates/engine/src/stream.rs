@@ -27,7 +27,7 @@ const MAX_LATE: Duration = Duration::from_millis(60);
 /// Packets in a row after which a source counts as flowing.
 const STEADY: u32 = 4;
 /// How long a flowing source may be late before its place is filled: what jitter usually is.
-const PATIENCE: Duration = Duration::from_millis(40);
+const PATIENCE: Duration = Duration::from_millis(60);
 /// The same for a source that stutters (DTX) or has not begun.
 const IMPATIENCE: Duration = Duration::from_millis(10);
 

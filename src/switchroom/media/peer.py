@@ -131,16 +131,16 @@ class Peer:
         """What the client sends in a section. The same source each time it is asked for."""
         source = self._sources.get(mid)
         if source is None:
-            source = self._sources[mid] = Source(self._next_id())
-            self._send("receive", self.id, _checked(mid), source.id)
+            source = self._sources[_checked(mid)] = Source(self._next_id())
+            self._send("receive", self.id, mid, source.id)
         return source
 
     def send(self, mid: str) -> Sink:
         """What we send in a section: one RTP stream. The same sink each time it is asked for."""
         sink = self._sinks.get(mid)
         if sink is None:
-            sink = self._sinks[mid] = Sink(self._next_id(), self._send)
-            self._send("send", self.id, _checked(mid), sink.id)
+            sink = self._sinks[_checked(mid)] = Sink(self._next_id(), self._send)
+            self._send("send", self.id, mid, sink.id)
         return sink
 
     def send_data(self, label: str, payload: bytes) -> None:

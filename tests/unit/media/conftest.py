@@ -1,0 +1,23 @@
+"""A running engine on loopback, and a leak check behind every test that uses it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from switchroom.media import Engine, EngineConfig
+
+RTP_PORTS = (45_000, 45_199)
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[Engine]:
+    engine = Engine(EngineConfig(("127.0.0.1",), 0, RTP_PORTS))
+    await engine.start()
+    try:
+        async with asyncio.timeout(20):
+            yield engine
+    finally:
+        await engine.stop()
