@@ -16,6 +16,7 @@ from switchroom.sip.actions import Action, CloseFlow, Reach, Send
 from switchroom.sip.call_session import CallSession, restore
 from switchroom.sip.caller_session import CallerSession
 from switchroom.sip.dialog import DialogSnapshot
+from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.flows import Flow
 from switchroom.sip.framing import BrokenStream, KeepAlive, StreamFramer
 from switchroom.sip.grammar import DEFAULT_LIMITS, Limits
@@ -212,7 +213,10 @@ class Endpoint:
         if fault is not None:
             self.dropped[f"response: {fault}"] += 1
             return
-        key = client_key(response.branch, response.cseq.method)
+        try:
+            key = client_key(response.branch, response.cseq.method)
+        except MalformedValueError:
+            key = ()
         transaction = self._clients.get(key)
         if transaction is None:
             # Section 18.1.2: none of ours (RFC 4475 bcast), or long over.

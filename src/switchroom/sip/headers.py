@@ -112,7 +112,11 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """The first value of the field, as written; ``None`` if absent."""
-        values = self.get_all(name)
+        index = self._index
+        if index is None:
+            index = self._build_index()
+        entry = _names.get(name)
+        values = index.get(entry[1] if entry is not None else name.lower())
         return values[0] if values else None
 
     def get_all(self, name: str) -> list[str]:

@@ -23,7 +23,7 @@ from switchroom.sip.grammar import DEFAULT_LIMITS, Limits, is_token
 from switchroom.sip.headers import SHORT_NAMES, CSeq, Headers, RAck, Via, branch_of, tag_of
 from switchroom.sip.uri import NameAddr, Uri
 
-_STRAY_LINE_BREAK: Final = re.compile(r"\r(?!\n)|(?<!\r)\n")
+_LENGTH: Final = "Content-Length"
 _FOLD: Final = re.compile(r"\r\n[ \t]+")
 _VERSION: Final = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
 
@@ -125,14 +125,15 @@ class _Message:
 
         ``compact`` writes the one-letter header names of section 7.3.3.
         """
-        fields = [field for field in self.headers.fields if field[0] != "Content-Length"]
-        fields.append(("Content-Length", str(len(self.body))))
+        lines = [self._start_line()]
+        fields = self.headers.fields
         if compact:
-            lines = [f"{SHORT_NAMES.get(name, name)}:{value}" for name, value in fields]
+            short = SHORT_NAMES.get
+            lines += [f"{short(name, name)}:{value}" for name, value in fields if name != _LENGTH]
+            lines.append(f"l:{len(self.body)}\r\n\r\n")
         else:
-            lines = [f"{name}: {value}" for name, value in fields]
-        lines.insert(0, self._start_line())
-        lines.append("\r\n")
+            lines += [f"{name}: {value}" for name, value in fields if name != _LENGTH]
+            lines.append(f"{_LENGTH}: {len(self.body)}\r\n\r\n")
         return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
 
 
@@ -287,7 +288,8 @@ _NO_HEADERS: Final = Headers()
 
 
 def _parse_head(text: str, lines: list[str], limits: Limits) -> Headers:
-    if _STRAY_LINE_BREAK.search(text):
+    breaks = text.count("\r\n")
+    if text.count("\r") != breaks or text.count("\n") != breaks:
         raise MalformedMessageError("stray line break")
     if len(lines) > limits.header_fields:
         raise MessageTooLargeError("too many header fields")

@@ -2,7 +2,7 @@
 
 The parser cuts a message into pieces; this module reads those pieces that everything depends on.
 A request that it lets through can be asked for via, cseq, from_, to, call_id and uri without fear,
-a response for branch, cseq and call_id.
+a response for cseq and call_id.
 """
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ def check_response(response: Response, limits: Limits = DEFAULT_LIMITS) -> str |
     """Why a response has to be dropped, or ``None``."""
     try:
         _check_fields(response, limits)
-        response.branch  # noqa: B018
     except RemoteSipError as fault:
         return fault.reason
     vias = response.headers.get_all("Via")

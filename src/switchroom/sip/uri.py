@@ -96,9 +96,9 @@ class Uri:
 
     def without_headers(self) -> Uri:
         """This URI as it may stand in a Request-URI (section 19.1.1: no headers, no method)."""
-        params = tuple(param for param in self.params if param[0] != "method")
-        if not self.headers and len(params) == len(self.params):
+        if not self.headers and not any(name == "method" for name, _ in self.params):
             return self
+        params = tuple(param for param in self.params if param[0] != "method")
         return replace(self, headers="", params=params)
 
     def equivalent(self, other: Uri) -> bool:

@@ -48,6 +48,7 @@ from switchroom.sip_io.resolver import Resolver
 from switchroom.sip_io.session_handle import IncomingHandle, SessionHandle
 from switchroom.sip_io.tap import CallTraces, Tap, TapRecord
 from switchroom.sip_io.tcp import TcpConnections
+from switchroom.sip_io.tokens import Tokens
 from switchroom.sip_io.udp import UdpSockets, describe_error
 
 _SWEEP_EVERY: Final = 10.0
@@ -87,7 +88,7 @@ class SipDriver:
         self._tap = tap
         self._endpoint = Endpoint(
             EndpointConfig(user_agent=config.user_agent),
-            new_token=lambda: secrets.token_hex(8),
+            new_token=Tokens().take,
             secret=secrets.token_bytes(32),
             tap=self._heard,
         )

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from switchroom.sip.flows import Address
 
 _LOGIN: Final = re.compile(rb"(?im)^((?:proxy-)?authorization[ \t]*:)[^\r\n]*")
 
 
-@dataclass(frozen=True, slots=True)
-class TapRecord:
+class TapRecord(NamedTuple):
     """One message as it was on the wire."""
 
     at_unix_ns: int
@@ -65,14 +63,6 @@ class CallTraces:
     def of(self, call_id: str) -> tuple[TapRecord, ...]:
         """The messages of one call in the order they passed; empty if unknown or forgotten."""
         return tuple(
-            TapRecord(
-                record.at_unix_ns,
-                record.direction,
-                record.transport,
-                record.local,
-                record.remote,
-                record.call_id,
-                without_credentials(record.data)[: self._message_bytes],
-            )
+            record._replace(data=without_credentials(record.data)[: self._message_bytes])
             for record in self._traces.get(call_id, ())
         )
