@@ -283,8 +283,11 @@ mod tests {
     fn packets_from_before_the_switch_are_dropped() {
         let mut bench = Bench::new();
         bench.place(0, 1, Opus, 100, 1_000).unwrap();
-        bench.place(20, 2, Opus, 50, 1_000).unwrap();
-        assert_eq!(bench.place(21, 2, Opus, 49, 40), None);
+        bench.place(20, 1, Opus, 105, 1_000).unwrap();
+        bench.place(40, 2, Opus, 50, 1_000).unwrap();
+        // Its number would fall into the gap that the first source left.
+        assert_eq!(bench.place(41, 2, Opus, 47, 40), None);
+        assert_eq!(bench.place(42, 2, Opus, 49, 40), None);
     }
 
     #[test]

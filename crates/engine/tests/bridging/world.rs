@@ -222,16 +222,17 @@ impl World {
             if to == SERVER.parse().unwrap() {
                 self.engine.rtc_datagram(self.now, to, from, &bytes, &mut self.out);
                 self.flush();
-            } else if let Some(guest) = self.guests.iter_mut().find(|g| g.client.address == to) {
-                if !guest.client.dead {
-                    guest.client.receive(self.now, from, &bytes);
-                    let mut datagrams = Vec::new();
-                    guest.client.drain(self.now, &mut datagrams);
-                    let at = guest.client.address;
-                    for (to, bytes) in datagrams {
-                        self.transmit(at, to, bytes);
-                    }
-                }
+                continue;
+            }
+            let reached = |guest: &&mut Guest| guest.client.address == to && !guest.client.dead;
+            let Some(guest) = self.guests.iter_mut().find(reached) else { continue };
+            guest.client.receive(self.now, from, &bytes);
+            let mut datagrams = Vec::new();
+            guest.client.drain(self.now, &mut datagrams);
+            for (to, bytes) in datagrams {
+                let at = self.now + LATENCY;
+                self.number += 1;
+                self.wire.insert((at, self.number), (guest.client.address, to, bytes));
             }
         }
     }

@@ -164,6 +164,29 @@ fn a_burst_after_a_long_stall_does_not_add_to_the_delay() {
 }
 
 #[test]
+fn a_stall_of_our_own_is_not_filled_and_drops_nothing() {
+    let mut world = World::new();
+    let (mut a, b) = (world.call(0), world.call(0));
+    world.hear(&b, &[&a]);
+    world.talk(10, &mut [(&mut a, 0x10)]);
+    world.forget();
+    world.stall(Duration::from_millis(300));
+    for _ in 0..7 {
+        world.say(&mut a, 0x11); // read before the deadlines are looked at, the rest a little later
+    }
+    world.pass(Duration::from_millis(5));
+    for _ in 0..8 {
+        world.say(&mut a, 0x11);
+    }
+    world.talk(50, &mut [(&mut a, 0x12)]);
+    let heard = world.heard(&b);
+    assert_continuous(&heard);
+    let count = |octet| heard.iter().filter(|sent| sent.packet().payload == [octet; 160]).count();
+    assert_eq!((count(0x11), count(0x12)), (15, 50));
+    assert!(heard.len() <= 67, "{} packets for 65", heard.len());
+}
+
+#[test]
 fn a_path_that_has_become_slower_for_good_is_followed() {
     let mut world = World::new();
     let (mut a, b) = (world.call(0), world.call(0));

@@ -180,6 +180,11 @@ impl World {
         self.now = until;
     }
 
+    /// As if the engine had not been given the processor for so long.
+    pub(crate) fn stall(&mut self, time: Duration) {
+        self.now += time;
+    }
+
     /// Packets at their pace, each phone saying its octet, for `frames` of 20 ms.
     pub(crate) fn talk(&mut self, frames: usize, phones: &mut [(&mut Phone, u8)]) {
         for _ in 0..frames {

@@ -182,7 +182,7 @@ fn bent_first_offers_are_answered_or_refused_with_a_reason() {
     let mut dice = Dice(4);
     let (mut answered, mut refused) = (0, 0);
     let mut world = World::new();
-    for n in 0..400 {
+    for n in 0..200 {
         world.table.open(world.now, PeerId(n as u64), PeerKind::Answerer).unwrap();
         let offer = mutate_text(&mut dice, CAPTURED[n % CAPTURED.len()]);
         match world.offer(n, &offer) {
@@ -199,7 +199,7 @@ fn bent_first_offers_are_answered_or_refused_with_a_reason() {
         world.run_for(ms(1));
         world.close(n);
     }
-    assert!(answered > 100 && refused > 80, "{answered} answered, {refused} refused");
+    assert!(answered > 50 && refused > 40, "{answered} answered, {refused} refused");
     assert!(world.table.is_empty());
 }
 
@@ -245,4 +245,22 @@ fn a_client_that_changes_its_ssrc_for_ever_is_cut_off() {
     assert!(matches!(world.events_of(client).last(), Some(PeerEvent::Failed(reason))
         if reason.contains("RTP streams")));
     assert!(world.table.is_empty());
+}
+
+#[test]
+fn a_fault_inside_one_peer_ends_that_peer_only() {
+    let mut world = World::new();
+    let (speaker, listener) = (world.join(1, 1), world.join(1, 0));
+    let broken = world.join(1, 1);
+    world.route(speaker, "s0", listener, "r0");
+    world.panic_in(broken);
+    assert!(matches!(world.events_of(broken).last(), Some(PeerEvent::Failed(reason))
+        if reason == "internal error"));
+    assert_eq!(world.table.len(), 2);
+    world.talk(ms(200), |world| {
+        let now = world.now;
+        world.clients[speaker].send_audio(now, "s0", 111, b"sound");
+    });
+    world.run_for(ms(20));
+    assert_eq!(world.clients[listener].received.len(), 10);
 }

@@ -192,8 +192,16 @@ fn a_leaving_client_closes_its_peer_at_once() {
 fn closing_a_peer_tells_the_client_and_leaves_nothing() {
     let mut world = World::new();
     let client = world.join(1, 1);
+    let address = world.clients[client].address;
+    let check = world.tapped.iter().rev().find(|(_, bytes)| bytes[0] <= 3).unwrap().1.clone();
+    assert!(world.inject(address, &check));
+    assert!(world.inject(address, &[0x80; 40]));
     world.close(client);
     assert!(world.table.is_empty());
+    assert_eq!(world.table.next_deadline(), None);
+    // Neither its name nor its address means anybody any more.
+    assert!(!world.inject(address, &check));
+    assert!(!world.inject(address, &[0x80; 40]));
     world.run_for(ms(50));
     assert!(world.clients[client].closed);
     assert!(!world.events_of(client).contains(&PeerEvent::Closed));

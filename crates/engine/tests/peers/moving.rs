@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use str0m::IceCreds;
 use str0m::crypto::from_feature_flags;
 use str0m::ice::{StunMessage, StunMessageBuilder, TransId};
-use switchroom_engine::peer::PeerEvent;
+use switchroom_engine::peer::{PeerEvent, PeerKind};
 
+use crate::client::{Client, Direction};
 use crate::world::{World, ms};
 
 /// A speaker and a listener, forwarded, both ways in use.
@@ -231,4 +232,25 @@ fn a_client_that_comes_back_within_the_grace_time_goes_on_where_it_was() {
         assert!(longest_gap(&world, listener, back + heard + ms(100)) < ms(40));
         assert!(longest_gap(&world, speaker, back + heard + ms(100)) < ms(40));
     }
+}
+
+/// A client that was restarted may get its old port, while its old peer still waits for it.
+#[test]
+fn a_new_client_at_an_old_ones_address_is_not_cut_off_when_the_old_peer_is_closed() {
+    let mut world = World::new();
+    let old = world.join(1, 1);
+    world.clients[old].dead = true;
+    let new = world.add_client(PeerKind::Answerer);
+    world.clients[new] = Client::new(world.now, world.clients[old].address);
+    world.clients[new].add_section("s0", Direction::SendOnly);
+    world.negotiate(new);
+    world.run_for(ms(500));
+    assert!(world.clients[new].connected);
+    world.close(old);
+    world.talk(ms(200), |world| {
+        let now = world.now;
+        world.clients[new].send_audio(now, "s0", 111, b"sound");
+    });
+    world.run_for(ms(20));
+    assert_eq!(world.rtp.len(), 10);
 }

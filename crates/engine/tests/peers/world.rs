@@ -161,6 +161,20 @@ impl World {
         result.unwrap()
     }
 
+    /// A fault in the code of a peer.
+    pub fn panic_in(&mut self, number: usize) {
+        let id = PeerId(number as u64);
+        let fault = |_: &mut switchroom_engine::peer::Peer,
+                     _: &mut switchroom_engine::peer::PeerOutput| {
+            panic!("a fault, on purpose")
+        };
+        assert_eq!(
+            self.table.with(id, &mut self.out, fault),
+            Err::<(), _>(switchroom_engine::peer::PeerError::Gone)
+        );
+        self.flush();
+    }
+
     pub fn close(&mut self, number: usize) {
         self.table.close(self.now, PeerId(number as u64), &mut self.out);
         self.flush();
