@@ -13,7 +13,7 @@ use switchroom_engine::{Engine, LegIds, LegKey, LegPort, Output, PlayerIds, Play
 
 use crate::news::NewsWriter;
 use crate::ports::{LegSockets, Ports};
-use crate::system::{DatagramReader, DatagramWriter, Poll, ROUND, WakeUp};
+use crate::system::{DatagramReader, DatagramWriter, Poll, ROUND, WakeUp, hurry};
 
 /// Datagrams taken from the clients' socket at once, and from a leg's.
 const RTC_BATCH: usize = 64;
@@ -93,6 +93,7 @@ impl Worker {
 
     /// Until it is told to stop.
     pub(crate) fn run(mut self) {
+        hurry();
         let worked = catch_unwind(AssertUnwindSafe(|| self.work()));
         let reason = match worked {
             Ok(Ok(())) => None,

@@ -19,8 +19,9 @@ const MAX_TIME_JUMP: Duration = Duration::from_millis(200);
 /// A new source that begins this much before the old one's last packet has been played is let wait
 /// for its next packet: else each switch would add delay at the phone.
 const EARLY: Duration = Duration::from_millis(10);
-/// Behind its time line by this much, nothing was sent for a while (hold), and time has passed.
-const PAUSED: Duration = Duration::from_millis(250);
+/// A deadline that is met this late was missed by ourselves, not by the source: its packets have
+/// been held up too.
+const HELD_UP: Duration = Duration::from_millis(30);
 /// Packets that come after their place was filled are dropped for so long; then the source's path
 /// has become slower, and its later packets get a place of their own.
 const MAX_LATE: Duration = Duration::from_millis(60);
@@ -50,6 +51,8 @@ pub(crate) struct Stream {
     /// Bit n: packet `next_sequence - 1 - n` was sent.
     sent: u64,
     line: Option<TimeLine>,
+    /// Nothing is to be sent at present (hold).
+    paused: bool,
     /// The newest packet was not the source's.
     filled: bool,
     steady: u32,
@@ -105,6 +108,7 @@ impl Stream {
             source: None,
             sent: 0,
             line: None,
+            paused: false,
             filled: true,
             steady: 0,
             late_since: None,
@@ -172,6 +176,20 @@ impl Stream {
     /// The timestamp of what is sent next.
     pub(crate) fn next_timestamp(&self) -> u32 {
         self.end
+    }
+
+    /// Nothing is sent from now on; what is sent next comes as much later as time passes.
+    pub(crate) fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// To be called before filling. If we were late ourselves, the line begins anew from now: filling
+    /// all that was missed would drown what is still on its way.
+    pub(crate) fn forgive_delay(&mut self, now: Instant) {
+        let missed_by = now.saturating_duration_since(self.fill_deadline(now));
+        if missed_by > HELD_UP && !self.paused && self.line.is_some() {
+            self.line = Some(TimeLine { at: now, timestamp: self.end });
+        }
     }
 
     /// What was heard up to now is no guide to what comes.
@@ -288,15 +306,15 @@ impl Stream {
         sequence as u16
     }
 
-    /// Sets the time line to `at` where there is none, and where nothing was sent for a while: after
-    /// a hold the stream is as much later as time has passed.
+    /// Sets the time line to `at` where there is none, and after a hold, when the stream is as much
+    /// later as time has passed.
     fn begin_or_resume(&mut self, now: Instant, at: Instant) {
         let Some(line) = self.line else {
             self.line = Some(TimeLine { at, timestamp: self.end });
             return;
         };
-        let behind = now.saturating_duration_since(line.due(self.end));
-        if behind > PAUSED {
+        if std::mem::take(&mut self.paused) {
+            let behind = now.saturating_duration_since(line.due(self.end));
             self.end = self.end.wrapping_add(ticks_of(behind));
             self.line = Some(TimeLine { at, timestamp: self.end });
             self.filled = true;

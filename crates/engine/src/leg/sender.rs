@@ -73,6 +73,9 @@ impl LegSender {
 
     /// What is to be sent from now on, if anything.
     pub(crate) fn update(&mut self, sending: Option<Sending>) {
+        if sending.is_none() {
+            self.stream.pause();
+        }
         self.sending = sending;
     }
 
@@ -134,6 +137,7 @@ impl LegSender {
     pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut Output) -> bool {
         let (Some(to), Some(sending)) = (self.target, self.sending) else { return false };
         let finished = self.step_keys(now, to, sending, out);
+        self.stream.forgive_delay(now);
         while !self.keys.is_down() && self.stream.fill_deadline(now) <= now {
             self.fill(now, to, sending, out);
         }
