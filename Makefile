@@ -88,7 +88,7 @@ help: ## this list
 
 # ── what is set up once ──────────────────────────────────────────────────────
 
-.make/python: pyproject.toml tools/set-up
+.make/python: pyproject.toml tools/set-up tools/constraints.txt
 	@tools/set-up python
 	@touch $@
 
