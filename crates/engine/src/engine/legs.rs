@@ -84,11 +84,11 @@ impl Engine {
         leg.silence.heard(now);
         let (stream, digits) = (&mut self.next_stream, &mut self.digits);
         let frame = leg.receiver.receive(now, &packet, payload, stream, digits);
-        let (id, source) = (leg.ids.leg, leg.source);
+        let source = leg.source;
         if let Some(frame) = frame {
             self.hear(now, source, &frame, out);
         } else {
-            self.tell_digits(id, out);
+            self.tell_digits(now, key, out);
         }
         self.schedule_leg(now, key);
     }
@@ -188,7 +188,7 @@ impl Engine {
                 out.send(key, port, to, |bytes| leg.reports.write(now, contents, bytes));
             }
         }
-        self.tell_digits(id, out);
+        self.tell_digits(now, key, out);
         self.schedule_leg(now, key);
     }
 
@@ -203,10 +203,13 @@ impl Engine {
         self.deadlines.schedule(Timer::Leg(key), at, &mut leg.scheduled);
     }
 
-    fn tell_digits(&mut self, id: u64, out: &mut Output) {
+    fn tell_digits(&mut self, now: Instant, key: LegKey, out: &mut Output) {
+        let Some(leg) = self.legs.get_mut(key.0) else { return };
         for ReceivedDigit { digit, duration_ms } in self.digits.drain(..) {
-            let event = LegEvent::DigitReceived { digit, duration_ms };
-            out.events.push(Event::Leg { leg: id, event });
+            if leg.key_limit.allow(now) {
+                let event = LegEvent::DigitReceived { digit, duration_ms };
+                out.events.push(Event::Leg { leg: leg.ids.leg, event });
+            }
         }
     }
 

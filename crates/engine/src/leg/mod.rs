@@ -32,6 +32,7 @@ pub(crate) struct Leg {
     pub(crate) receiver: LegReceiver,
     pub(crate) reports: Reports,
     pub(crate) silence: Silence,
+    pub(crate) key_limit: KeyLimit,
     pub(crate) scheduled: Option<Instant>,
 }
 
@@ -45,8 +46,31 @@ impl Leg {
             receiver: LegReceiver::new(),
             reports: Reports::new(cname),
             silence: Silence::default(),
+            key_limit: KeyLimit::default(),
             scheduled: None,
         }
+    }
+}
+
+/// Keys that a phone may press in a second; no hand and no dialler presses as many.
+const MAX_KEYS: u32 = 40;
+
+/// Bounds what a phone can make us tell.
+#[derive(Debug, Default)]
+pub(crate) struct KeyLimit {
+    second: Option<Instant>,
+    count: u32,
+}
+
+impl KeyLimit {
+    /// Whether one more may be told.
+    pub(crate) fn allow(&mut self, now: Instant) -> bool {
+        let began = *self.second.get_or_insert(now);
+        if now.saturating_duration_since(began) >= Duration::from_secs(1) {
+            (self.second, self.count) = (Some(now), 0);
+        }
+        self.count += 1;
+        self.count <= MAX_KEYS
     }
 }
 

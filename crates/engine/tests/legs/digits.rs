@@ -131,6 +131,26 @@ fn a_key_of_the_phone_is_told_once_however_often_it_is_sent() {
 }
 
 #[test]
+fn a_flood_of_keys_is_told_at_a_pace_that_listeners_can_bear() {
+    let mut world = World::new();
+    let phone = world.call(0);
+    for n in 0..5_000_u32 {
+        let payload = EventPayload { event: 1, end: true, volume: 10, duration: 400 }.to_bytes();
+        let mut phone = Phone { timestamp: n * 1_000, ..phone.clone() };
+        phone.skip(n as u16);
+        world.deliver(phone.key, phone.address, &phone.packet(DIGITS, &payload));
+        world.pass(Duration::from_micros(200));
+    }
+    let told = world.told(&phone).len();
+    assert!((40..=80).contains(&told), "{told} keys in one second");
+    world.pass(Duration::from_secs(1));
+    let after = Phone { timestamp: 9_000_000, sequence: 5, ssrc: 4, ..phone.clone() };
+    let payload = EventPayload { event: 2, end: true, volume: 10, duration: 400 }.to_bytes();
+    world.deliver(phone.key, phone.address, &after.packet(DIGITS, &payload));
+    assert_eq!(world.told(&phone).len(), told + 1);
+}
+
+#[test]
 fn a_key_whose_end_is_lost_is_told_all_the_same() {
     let mut world = World::new();
     let phone = world.call(0);
