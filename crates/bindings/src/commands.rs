@@ -67,6 +67,9 @@ fn telling(name: &str, tuple: &Bound<'_, PyTuple>) -> PyResult<Command> {
         "declare_sender" => {
             PeerCommand::DeclareSender { mid: mid(tuple)?, ssrc: tuple.get_item(3)?.extract()? }
         }
+        "renew_sender" => {
+            PeerCommand::RenewSender { mid: mid(tuple)?, ssrc: tuple.get_item(3)?.extract()? }
+        }
         "set_sender_payload_types" => {
             let types: Vec<(String, u8)> = tuple.get_item(3)?.extract()?;
             // Codecs that the engine does not have are of no use to it.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use switchroom_codecs::tone::{Segment, ToneGenerator};
-use switchroom_driver::{Driver, DriverConfig};
+use switchroom_driver::{Driver, DriverConfig, RtcAddress};
 use switchroom_engine::{LegIds, PlayerIds, PlayerSound};
 
 use crate::commands::command;
@@ -24,15 +24,18 @@ pub(crate) struct Engine {
 
 #[pymethods]
 impl Engine {
-    /// Opens the WebRTC sockets and starts the thread.
+    /// Opens the WebRTC sockets and starts the thread. `rtc_addresses`: bound to, and told to clients.
     #[new]
     #[allow(clippy::needless_pass_by_value)] // arguments come from Python by value
     fn new(
-        rtc_addresses: Vec<String>,
+        rtc_addresses: Vec<(String, String)>,
         rtc_port: u16,
         rtp_port_range: (u16, u16),
     ) -> PyResult<Self> {
-        let rtc_addresses = rtc_addresses.iter().map(|ip| address(ip)).collect::<PyResult<_>>()?;
+        let read = |(bound, advertised): &(String, String)| -> PyResult<RtcAddress> {
+            Ok(RtcAddress { bound: address(bound)?, advertised: address(advertised)? })
+        };
+        let rtc_addresses = rtc_addresses.iter().map(read).collect::<PyResult<_>>()?;
         let config = DriverConfig { rtc_addresses, rtc_port, rtp_port_range };
         let driver = Driver::start(&config).map_err(|error| refused(&error))?;
         Ok(Self { driver })

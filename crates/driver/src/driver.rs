@@ -29,12 +29,21 @@ const RTC_BUFFER: usize = 4 * 1024 * 1024;
 /// What a driver is told once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriverConfig {
-    /// Addresses of the WebRTC sockets. Every client is told all of them.
-    pub rtc_addresses: Vec<IpAddr>,
+    /// One WebRTC socket each. Every client is told all of them.
+    pub rtc_addresses: Vec<RtcAddress>,
     /// Their UDP port; 0 lets the system choose.
     pub rtc_port: u16,
     /// First and last UDP port for legs.
     pub rtp_port_range: (u16, u16),
+}
+
+/// An address of ours for WebRTC clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RtcAddress {
+    /// What the socket is bound to.
+    pub bound: IpAddr,
+    /// What clients are told: another one where a 1:1 NAT lies between.
+    pub advertised: IpAddr,
 }
 
 /// A running media thread. Dropping it stops the thread.
@@ -52,11 +61,14 @@ pub struct Driver {
 impl Driver {
     /// Opens the WebRTC sockets and starts the thread.
     pub fn start(config: &DriverConfig) -> Result<Self, DriverError> {
-        let bind = |ip: &IpAddr| bind_rtc(SocketAddr::new(*ip, config.rtc_port));
+        let bind = |at: &RtcAddress| bind_rtc(SocketAddr::new(at.bound, config.rtc_port));
         let rtc = config.rtc_addresses.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let rtc_locals = rtc.iter().map(UdpSocket::local_addr).collect::<io::Result<Vec<_>>>()?;
+        let told =
+            |(at, local): (&RtcAddress, &SocketAddr)| SocketAddr::new(at.advertised, local.port());
+        let rtc_advertised = config.rtc_addresses.iter().zip(&rtc_locals).map(told).collect();
         let seed = random_seed()?;
-        let engine = Engine::new(engine_config(seed, rtc_locals.clone()));
+        let engine = Engine::new(engine_config(seed, rtc_advertised));
         let (orders, queue) = unbounded();
         let (writer, reader) = news()?;
         let wake_up = Arc::new(WakeUp::new()?);
@@ -153,13 +165,13 @@ impl Drop for Driver {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver is where the clocks are read")]
-fn engine_config(seed: u64, rtc_locals: Vec<SocketAddr>) -> Config {
+fn engine_config(seed: u64, rtc_advertised: Vec<SocketAddr>) -> Config {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Config {
         started: Instant::now(),
         started_unix_ns: since_1970.as_nanos() as u64,
         seed,
-        rtc_locals,
+        rtc_advertised,
     }
 }
 

@@ -12,5 +12,5 @@ mod system;
 mod wav;
 mod worker;
 
-pub use driver::{Driver, DriverConfig};
+pub use driver::{Driver, DriverConfig, RtcAddress};
 pub use error::DriverError;

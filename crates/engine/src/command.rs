@@ -161,6 +161,13 @@ pub enum PeerCommand {
         /// Random, and the one that the offer names.
         ssrc: u32,
     },
+    /// Give a section on which we send another SSRC, for another track.
+    RenewSender {
+        /// The section.
+        mid: Mid,
+        /// Random, and the one that the next offer or answer names.
+        ssrc: u32,
+    },
     /// Which of the offered payload types the client takes on a section.
     SetSenderPayloadTypes {
         /// The section.

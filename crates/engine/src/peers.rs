@@ -69,8 +69,8 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    pub(crate) fn new(locals: &[SocketAddr]) -> Self {
-        let table = PeerTable::new(locals, Arc::new(Identity::generate()));
+    pub(crate) fn new(advertised: &[SocketAddr]) -> Self {
+        let table = PeerTable::new(advertised, Arc::new(Identity::generate()));
         let output = PeersOutput::default();
         Self { table, ends: HashMap::new(), output, unknown_datagrams: 0 }
     }
@@ -141,6 +141,9 @@ impl Peers {
             // next request that depends on it fails with the reason.
             PeerCommand::DeclareSender { mid, ssrc } => {
                 let _ = self.with(id, |peer, _| peer.declare_sender(mid, ssrc));
+            }
+            PeerCommand::RenewSender { mid, ssrc } => {
+                let _ = self.with(id, |peer, _| peer.renew_sender(mid, ssrc));
             }
             PeerCommand::SetSenderPayloadTypes { mid, payload_types } => {
                 let set = |peer: &mut Peer| peer.set_sender_payload_types(mid, &payload_types);

@@ -55,7 +55,7 @@ class EngineFault(Exception):
 @final
 class Engine:
     def __new__(
-        cls, rtc_addresses: list[str], rtc_port: int, rtp_port_range: tuple[int, int]
+        cls, rtc_addresses: list[tuple[str, str]], rtc_port: int, rtp_port_range: tuple[int, int]
     ) -> Engine: ...
     # Readable while `drain` has something to give.
     @property

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from switchroom.base.log import get_logger
@@ -32,6 +32,13 @@ class EngineConfig:
     """UDP port of those sockets; 0: the system chooses."""
     rtp_port_range: tuple[int, int]
     """First and last UDP port for phones."""
+    advertised: Mapping[str, str] = field(default_factory=dict)
+    """What clients are told in place of an address of `rtc_addresses`: the public one, where a 1:1
+    NAT lies between."""
+
+    def told(self) -> list[tuple[str, str]]:
+        """Each address of the WebRTC sockets, with the one that clients are told."""
+        return [(ip, self.advertised.get(ip, ip)) for ip in self.rtc_addresses]
 
 
 class Engine:
@@ -60,9 +67,7 @@ class Engine:
         """Open the WebRTC sockets and start the thread. Raises :class:`EngineError`."""
         config = self._config
         try:
-            native = _engine.Engine(
-                list(config.rtc_addresses), config.rtc_port, config.rtp_port_range
-            )
+            native = _engine.Engine(config.told(), config.rtc_port, config.rtp_port_range)
         except _engine.EngineFault as fault:
             raise engine_error(fault) from None
         self._native = native

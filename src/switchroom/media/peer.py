@@ -106,6 +106,16 @@ class Peer:
         self._send("declare_sender", self.id, _checked(mid), ssrc)
         return ssrc
 
+    def renew_sender(self, mid: str) -> int:
+        """Another SSRC for a section in which we send, for its next track; the SSRC.
+
+        Clients built on libwebrtc hear nothing when a section that was inactive sends again with
+        the SSRC that it had. Call it before the offer or answer that brings the section back.
+        """
+        ssrc = secrets.randbelow(0xFFFF_FFFE) + 1
+        self._send("renew_sender", self.id, _checked(mid), ssrc)
+        return ssrc
+
     def set_sender_payload_types(self, mid: str, payload_types: Mapping[str, int]) -> None:
         """The client's answer for a section: codec name to payload type."""
         types = list(payload_types.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from switchroom.media import Engine, PeerError, PeerEvent, PeerKind
+from switchroom.media import Engine, EngineConfig, PeerError, PeerEvent, PeerKind
 
 
 def ignore(_: PeerEvent) -> None:
@@ -22,6 +22,27 @@ async def test_our_end_is_described_with_every_address(engine: Engine) -> None:
     restarted = await peer.restart_ice()
     assert restarted.ice_ufrag != described.ice_ufrag
     assert restarted.fingerprint == described.fingerprint
+    peer.close()
+
+
+async def test_behind_a_nat_clients_are_told_the_public_address() -> None:
+    public = {"127.0.0.1": "203.0.113.9"}
+    engine = Engine(EngineConfig(("127.0.0.1",), 0, (45_200, 45_299), public))
+    await engine.start()
+    peer = await engine.open_peer(PeerKind.OFFERER, ignore)
+    [candidate] = (await peer.describe()).candidates
+    [(_, port)] = engine.rtc_addresses
+    assert f" 203.0.113.9 {port} typ host" in candidate
+    assert "127.0.0.1" not in candidate
+    await engine.stop()
+
+
+async def test_a_section_gets_another_ssrc_each_time_it_is_renewed(engine: Engine) -> None:
+    peer = await engine.open_peer(PeerKind.OFFERER, ignore)
+    ssrcs = {peer.declare_sender("0"), peer.renew_sender("0"), peer.renew_sender("0")}
+    assert len(ssrcs) == 3
+    peer.renew_sender("unknown")
+    assert (await peer.describe()).ice_ufrag
     peer.close()
 
 

@@ -43,8 +43,8 @@ pub struct Config {
     pub started_unix_ns: u64,
     /// From the operating system's random source.
     pub seed: u64,
-    /// Where the WebRTC sockets are bound: what clients are told.
-    pub rtc_locals: Vec<SocketAddr>,
+    /// Where clients reach the WebRTC sockets: what they are told.
+    pub rtc_advertised: Vec<SocketAddr>,
 }
 
 /// The numbers of a leg and its two ends.
@@ -91,7 +91,7 @@ impl Engine {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let random = Random::new(config.seed);
-        let peers = Peers::new(&config.rtc_locals);
+        let peers = Peers::new(&config.rtc_advertised);
         Self {
             peers,
             config,

@@ -40,7 +40,7 @@ pub struct Peer {
     pub(super) rtc: Rtc,
     pub(super) kind: PeerKind,
     pub(super) identity: Arc<Identity>,
-    pub(super) locals: Arc<[SocketAddr]>,
+    pub(super) advertised: Arc<[SocketAddr]>,
     pub(super) credentials: IceCreds,
     pub(super) senders: HashMap<Mid, Sender>,
     pub(super) receiver: Receiver,
@@ -69,12 +69,13 @@ impl Peer {
     pub(super) fn new(
         now: Instant,
         kind: PeerKind,
-        locals: Arc<[SocketAddr]>,
+        advertised: Arc<[SocketAddr]>,
         identity: Arc<Identity>,
     ) -> Self {
         let credentials = identity.ice_credentials();
-        let rtc = build(now, kind, &locals, &identity, credentials.clone());
-        let shown = locals.first().copied().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
+        let rtc = build(now, kind, &advertised, &identity, credentials.clone());
+        let shown =
+            advertised.first().copied().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
         Self {
             rtc,
             kind,
@@ -84,7 +85,7 @@ impl Peer {
             remote_credentials: None,
             paths: Paths::new(shown, identity.clone()),
             identity,
-            locals,
+            advertised,
             channels: Channels::default(),
             waiting: Waiting::default(),
             phase: Phase::Connecting,
@@ -98,7 +99,7 @@ impl Peer {
     /// Starts over with the same credentials, after an offer that left str0m half configured.
     pub(super) fn rebuild(&mut self, now: Instant) {
         let credentials = self.credentials.clone();
-        self.rtc = build(now, self.kind, &self.locals, &self.identity, credentials);
+        self.rtc = build(now, self.kind, &self.advertised, &self.identity, credentials);
     }
 
     /// The fragment by which STUN requests find this peer.
@@ -420,7 +421,7 @@ impl Peer {
 fn build(
     now: Instant,
     kind: PeerKind,
-    locals: &[SocketAddr],
+    advertised: &[SocketAddr],
     identity: &Identity,
     credentials: IceCreds,
 ) -> Rtc {
@@ -443,8 +444,8 @@ fn build(
         .set_stats_interval(Some(REPORT_INTERVAL))
         .set_sctp_max_message_size(MAX_MESSAGE as u32)
         .build(now);
-    for local in locals {
-        if let Ok(candidate) = Candidate::host(*local, "udp") {
+    for address in advertised {
+        if let Ok(candidate) = Candidate::host(*address, "udp") {
             rtc.add_local_candidate(candidate);
         }
     }

@@ -132,11 +132,11 @@ impl Peer {
     /// [`PeerError::WrongKind`] for an answerer.
     pub fn describe(&mut self) -> Result<LocalTransport, PeerError> {
         self.require(PeerKind::Offerer)?;
-        let candidates = self.locals.iter().filter_map(|local| Candidate::host(*local, "udp").ok());
+        let candidates = self.advertised.iter().map(|address| Candidate::host(*address, "udp"));
         Ok(LocalTransport {
             ice_ufrag: self.credentials.ufrag.clone(),
             ice_pwd: self.credentials.pass.clone(),
-            candidates: candidates.map(|candidate| candidate.to_sdp_string()).collect(),
+            candidates: candidates.flatten().map(|candidate| candidate.to_sdp_string()).collect(),
             fingerprint: self.rtc.direct_api().local_dtls_fingerprint().to_string(),
         })
     }
@@ -159,6 +159,29 @@ impl Peer {
         api.declare_media(mid.inner(), MediaKind::Audio);
         api.declare_stream_tx(ssrc.into(), None, mid.inner(), None);
         self.senders.insert(mid, Sender::new(ssrc));
+        Ok(())
+    }
+
+    /// Gives a section on which we send another SSRC, for the next track on it: libwebrtc stays
+    /// silent when a section comes back to life under the SSRC that it had. The next answer or
+    /// offer must name it. A section that does not exist is none to renew.
+    ///
+    /// # Errors
+    /// [`PeerError::UnknownMid`]; [`PeerError::BadSsrc`] if the SSRC is in use.
+    pub fn renew_sender(&mut self, mid: Mid, ssrc: u32) -> Result<(), PeerError> {
+        let mut api = self.rtc.direct_api();
+        let old = api.stream_tx_by_mid(mid.inner(), None).map(|stream| stream.ssrc());
+        let (Some(old), Some(sender)) = (old, self.senders.get_mut(&mid)) else {
+            return Err(PeerError::UnknownMid(mid.to_string()));
+        };
+        if ssrc == 0 || api.stream_tx(&ssrc.into()).is_some() {
+            return Err(PeerError::BadSsrc(ssrc));
+        }
+        // Not `reset_stream_tx`: it leaves the stream filed under its old SSRC, and the client's
+        // reports about the new one would find nothing.
+        api.remove_stream_tx(old);
+        api.declare_stream_tx(ssrc.into(), None, mid.inner(), None);
+        *sender = sender.renewed(ssrc);
         Ok(())
     }
 

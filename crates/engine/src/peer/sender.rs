@@ -90,6 +90,11 @@ impl Sender {
         }
     }
 
+    /// The same section under another SSRC: a new stream, of what was negotiated.
+    pub(super) fn renewed(&self, ssrc: u32) -> Self {
+        Self { payload_types: self.payload_types, ..Self::new(ssrc) }
+    }
+
     pub(super) fn set_payload_type(&mut self, codec: AudioCodec, payload_type: Option<Pt>) {
         self.payload_types[codec as usize] = payload_type;
     }

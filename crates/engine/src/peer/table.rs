@@ -20,7 +20,7 @@ use crate::audio::CodecSet;
 /// peer that ended is dropped at once, so nothing is ever done for the dead.
 #[derive(Debug)]
 pub struct PeerTable {
-    locals: Arc<[SocketAddr]>,
+    advertised: Arc<[SocketAddr]>,
     identity: Arc<Identity>,
     peers: HashMap<PeerId, Entry>,
     demux: Demux,
@@ -42,11 +42,12 @@ struct Entry {
 }
 
 impl PeerTable {
-    /// `locals` are the addresses of our sockets; each becomes a host candidate.
+    /// `advertised` are the addresses at which clients reach our sockets: each becomes a host
+    /// candidate. Behind a 1:1 NAT they are others than those that the sockets are bound to.
     #[must_use]
-    pub fn new(locals: &[SocketAddr], identity: Arc<Identity>) -> Self {
+    pub fn new(advertised: &[SocketAddr], identity: Arc<Identity>) -> Self {
         Self {
-            locals: locals.into(),
+            advertised: advertised.into(),
             identity,
             peers: HashMap::new(),
             demux: Demux::default(),
@@ -76,7 +77,7 @@ impl PeerTable {
         if self.peers.contains_key(&id) {
             return Err(PeerError::Duplicate);
         }
-        let peer = Peer::new(now, kind, self.locals.clone(), self.identity.clone());
+        let peer = Peer::new(now, kind, self.advertised.clone(), self.identity.clone());
         let fragment = peer.fragment().to_owned();
         let deadline = peer.deadline();
         self.demux.add_fragment(fragment.clone(), id);

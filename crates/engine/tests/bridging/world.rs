@@ -57,7 +57,7 @@ impl World {
             started: now,
             started_unix_ns: 1_700_000_000_000_000_000,
             seed: 11,
-            rtc_locals: vec![SERVER.parse().unwrap()],
+            rtc_advertised: vec![SERVER.parse().unwrap()],
         });
         Self {
             engine,

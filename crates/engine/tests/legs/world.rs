@@ -65,7 +65,7 @@ impl World {
             started,
             started_unix_ns: 1_700_000_000_000_000_000,
             seed: 7,
-            rtc_locals: Vec::new(),
+            rtc_advertised: Vec::new(),
         };
         Self {
             engine: Engine::new(config),

@@ -185,6 +185,11 @@ impl Client {
         self.rtc.direct_api().expect_stream_rx(ssrc.into(), None, mid.into(), None);
     }
 
+    pub fn replace_stream(&mut self, mid: &str, old: u32, new: u32) {
+        self.rtc.direct_api().remove_stream_rx(old.into());
+        self.expect(mid, new);
+    }
+
     pub fn connect(&mut self, transport: &LocalTransport, server: SocketAddr, opens: bool) {
         let mut api = self.rtc.direct_api();
         api.set_remote_ice_credentials(IceCreds {

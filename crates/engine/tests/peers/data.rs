@@ -94,7 +94,7 @@ fn a_flood_of_lossy_messages_is_dropped_and_reliable_ones_get_through() {
     assert!(messages.contains(&("_reliable".into(), b"still there".to_vec())));
     let arrived = messages.iter().filter(|(label, _)| label == "_lossy").count() as u64;
     let dropped = world.table.counters(PeerId(0)).unwrap().data_dropped;
-    assert!(dropped > 500 && arrived + dropped <= 1_000, "{arrived} arrived, {dropped} dropped");
+    assert!(arrived + dropped <= 1_000 && arrived < 64, "{arrived} arrived, {dropped} dropped");
 }
 
 #[test]

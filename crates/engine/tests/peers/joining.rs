@@ -206,3 +206,19 @@ fn closing_a_peer_tells_the_client_and_leaves_nothing() {
     assert!(world.clients[client].closed);
     assert!(!world.events_of(client).contains(&PeerEvent::Closed));
 }
+
+/// A machine in a cloud: its socket has a private address, clients know the public one.
+#[test]
+fn behind_a_nat_clients_are_told_the_public_address_and_nothing_else() {
+    let mut world = World::new();
+    world.bound = "10.0.0.5:7882".parse().unwrap();
+    let client = world.join(1, 1);
+    let answer = world.negotiate(client);
+    assert!(answer.contains(" 198.51.100.1 7882 typ host"));
+    assert!(!answer.contains("10.0.0.5"));
+    world.clients[client].send_data("_reliable", b"through");
+    world.run_for(ms(20_000));
+    assert!(world.events_of(client).iter().any(|e| matches!(e, PeerEvent::DataReceived(..))));
+    assert!(!world.events_of(client).contains(&PeerEvent::Disconnected));
+    assert!(world.sent.iter().all(|(_, to, _)| *to == world.clients[client].address));
+}

@@ -193,3 +193,45 @@ fn checks_that_arrive_before_the_answer_are_answered_after_it() {
     world.run_for(ms(500));
     assert!(world.clients[client].connected);
 }
+
+/// libwebrtc hears nothing of a section that comes back under its old SSRC.
+#[test]
+fn a_section_gets_another_ssrc_for_its_next_track() {
+    let (mut world, client) = subscribed();
+    add_track(&mut world, client, "t1", 1_001, &ALL);
+    talk(&mut world, client, "t1", AudioCodec::Opus, 5, 0);
+    world.with(client, |peer, _, _| peer.renew_sender(mid("t1"), 2_002)).unwrap();
+    world.clients[client].replace_stream("t1", 1_001, 2_002);
+    talk(&mut world, client, "t1", AudioCodec::Pcmu, 700, 900);
+    let received = &world.clients[client].received;
+    let ssrcs: Vec<u32> = received.iter().map(|packet| *packet.header.ssrc).collect();
+    assert_eq!(ssrcs[..5], [1_001; 5]);
+    assert_eq!(ssrcs[5..], [2_002; 700]);
+    assert!(received[5].header.marker);
+    // The client's reports about the new stream are heard: the round trip is known.
+    let counters = world.table.counters(PeerId(client as u64)).unwrap();
+    assert!(counters.round_trip.is_some());
+    let taken = world.with(client, |peer, _, _| peer.renew_sender(mid("t1"), 2_002));
+    assert_eq!(taken, Err(PeerError::BadSsrc(2_002)));
+    let unknown = world.with(client, |peer, _, _| peer.renew_sender(mid("t9"), 3_003));
+    assert_eq!(unknown, Err(PeerError::UnknownMid("t9".into())));
+}
+
+#[test]
+fn an_answer_names_the_ssrc_that_its_section_was_given_anew() {
+    let mut world = World::new();
+    let client = world.join(2, 0);
+    let before = world.negotiate(client);
+    world.with(client, |peer, _, _| peer.renew_sender(mid("r0"), 77_001)).unwrap();
+    let after = world.negotiate(client);
+    assert!(!before.contains("a=ssrc:77001 cname:"));
+    assert!(after.contains("a=ssrc:77001 cname:"));
+    let of_r1 = |sdp: &str| {
+        sdp.split("m=").nth(2).unwrap().lines().find(|l| l.contains("cname")).map(str::to_owned)
+    };
+    assert_eq!(of_r1(&before), of_r1(&after));
+    talk(&mut world, client, "r0", AudioCodec::Pcmu, 10, 70_000);
+    let received = &world.clients[client].received;
+    assert_eq!(received.len(), 10);
+    assert!(received.iter().all(|packet| *packet.header.ssrc == 77_001));
+}

@@ -45,7 +45,10 @@ pub struct Route {
 pub struct World {
     pub now: Instant,
     pub table: PeerTable,
+    /// Where clients reach us.
     pub server: SocketAddr,
+    /// What our socket is bound to: the same, unless there is a NAT between.
+    pub bound: SocketAddr,
     pub clients: Vec<Client>,
     pub events: Vec<(Instant, PeerId, PeerEvent)>,
     pub rtp: Vec<(PeerId, IncomingRtp)>,
@@ -71,13 +74,14 @@ pub struct World {
 impl World {
     #[allow(clippy::disallowed_methods)] // the origin of the virtual time
     pub fn new() -> Self {
-        let server = "198.51.100.1:7882".parse().unwrap();
+        let server: SocketAddr = "198.51.100.1:7882".parse().unwrap();
         let also: SocketAddr = "127.0.0.1:7882".parse().unwrap();
         let now = Instant::now();
         Self {
             now,
             table: PeerTable::new(&[server, also], Arc::new(Identity::generate())),
             server,
+            bound: server,
             clients: Vec::new(),
             events: Vec::new(),
             rtp: Vec::new(),
@@ -182,7 +186,7 @@ impl World {
 
     /// A datagram from anywhere straight into the server.
     pub fn inject(&mut self, from: SocketAddr, bytes: &[u8]) -> bool {
-        let taken = self.table.receive(self.now, self.server, from, bytes, &mut self.out);
+        let taken = self.table.receive(self.now, self.bound, from, bytes, &mut self.out);
         self.flush();
         taken
     }
@@ -267,7 +271,7 @@ impl World {
         while let Some(entry) = self.wire.first_entry().filter(|entry| entry.key().0 <= self.now) {
             let (from, to, bytes) = entry.remove();
             if to == self.server {
-                self.table.receive(self.now, to, from, &bytes, &mut self.out);
+                self.table.receive(self.now, self.bound, from, &bytes, &mut self.out);
                 self.flush();
                 continue;
             }
@@ -288,9 +292,9 @@ impl World {
 
     fn flush(&mut self) {
         for transmit in std::mem::take(&mut self.out.transmits) {
-            assert_eq!(transmit.local, self.server);
+            assert_eq!(transmit.local, self.bound);
             self.sent.push((self.now, transmit.to, transmit.bytes.clone()));
-            self.transmit(transmit.local, transmit.to, transmit.bytes);
+            self.transmit(self.server, transmit.to, transmit.bytes);
         }
         for (id, event) in std::mem::take(&mut self.out.events) {
             self.events.push((self.now, id, event));
