@@ -245,7 +245,6 @@ class CallerSession(CallSession):
         done = _ignore if forked else self._crossed_bye_done
         if not forked:
             self._bye_sent = True
-            self._stop_giving_up()
         DialogRequest(self._host, dialog, self._digest, method="BYE", done=done).start(now)
         if not forked:
             self._emit_failed(FailureKind.CANCELLED, response)

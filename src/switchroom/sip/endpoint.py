@@ -186,8 +186,8 @@ class Endpoint:
     @property
     def idle(self) -> bool:
         """Whether no call, transaction, timer or open question is left."""
-        tables = (self.sessions, self._clients, self._reception.transactions, self._waiting)
-        return not any(tables) and not self._by_flow and self.deadline() is None
+        tables = (self.sessions, self._clients, self._waiting, self._by_flow)
+        return not any(tables) and self._reception.idle and self.deadline() is None
 
     # ── messages ──
 

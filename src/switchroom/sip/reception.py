@@ -72,6 +72,11 @@ class Reception:
         self._merges: dict[tuple[str, str, str], Key] = {}
         """(Call-ID, From tag, CSeq) of open requests outside a dialog → their transaction."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is remembered."""
+        return not self.transactions and not self._merges
+
     def forget(self, transaction: ServerTransaction) -> None:
         """A server transaction has terminated."""
         if self.transactions.pop(transaction.key, None) is not None:

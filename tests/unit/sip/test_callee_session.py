@@ -136,6 +136,20 @@ def test_a_lost_ack_is_made_good_by_the_next() -> None:
     assert agent.sent() == []
 
 
+def test_an_ack_of_another_number_or_tag_does_not_count() -> None:
+    agent = Agent()
+    session = ringing(agent, a_call_to_us())
+    session.answer(agent.now, ANSWER)
+    agent.settle()
+    ok = agent.sent_response(200)
+    for old, new in (("1 ACK", "2 ACK"), ("tag=theirs", "tag=others")):
+        wrong = [(name, value.replace(old, new)) for name, value in ack_for(ok).headers]
+        agent.hear(Request("ACK", "sip:alice@192.0.2.1", wrong))
+    assert agent.events() == []
+    agent.advance(0.6)
+    agent.sent_response(200)
+
+
 def test_an_ack_with_the_branch_of_the_invite_counts_as_well() -> None:
     agent = Agent()
     invite = a_call_to_us()

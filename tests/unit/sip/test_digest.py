@@ -174,8 +174,9 @@ def test_wrong_passwords_and_unknown_users_are_refused_alike(credentials: Creden
 
 
 def test_an_old_nonce_and_one_for_another_source_are_stale() -> None:
-    assert verdict(attempt()[1], at=61.1) is Verdict.STALE
-    assert verdict(attempt()[1], source="6.6.6.6") is Verdict.STALE
+    assert verdict(attempt(at=2.0)[1], at=61.9) is Verdict.ACCEPTED
+    assert verdict(attempt(at=3.0)[1], at=63.1) is Verdict.STALE
+    assert verdict(attempt(at=4.0)[1], at=5.0, source="6.6.6.6") is Verdict.STALE
 
 
 def test_a_login_for_another_uri_or_realm_does_not_count() -> None:

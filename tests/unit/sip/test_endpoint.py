@@ -94,6 +94,8 @@ def test_a_response_whose_connection_is_gone_goes_to_the_via_on_a_new_one() -> N
     agent.endpoint.flow_failed(agent.flow_to(("192.0.2.2", 5060)), "closed again", agent.now)
     agent.settle()
     assert agent.sent() == []
+    (transaction,) = agent.endpoint._reception.transactions.values()
+    assert transaction.error == "closed again"
 
 
 def test_a_connection_that_can_not_be_made_anew_is_no_disaster() -> None:

@@ -23,13 +23,13 @@ from switchroom.sip.invite_session import (
     OutgoingInvite,
     SessionEvent,
 )
-from switchroom.sip.message import Request, parse_message
+from switchroom.sip.message import Request, Response, parse_message
 from switchroom.sip.sanity import Refusal
 from switchroom.sip.uri import NameAddr, Uri
 from switchroom.sip_io.driver import SipConfig, SipDriver
 from switchroom.sip_io.errors import SipStartError
 from switchroom.sip_io.tap import TapRecord
-from unit.sip.wire import ANSWER, OFFER, crlf
+from unit.sip.wire import ANSWER, OFFER, a_call_to_us, crlf, reply
 
 PATIENCE = 10
 _Event = TypeVar("_Event")
@@ -178,6 +178,37 @@ async def test_stopping_hangs_up_and_leaves_nothing(theirs: SipDriver) -> None:
     await ear.next(DialogEnded)
     assert one.calls == 0
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_while_stopping_new_calls_get_503_with_retry_after() -> None:
+    one = SipDriver(SipConfig(bind=(("127.0.0.1", 0),)), SystemClock())
+    await one.start()
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as phone:
+        phone.bind(("127.0.0.1", 0))
+        phone.setblocking(False)
+        ear = Ear()
+        one.invite(invite_to(phone.getsockname()), ear)
+        invite = await receive(phone)
+        contact = "<sip:bob@127.0.0.1:{1}>".format(*phone.getsockname())
+        phone.sendto(reply(invite, 200, contact=contact).serialise(), one.bound[0])
+        assert (await receive(phone)).method == "ACK"
+        stopping = asyncio.create_task(one.stop())
+        bye = await receive(phone)
+        assert bye.method == "BYE"
+        phone.sendto(a_call_to_us().serialise(), one.bound[0])
+        loop = asyncio.get_running_loop()
+        refusal = parse_message(await asyncio.wait_for(loop.sock_recv(phone, 65_535), PATIENCE))
+        assert isinstance(refusal, Response)
+        assert (refusal.status, refusal.headers.get("Retry-After")) == (503, "10")
+        phone.sendto(reply(bye, 200).serialise(), one.bound[0])
+        await asyncio.wait_for(stopping, PATIENCE)
+
+
+async def receive(sock: socket.socket) -> Request:
+    loop = asyncio.get_running_loop()
+    message = parse_message(await asyncio.wait_for(loop.sock_recv(sock, 65_535), PATIENCE))
+    assert isinstance(message, Request)
+    return message
 
 
 async def test_without_a_handler_a_call_gets_404(ours: SipDriver, theirs: SipDriver) -> None:
