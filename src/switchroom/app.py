@@ -21,7 +21,7 @@ from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.clock import SystemClock
 from switchroom.base.config import Config
 from switchroom.base.log import get_logger
-from switchroom.base.node_address import LOOPBACK, reached_at
+from switchroom.base.node_address import LOOPBACK, reach
 from switchroom.media import Engine, EngineConfig, EngineError
 from switchroom.rooms.registry import Rooms
 from switchroom.sip_io.driver import SipConfig, SipDriver
@@ -58,18 +58,20 @@ class Switchroom:
         self._config = config
         self._ready = False
         clock = SystemClock()
-        addresses = reached_at(config.rtc.node_ip)
+        place = reach(config.rtc.node_ip)
         self._database = Database(config.storage.url)
         self.engine = Engine(
             EngineConfig(
-                rtc_addresses=addresses,
+                rtc_addresses=place.addresses,
                 rtc_port=config.rtc.udp_port,
                 rtp_port_range=(config.sip.rtp_port.first, config.sip.rtp_port.last),
+                advertised={place.addresses[-1]: place.told},
             )
         )
         self._sip = SipDriver(
             SipConfig(
-                bind=tuple((address, config.sip.port) for address in addresses),
+                bind=tuple((address, config.sip.port) for address in place.addresses),
+                contact_host=place.told if place.behind_nat else None,
                 user_agent=f"Switchroom/{__version__}",
             ),
             clock,

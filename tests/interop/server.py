@@ -15,7 +15,7 @@ from livekit import api
 
 from switchroom.app import Switchroom
 from switchroom.base.config import Config, load_config
-from switchroom.base.node_address import reached_at
+from switchroom.base.node_address import reach
 
 _READY = '"event": "ready"'
 KEY, SECRET = "devkey", "secret-that-is-long-enough-for-hs256"
@@ -48,7 +48,7 @@ class Server:
 
 def outward_address() -> str:
     """The address that libwebrtc clients and phones see the server at."""
-    return reached_at("")[-1]
+    return reach("").told
 
 
 def config_of(data: Path, **settings: object) -> Config:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 
 LOOPBACK = "127.0.0.1"
 
@@ -24,12 +25,34 @@ def default_route_source() -> str | None:
     return None
 
 
-def reached_at(node_ip: str) -> tuple[str, ...]:
-    """Where SIP and media listen: loopback, and `node_ip` or the default route's source address.
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where SIP and media listen, and what others are told."""
 
-    The last one is what carriers and clients elsewhere are told.
-    """
-    outward = node_ip or default_route_source()
-    if outward is None or outward == LOOPBACK:
-        return (LOOPBACK,)
-    return (LOOPBACK, outward)
+    addresses: tuple[str, ...]
+    """To listen on: loopback, then the one towards the rest of the world, if there is one."""
+    told: str
+    """What carriers and clients elsewhere are told in place of the last one. Another address only
+    behind a 1:1 NAT, as on most cloud machines."""
+
+    @property
+    def behind_nat(self) -> bool:
+        return self.told != self.addresses[-1]
+
+
+def reach(node_ip: str) -> Reach:
+    """From the setting `rtc.node_ip`; empty: the default route's source address is told."""
+    source = default_route_source() or LOOPBACK
+    outward = node_ip if node_ip and _is_ours(node_ip) else source
+    addresses = (LOOPBACK,) if outward == LOOPBACK else (LOOPBACK, outward)
+    return Reach(addresses, node_ip or outward)
+
+
+def _is_ours(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+        return True

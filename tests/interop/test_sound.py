@@ -1,0 +1,64 @@
+"""Both sides hear each other: baresip as the phone, the official client in the room."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from livekit import api, rtc
+
+from interop.baresip import baresip, write_tone
+from interop.hearing import CLIENT_RATE, Voice, listen, steady_stretch, windows
+from interop.server import Server, outward_address
+
+pytestmark = pytest.mark.interop
+
+LEVEL = -20.0
+SECONDS = 30
+ROOM = "sound"
+
+
+def call_to(address: str) -> api.CreateSIPParticipantRequest:
+    return api.CreateSIPParticipantRequest(
+        trunk=api.SIPOutboundConfig(hostname=address),
+        sip_number="+15550000000",
+        sip_call_to="phone",
+        room_name=ROOM,
+        participant_identity="phone",
+        wait_until_answered=True,
+    )
+
+
+@pytest.mark.parametrize("codec", ["pcmu", "pcma"])
+async def test_a_phone_and_a_client_hear_each_other_for_half_a_minute(
+    server: Server, tmp_path: Path, codec: str
+) -> None:
+    voice = tmp_path / "voice.wav"
+    write_tone(voice, 1000, LEVEL, SECONDS + 30)
+    room, ours, subscribed = rtc.Room(), Voice(440, LEVEL), asyncio.Queue[rtc.Track]()
+    room.on("track_subscribed", lambda track, *_: subscribed.put_nowait(track))
+    address = outward_address()
+    async with baresip(tmp_path / "phone", address, 5080, voice, codec) as phone:
+        async with asyncio.timeout(SECONDS + 60):
+            await room.connect(server.ws_url, server.token("agent", ROOM))
+            await room.local_participant.publish_track(ours.track)
+            speaking = asyncio.create_task(ours.speak())
+            async with server.api() as livekit:
+                await livekit.sip.create_sip_participant(call_to(phone.address))
+                heard_in_room = await listen(await subscribed.get(), SECONDS + 1)
+                await livekit.room.delete_room(api.DeleteRoomRequest(room=ROOM))
+            await phone.wait_for("terminated")
+            speaking.cancel()
+            await room.disconnect()
+    assert_steady(heard_in_room, CLIENT_RATE, 1000)
+    assert_steady(phone.heard(), 8000, 440)
+
+
+def assert_steady(samples: object, rate: int, hz: float) -> None:
+    """The tone is there for 30 s without a gap, within 1 dB of what was sent."""
+    found = windows(samples, rate)  # type: ignore[arg-type]
+    steady = steady_stretch(found, hz)
+    assert len(steady) >= SECONDS * 10 - 5, f"only {len(steady) / 10} s of {hz} Hz without a gap"
+    assert min(w.level_dbov for w in steady) > LEVEL - 1
+    assert max(w.level_dbov for w in steady) < LEVEL + 1
