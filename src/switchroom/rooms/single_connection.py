@@ -51,6 +51,8 @@ class SingleConnection:
         self._wanted: dict[str, Track] = {}
         self._assigned: dict[str, Track] = {}
         self._told: dict[str, Track] = {}
+        self._used: set[str] = set()
+        self._ended: set[str] = set()
         self._playing: dict[str, Track] = {}
         self._asked: Timer | None = None
         self._review_due = False
@@ -76,9 +78,13 @@ class SingleConnection:
 
     def receive_tracks(self, tracks: Sequence[Track]) -> None:
         self._wanted = {track.sid: track for track in tracks}
-        for mid, track in self._playing.items():
+        for mid, track in self._assigned.items():
             if track.sid not in self._wanted:
-                self._play(mid, None)
+                # For good: a client that unsubscribed has let the track go, and if it wants it
+                # back it waits to be sent it anew.
+                self._ended.add(mid)
+        for mid in self._ended & self._playing.keys():
+            self._play(mid, None)
         self._review_soon()
 
     def source_changed(self, track: Track) -> None:
@@ -121,12 +127,14 @@ class SingleConnection:
             return
         self._stop_waiting()
         sections = offered_sections(offer.sdp)
-        self._assign(sections)
+        self._assign(peer, sections)
         answered = await peer.accept_offer(prepare_offer(offer.sdp))
         if self._closed:
             return
         # Who has left meanwhile is not known to the client any more.
-        self._told = {mid: t for mid, t in self._assigned.items() if t.sid in self._wanted}
+        self._told = {mid: t for mid, t in self._assigned.items() if mid not in self._ended}
+        self._ended.clear()
+        self._used.update(self._told)
         labels = {mid: TrackLabel(t.publisher.sid, t.sid) for mid, t in self._told.items()}
         sids = {mid: track.sid for mid, track in self._told.items()}
         answer = finish_answer(offer.sdp, answered, labels)
@@ -135,11 +143,12 @@ class SingleConnection:
         self._connect()
         self._review_soon()
 
-    def _assign(self, sections: Sequence[OfferedSection]) -> None:
+    def _assign(self, peer: Peer, sections: Sequence[OfferedSection]) -> None:
         """Give back the sections of tracks that ended, and put tracks on those that are free.
 
-        A section goes from one track to another by way of an answer that says inactive: libwebrtc
-        announces a track only where it did not receive before.
+        A section goes from one track to another by way of an answer that says inactive, and on
+        a new SSRC: libwebrtc announces a track only where it did not receive before, and plays it
+        only on an SSRC that it has not heard there.
         """
         open_mids = {
             section.mid: section
@@ -149,7 +158,7 @@ class SingleConnection:
         self._assigned = {
             mid: track
             for mid, track in self._assigned.items()
-            if track.sid in self._wanted
+            if mid not in self._ended
             and mid in open_mids
             and open_mids[mid].direction in ("recvonly", "sendrecv")
         }
@@ -163,7 +172,10 @@ class SingleConnection:
         carried = {track.sid for track in self._assigned.values()}
         missing = [track for sid, track in self._wanted.items() if sid not in carried]
         while missing and self._free:
-            self._assigned[self._free.pop(0)] = missing.pop(0)
+            mid = self._free.pop(0)
+            self._assigned[mid] = missing.pop(0)
+            if mid in self._used:
+                peer.renew_sender(mid)
 
     def _connect(self) -> None:
         """Let what was negotiated sound, and nothing else."""
@@ -195,12 +207,10 @@ class SingleConnection:
         waits = self._asked is not None or self._negotiation.busy
         if self._closed or waits or not self._reachable:
             return
-        carried = {track.sid for track in self._assigned.values()}
+        carried = {t.sid for mid, t in self._assigned.items() if mid not in self._ended}
         missing = len(self._wanted.keys() - carried)
-        ended = carried - self._wanted.keys()
-        if not missing and not ended:
+        if not missing and not self._ended:
             return
-        # Sections of ended tracks are free again only after the next answer.
         additional = max(0, missing - len(self._free))
         self._host.send(signal_out.media_sections_requirement(additional))
         self._asked = self._timers.after(NEGOTIATION_LIMIT, self._not_offered)

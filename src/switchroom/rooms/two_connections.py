@@ -36,10 +36,11 @@ _DATA = DataSection("data")
 
 @dataclass(slots=True)
 class _Section:
-    """One of our sending sections: it keeps its place, mid and SSRC, and may carry other tracks.
+    """One of our sending sections: it keeps its place and mid, and may carry other tracks.
 
-    It goes from one track to another by way of an offer that says inactive: libwebrtc announces a
-    track only where it did not receive before. `offered` is what the last offer said.
+    It goes from one track to another by way of an offer that says inactive, and on a new SSRC:
+    libwebrtc announces a track only where it did not receive before, and plays it only on an SSRC
+    that it has not heard there. `offered` is what the last offer said.
     """
 
     mid: str
@@ -113,7 +114,10 @@ class TwoConnections:
     def receive_tracks(self, tracks: Sequence[Track]) -> None:
         self._wanted = {track.sid: track for track in tracks}
         for section in self._sections:
-            if section.playing is not None and section.playing.sid not in self._wanted:
+            if section.track is not None and section.track.sid not in self._wanted:
+                # For good: a client that unsubscribed has let the track go, and if it wants it
+                # back it waits to be sent it anew.
+                section.track = None
                 self._play(section, None)
         self._offer_soon()
 
@@ -205,19 +209,19 @@ class TwoConnections:
         self._outstanding = self._timers.after(NEGOTIATION_LIMIT, self._not_answered)
 
     def _assign(self, peer: Peer) -> None:
-        for section in self._sections:
-            if section.track is not None and section.track.sid not in self._wanted:
-                section.track = None
         carried = {section.track.sid for section in self._sections if section.track is not None}
         free = [s for s in self._sections if s.track is None and s.offered is None]
         for sid, track in self._wanted.items():
             if sid in carried:
                 continue
-            if not free:
+            if free:
+                section = free.pop(0)
+                section.ssrc = peer.renew_sender(section.mid)
+            else:
                 mid = f"s{len(self._sections)}"
-                free.append(_Section(mid, peer.declare_sender(mid)))
-                self._sections.append(free[-1])
-            free.pop(0).track = track
+                section = _Section(mid, peer.declare_sender(mid))
+                self._sections.append(section)
+            section.track = track
 
     async def _take_answer(self, answer: Answer) -> None:
         """Raises SdpError, PeerError: then the session starts anew."""

@@ -39,6 +39,7 @@ class FakePeer:
     payload_types: dict[str, Mapping[str, int]] = field(default_factory=dict)
     candidates: list[str] = field(default_factory=list)
     sent: list[tuple[str, bytes]] = field(default_factory=list)
+    renewed: list[str] = field(default_factory=list)
     restarts: int = 0
     closed: bool = False
     refuse: bool = False
@@ -54,6 +55,10 @@ class FakePeer:
 
     def declare_sender(self, mid: str) -> int:
         return 1000 + len(self.payload_types) + len(mid)
+
+    def renew_sender(self, mid: str) -> int:
+        self.renewed.append(mid)
+        return 2000 + len(self.renewed)
 
     async def apply_answer(self, ufrag: str, pwd: str, fingerprint: str, setup: str) -> None:
         self.answers.append((ufrag, pwd, fingerprint, setup))

@@ -81,7 +81,7 @@ async def test_a_track_that_ended_during_the_negotiation_is_not_in_the_answer(do
 async def test_a_section_goes_from_one_track_to_another_by_way_of_an_inactive_answer(
     door: Door,
 ) -> None:
-    """libwebrtc announces a track only where it did not receive before."""
+    """And on a new SSRC: libwebrtc announces and plays it only then."""
     one, _ = await door.house.phone("tel")
     one.publish_audio("a", Source(1), "")
     ann = await door.join("ann")
@@ -95,8 +95,24 @@ async def test_a_section_goes_from_one_track_to_another_by_way_of_an_inactive_an
     answer = await ann.offer(*SPARE)
     three, _ = await door.house.phone("tel")
     third = three.publish_audio("c", Source(3), "")
+    assert ann.peer.renewed == []
     answer = await ann.offer(*SPARE)
     assert dict(answer.mid_to_track_id) == {"0": third}
+    assert ann.peer.renewed == ["0"]
+
+
+async def test_a_track_that_is_wanted_back_at_once_is_sent_anew(door: Door) -> None:
+    """The client has let it go, and waits for it."""
+    seat, _ = await door.house.phone("tel")
+    sid = seat.publish_audio("a", Source(1), "")
+    ann = await door.join("ann")
+    await ann.offer(*SPARE)
+    for wanted in (False, True):
+        ann.say(subscription=rtc.UpdateSubscription(track_sids=[sid], subscribe=wanted))
+    answer = await ann.offer(*SPARE)
+    assert dict(answer.mid_to_track_id) == {"1": sid}
+    assert ann.peer.sinks["0"].inputs == {}
+    assert ann.peer.sinks["1"].inputs == {Source(1): 1.0}
 
 
 async def test_an_answer_names_only_those_whom_the_client_was_told_of(door: Door) -> None:

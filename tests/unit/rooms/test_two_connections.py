@@ -76,6 +76,23 @@ async def test_a_section_of_ours_is_used_again(door: Door) -> None:
     assert offer.sdp.count("m=audio") == 1
     assert sid in offer.sdp
     assert ann.peers[1].sinks["s0"].inputs == {Source(2): 1.0}
+    assert ann.peers[1].renewed == ["s0"]
+    assert "a=ssrc:2001" in offer.sdp
+
+
+async def test_a_track_of_ours_that_is_wanted_back_at_once_is_sent_anew(door: Door) -> None:
+    seat, _ = await door.house.phone("tel")
+    sid = seat.publish_audio("a", Source(1), "")
+    ann = await door.join("ann", single=False, connect=False)
+    await answer_offer(ann)
+    await door.connect(ann)
+    await answer_offer(ann)
+    for wanted in (False, True):
+        ann.say(subscription=rtc.UpdateSubscription(track_sids=[sid], subscribe=wanted))
+    offer = await answer_offer(ann)
+    first, second = offer.sdp.split("m=audio")[1:]
+    assert "a=inactive" in first
+    assert sid in second
 
 
 async def test_a_section_of_ours_goes_to_another_track_by_way_of_an_inactive_offer(

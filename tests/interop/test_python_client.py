@@ -1,0 +1,404 @@
+"""What an official Python client learns of its room, and how it leaves and returns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+from livekit import api, rtc
+
+from interop.hearing import CLIENT_RATE, Voice, listen, steady_stretch, windows
+from interop.server import KEY, SECRET, Server
+from switchroom.media import Tone
+from switchroom.rooms.data import Dtmf, UserData
+from switchroom.rooms.local import LocalParticipantSpec, Seat
+from switchroom.rooms.reasons import DisconnectReason
+from switchroom.rooms.session import Session
+
+pytestmark = pytest.mark.interop
+
+ROOM = "meeting"
+MODES = pytest.mark.parametrize("single", [True, False], ids=["one-connection", "two-connections"])
+
+
+class Phone:
+    """A participant in the server's process that plays a tone."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Queue[UserData | Dtmf] = asyncio.Queue()
+        self.seat: Seat
+
+    async def close(self, reason: DisconnectReason) -> None:
+        return
+
+    def on_data(self, data: UserData | Dtmf) -> None:
+        self.heard.put_nowait(data)
+
+
+@asynccontextmanager
+async def phone(server: Server, hz: float, identity: str = "phone") -> AsyncIterator[Phone]:
+    """A phone that is in the room, sounds, and leaves at the end."""
+    assert server.app is not None
+    there = Phone()
+    there.seat = await server.app.rooms.join_local(LocalParticipantSpec(ROOM, identity), there)
+    player = server.app.engine.play(Tone(segments=(((hz,), 1.0),), level_dbov=-20))
+    there.seat.publish_audio("phone", player.source, "audio/PCMU")
+    try:
+        yield there
+    finally:
+        await there.seat.leave(DisconnectReason.CLIENT_INITIATED)
+        player.stop()
+
+
+class Client:
+    """A client and a queue for each kind of event that a test waits for."""
+
+    def __init__(self) -> None:
+        self.room = rtc.Room()
+        self._queues: dict[str, asyncio.Queue[tuple[Any, ...]]] = {}
+
+    @property
+    def me(self) -> rtc.LocalParticipant:
+        return self.room.local_participant
+
+    def watch(self, *names: str) -> None:
+        """Keep these events from now on."""
+        for name in names:
+            queue = self._queues[name] = asyncio.Queue()
+            self.room.on(cast("Any", name), lambda *facts, queue=queue: queue.put_nowait(facts))
+
+    async def next(self, name: str) -> tuple[Any, ...]:
+        """The facts of the next event of that name; `watch` it first."""
+        return await asyncio.wait_for(self._queues[name].get(), 20)
+
+    def none(self, name: str) -> bool:
+        """Whether no event of that name waits."""
+        return self._queues[name].empty()
+
+
+@asynccontextmanager
+async def client(
+    server: Server,
+    identity: str,
+    *watched: str,
+    single: bool = True,
+    auto_subscribe: bool = True,
+    **grants: Any,
+) -> AsyncIterator[Client]:
+    """A client that has joined, with all rights unless `grants` says otherwise."""
+    joined = Client()
+    joined.watch("disconnected", *watched)
+    options = rtc.RoomOptions(single_peer_connection=single, auto_subscribe=auto_subscribe)
+    video = api.VideoGrants(
+        **{"room_join": True, "room": ROOM, "can_update_own_metadata": True, **grants}
+    )
+    token = api.AccessToken(KEY, SECRET).with_identity(identity).with_grants(video).to_jwt()
+    await joined.room.connect(server.ws_url, token, options)
+    try:
+        yield joined
+    finally:
+        await joined.room.disconnect()
+
+
+async def hears(track: rtc.Track, hz: float) -> bool:
+    """Whether a second and a half of a track holds the tone for the most part."""
+    heard = windows(await listen(track, 1.5), CLIENT_RATE)
+    return len(steady_stretch(heard, hz)) >= 8
+
+
+# ── sound that comes and goes ────────────────────────────────────────────────
+
+
+@MODES
+async def test_every_one_of_many_short_calls_is_heard(server: Server, single: bool) -> None:
+    async with client(server, "agent", "track_subscribed", single=single) as agent:
+        for number in range(10):
+            hz = 400 + 100 * number
+            async with phone(server, hz) as there:
+                track, _, participant = await agent.next("track_subscribed")
+                assert participant.sid == there.seat.participant_sid
+                assert await hears(track, hz), f"call {number}"
+
+
+@MODES
+async def test_calls_that_end_at_once_leave_the_next_one_audible(
+    server: Server, single: bool
+) -> None:
+    async with client(server, "agent", "track_subscribed", single=single) as agent:
+        for number in range(20):
+            async with phone(server, 300):
+                if number % 3:
+                    await agent.room.local_participant.set_attributes({"at": str(number)})
+        async with phone(server, 1500) as there:
+            while True:
+                track, _, participant = await agent.next("track_subscribed")
+                if participant.sid == there.seat.participant_sid:
+                    break
+            assert await hears(track, 1500)
+
+
+@MODES
+async def test_a_track_is_heard_when_it_is_asked_for(server: Server, single: bool) -> None:
+    events = ("track_subscribed", "track_unsubscribed")
+    async with (
+        phone(server, 700),
+        client(server, "agent", *events, single=single, auto_subscribe=False) as agent,
+    ):
+        (publication,) = agent.room.remote_participants["phone"].track_publications.values()
+        assert agent.none("track_subscribed")
+        for _ in range(2):
+            publication.set_subscribed(True)
+            track, _, _ = await agent.next("track_subscribed")
+            assert await hears(track, 700)
+            publication.set_subscribed(False)
+            await agent.next("track_unsubscribed")
+
+
+@MODES
+async def test_a_publisher_learns_that_a_phone_listens_only_when_it_does(
+    server: Server, single: bool
+) -> None:
+    assert server.app is not None
+    async with phone(server, 700) as there, client(server, "agent", single=single) as agent:
+        publication = await agent.me.publish_track(Voice(440, -20).track)
+        subscribed = asyncio.ensure_future(publication.wait_for_subscription())
+        await agent.me.set_attributes({"one": "round trip"})
+        assert not subscribed.done()
+        leg = server.app.engine.open_leg("127.0.0.1", lambda _: None)
+        there.seat.hear(leg.sink)
+        await asyncio.wait_for(subscribed, 10)
+        leg.close()
+
+
+@MODES
+async def test_muting_is_seen_by_the_others_and_by_who_is_muted(
+    server: Server, single: bool
+) -> None:
+    events = ("track_published", "track_muted", "track_unmuted")
+    async with (
+        server.api() as service,
+        client(server, "ben", *events, single=single) as ben,
+        client(server, "anna", single=single) as anna,
+    ):
+        voice = Voice(440, -20)
+        publication = await anna.me.publish_track(voice.track)
+        await ben.next("track_published")
+        voice.track.mute()
+        assert (await ben.next("track_muted"))[1].sid == publication.sid
+        voice.track.unmute()
+        await ben.next("track_unmuted")
+        mute = api.MuteRoomTrackRequest(
+            room=ROOM, identity="anna", track_sid=publication.sid, muted=True
+        )
+        answer = await service.room.mute_published_track(mute)
+        assert answer.track.muted
+        assert (await ben.next("track_muted"))[1].sid == publication.sid
+        mute.muted = False
+        with pytest.raises(api.TwirpError, match="remote unmute not enabled"):
+            await service.room.mute_published_track(mute)
+
+
+@MODES
+async def test_unpublished_tracks_are_gone_and_others_take_their_place(
+    server: Server, single: bool
+) -> None:
+    events = ("track_subscribed", "track_unpublished")
+    async with (
+        client(server, "ben", *events, single=single) as ben,
+        client(server, "anna", single=single) as anna,
+    ):
+        for hz in (440.0, 880.0):
+            voice = Voice(hz, -20)
+            publication = await anna.me.publish_track(voice.track)
+            speaking = asyncio.ensure_future(voice.speak())
+            track, _, _ = await ben.next("track_subscribed")
+            assert await hears(track, hz)
+            speaking.cancel()
+            await anna.me.unpublish_track(publication.sid)
+            assert (await ben.next("track_unpublished"))[0].sid == publication.sid
+
+
+# ── what is told ─────────────────────────────────────────────────────────────
+
+
+async def test_facts_are_changed_and_told_to_the_others(server: Server) -> None:
+    changes = ("participant_attributes_changed", "participant_name_changed")
+    async with (
+        server.api() as service,
+        client(server, "ben", *changes, "participant_metadata_changed") as ben,
+        client(server, "anna", "participant_permissions_changed") as anna,
+    ):
+        await anna.me.set_attributes({"lang": "de", "mood": "good"})
+        changed, who = await ben.next("participant_attributes_changed")
+        assert (changed, who.identity) == ({"lang": "de", "mood": "good"}, "anna")
+        await anna.me.set_attributes({"mood": ""})
+        await ben.next("participant_attributes_changed")
+        assert ben.room.remote_participants["anna"].attributes == {"lang": "de"}
+        await anna.me.set_name("Anna")
+        await ben.next("participant_name_changed")
+        await anna.me.set_metadata("m")
+        await ben.next("participant_metadata_changed")
+        permission = api.ParticipantPermission(can_subscribe=True, can_update_metadata=False)
+        update = api.UpdateParticipantRequest(room=ROOM, identity="anna", permission=permission)
+        await service.room.update_participant(update)
+        await anna.next("participant_permissions_changed")
+        await anna.me.set_attributes({"late": "1"})  # the SDK does not tell that it was refused
+        identity = api.RoomParticipantIdentity(room=ROOM, identity="anna")
+        info = await service.room.get_participant(identity)
+        assert (info.name, info.metadata, dict(info.attributes)) == ("Anna", "m", {"lang": "de"})
+
+
+async def test_a_rooms_metadata_and_counts_are_told(server: Server) -> None:
+    async with server.api() as service, client(server, "anna", "room_metadata_changed") as anna:
+        request = api.UpdateRoomMetadataRequest(room=ROOM, metadata="m")
+        await service.room.update_room_metadata(request)
+        assert await anna.next("room_metadata_changed") == ("", "m")
+        (room,) = (await service.room.list_rooms(api.ListRoomsRequest(names=[ROOM]))).rooms
+        assert (room.num_participants, room.sid) == (1, await anna.room.sid)
+
+
+async def test_a_phone_and_the_server_can_be_told_things_and_tell_things(server: Server) -> None:
+    async with (
+        server.api() as service,
+        phone(server, 700) as there,
+        client(server, "anna", "sip_dtmf_received", "data_received") as anna,
+    ):
+        there.seat.send_dtmf(5, "5")
+        (digit,) = await anna.next("sip_dtmf_received")
+        assert (digit.digit, digit.code, digit.participant.identity) == ("5", 5, "phone")
+        await anna.me.publish_dtmf(code=11, digit="#")
+        assert await there.heard.get() == Dtmf(11, "#")
+        await anna.me.publish_data("hello", topic="t", destination_identities=["phone"])
+        assert await there.heard.get() == UserData(b"hello", "t")
+        data = api.SendDataRequest(room=ROOM, data=b"from the server", topic="s")
+        await service.room.send_data(data)
+        (packet,) = await anna.next("data_received")
+        assert (packet.data, packet.topic, packet.participant) == (b"from the server", "s", None)
+
+
+@MODES
+async def test_clients_call_each_other_and_stream_text(server: Server, single: bool) -> None:
+    async with (
+        client(server, "anna", single=single) as anna,
+        client(server, "ben", single=single) as ben,
+    ):
+        ben.me.register_rpc_method("double", _double)
+        payload = "x" * 10_000
+        answer = await anna.me.perform_rpc(
+            destination_identity="ben", method="double", payload=payload
+        )
+        assert answer == payload * 2
+        with pytest.raises(rtc.RpcError) as refused:
+            await anna.me.perform_rpc(destination_identity="ben", method="none", payload="")
+        assert refused.value.code == rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD
+        texts: asyncio.Queue[str] = asyncio.Queue()
+        reading: set[asyncio.Task[None]] = set()
+        ben.room.register_text_stream_handler("notes", _read_into(texts, reading))
+        long = "ü" * 50_000
+        await anna.me.send_text(long, topic="notes")
+        assert await asyncio.wait_for(texts.get(), 10) == long
+
+
+async def _double(call: rtc.RpcInvocationData) -> str:
+    return call.payload * 2
+
+
+def _read_into(
+    texts: asyncio.Queue[str], reading: set[asyncio.Task[None]]
+) -> Callable[[rtc.TextStreamReader, str], None]:
+    def begin(reader: rtc.TextStreamReader, identity: str) -> None:
+        async def read() -> None:
+            texts.put_nowait(await reader.read_all())
+
+        reading.add(asyncio.ensure_future(read()))
+
+    return begin
+
+
+async def test_who_speaks_is_told(server: Server) -> None:
+    async with client(server, "anna", "active_speakers_changed", "track_subscribed") as anna:
+        async with client(server, "ben") as ben:
+            voice = Voice(440, -20)
+            await ben.me.publish_track(voice.track)
+            speaking = asyncio.ensure_future(voice.speak())
+            (speakers,) = await anna.next("active_speakers_changed")
+            assert [speaker.identity for speaker in speakers] == ["ben"]
+            speaking.cancel()
+        while (await anna.next("active_speakers_changed"))[0]:
+            pass
+
+
+# ── leaving and returning ────────────────────────────────────────────────────
+
+
+@MODES
+async def test_each_ending_has_its_reason_on_both_sides(server: Server, single: bool) -> None:
+    seen = "participant_disconnected"
+    reasons = rtc.DisconnectReason
+    async with server.api() as service, client(server, "anna", seen, single=single) as anna:
+        async with client(server, "ben", single=single):
+            pass
+        (ben,) = await anna.next(seen)
+        assert ben.disconnect_reason == reasons.CLIENT_INITIATED
+        async with client(server, "ben", single=single) as removed:
+            identity = api.RoomParticipantIdentity(room=ROOM, identity="ben")
+            await service.room.remove_participant(identity)
+            assert await removed.next("disconnected") == (reasons.PARTICIPANT_REMOVED,)
+        (ben,) = await anna.next(seen)
+        assert ben.disconnect_reason == reasons.PARTICIPANT_REMOVED
+        async with (
+            client(server, "ben", single=single) as first,
+            client(server, "ben", single=single),
+        ):
+            assert await first.next("disconnected") == (reasons.DUPLICATE_IDENTITY,)
+        await service.room.delete_room(api.DeleteRoomRequest(room=ROOM))
+        assert await anna.next("disconnected") == (reasons.ROOM_DELETED,)
+        assert not (await service.room.list_rooms(api.ListRoomsRequest())).rooms
+
+
+@MODES
+async def test_a_client_whose_session_is_lost_comes_back_and_is_heard_again(
+    server: Server, single: bool
+) -> None:
+    assert server.app is not None
+    async with (
+        client(server, "ben", "track_subscribed", single=single) as ben,
+        client(server, "anna", "reconnecting", "reconnected", single=single) as anna,
+    ):
+        voice = Voice(440, -20)
+        await anna.me.publish_track(voice.track)
+        speaking = asyncio.ensure_future(voice.speak())
+        track, _, _ = await ben.next("track_subscribed")
+        assert await hears(track, 440)
+        lost = server.app.rooms.find(ROOM, "anna")
+        assert lost is not None
+        assert isinstance(lost.member, Session)
+        lost.member.failed("the test says so")
+        await anna.next("reconnected")
+        again, _, who = await ben.next("track_subscribed")
+        assert who.sid != lost.sid
+        assert await hears(again, 440)
+        speaking.cancel()
+
+
+@pytest.mark.parametrize(
+    ("secret", "grants"),
+    [
+        (SECRET, {"room_join": False}),
+        (SECRET, {"room": "x" * 257}),
+        ("another-secret-that-is-long-enough-too", {}),
+    ],
+    ids=["no-grant", "long-room", "wrong-secret"],
+)
+async def test_who_may_not_come_in_is_told_so(
+    server: Server, secret: str, grants: dict[str, Any]
+) -> None:
+    video = api.VideoGrants(**{"room_join": True, "room": ROOM, **grants})
+    token = api.AccessToken(KEY, secret).with_identity("anna").with_grants(video).to_jwt()
+    with pytest.raises(rtc.ConnectError):
+        await rtc.Room().connect(server.ws_url, token)
+    assert server.app is not None
+    assert server.app.rooms.list() == ()
