@@ -2,7 +2,7 @@
 
 The parser cuts a message into pieces; this module reads those pieces that everything depends on.
 A request that it lets through can be asked for via, cseq, from_, to, call_id and uri without fear,
-a response for cseq and call_id.
+a response for cseq, call_id and the tags.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def check_response(response: Response, limits: Limits = DEFAULT_LIMITS) -> str |
     """Why a response has to be dropped, or ``None``."""
     try:
         _check_fields(response, limits)
+        vias = response.headers.get_all("Via")
+        if len(vias) > 1 or ("," in vias[0] and len(response.headers.values("Via")) > 1):
+            # Section 8.1.3.3: more than one Via means that it was meant for a proxy.
+            return "more than one Via"
     except RemoteSipError as fault:
         return fault.reason
-    vias = response.headers.get_all("Via")
-    if len(vias) > 1 or ("," in vias[0] and len(response.headers.values("Via")) > 1):
-        # Section 8.1.3.3: more than one Via means that it was meant for a proxy.
-        return "more than one Via"
     return None
 
 
@@ -79,6 +79,8 @@ def _check_fields(message: Message, limits: Limits) -> None:
     if not message.call_id:
         raise MalformedValueError("missing Call-ID")
     message.cseq  # noqa: B018  # the typed values are made, and thereby checked, here
+    message.from_tag  # noqa: B018
+    message.to_tag  # noqa: B018
 
 
 def _check_addresses(request: Request) -> None:

@@ -198,10 +198,14 @@ class SipDriver:
     # ── input ──
 
     def _datagram(self, flow: Flow, data: bytes) -> None:
-        self._endpoint.receive(flow, data, self._clock.monotonic())
+        try:
+            self._endpoint.receive(flow, data, self._clock.monotonic())
+        except Exception:  # noqa: BLE001
+            # Never seen in a million spoilt messages; if it happens, it costs one message.
+            _log.exception("a message was not dealt with", bytes=len(data))
 
     def _stream_data(self, flow: Flow, data: bytes) -> None:
-        self._endpoint.receive(flow, data, self._clock.monotonic())
+        self._datagram(flow, data)
         self._pump()
 
     def _network_error(self, flow: Flow, reason: str) -> None:
