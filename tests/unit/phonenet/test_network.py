@@ -204,7 +204,7 @@ async def test_callers_must_log_in_where_a_password_is_set(exchange: Open) -> No
     anonymous = await here.call("+12025550103")
     await anonymous.ended.wait()
     assert anonymous.status == 407
-    welcome = await here.call("+12025550103", Credentials("trunk", "right"))
+    await here.call("+12025550103", Credentials("trunk", "right"))
     await here.network.expect(events.Answered)
     assert len([e for e in here.network.events if isinstance(e, events.Called)]) == 1
 
