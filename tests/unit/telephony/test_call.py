@@ -131,6 +131,7 @@ def test_every_event_is_handled_or_ignored_in_every_phase(phase: Phase, event: o
         assert after.phase is Phase.ENDED
     if after.phase is Phase.ENDED and before.phase is not Phase.ENDED:
         assert after.termination is not None
+        assert not after.in_room
         assert _kinds(commands)[-3:] == ["CloseLeg", "StoreEnd", "ReportEnded"]
 
 
@@ -508,7 +509,7 @@ def test_digits_still_belong_to_the_request_that_waits() -> None:
 def test_the_dial_lasts_as_long_as_the_most_patient_request() -> None:
     waiting = _call(replace(_PLAN, answer_by=10.0))
     assert _after(waiting, do.WaiterJoined(20.0)).answer_by == 20.0
-    assert _after(waiting, do.WaiterJoined(5.0)).answer_by == 10.0
+    assert step(waiting, do.WaiterJoined(5.0), 1.0) == (waiting, [])
     assert _after(_PREPARING, do.WaiterJoined(5.0)).answer_by is None
 
 
