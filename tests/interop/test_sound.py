@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -55,10 +57,15 @@ async def test_a_phone_and_a_client_hear_each_other_for_half_a_minute(
     assert_steady(phone.heard(), 8000, 440)
 
 
-def assert_steady(samples: object, rate: int, hz: float) -> None:
-    """The tone is there for 30 s without a gap, within 1 dB of what was sent."""
-    found = windows(samples, rate)  # type: ignore[arg-type]
-    steady = steady_stretch(found, hz)
+def assert_steady(samples: Sequence[int], rate: int, hz: float) -> None:
+    """The tone is there for 30 s without a gap, at the level it was sent with.
+
+    A client's jitter buffer stretches sound for some milliseconds when a busy machine delivers
+    late, so a single window may be a little quiet; one that lost half of its sound is a gap.
+    """
+    steady = steady_stretch(windows(samples, rate), hz)
     assert len(steady) >= SECONDS * 10 - 5, f"only {len(steady) / 10} s of {hz} Hz without a gap"
-    assert min(w.level_dbov for w in steady) > LEVEL - 1
-    assert max(w.level_dbov for w in steady) < LEVEL + 1
+    levels = sorted(window.level_dbov for window in steady)
+    assert abs(statistics.median(levels) - LEVEL) < 1
+    assert LEVEL - 3 < levels[0]
+    assert levels[-1] < LEVEL + 1
