@@ -67,5 +67,5 @@ def assert_steady(samples: Sequence[int], rate: int, hz: float) -> None:
     assert len(steady) >= SECONDS * 10 - 5, f"only {len(steady) / 10} s of {hz} Hz without a gap"
     levels = sorted(window.level_dbov for window in steady)
     assert abs(statistics.median(levels) - LEVEL) < 1
-    assert LEVEL - 3 < levels[0]
+    assert levels[0] > LEVEL - 3
     assert levels[-1] < LEVEL + 1
