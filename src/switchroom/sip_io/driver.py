@@ -32,6 +32,7 @@ from switchroom.sip.invite_session import (
     InviteSession,
     OutgoingInvite,
     SessionEvent,
+    SipFailure,
 )
 from switchroom.sip.message import Request
 from switchroom.sip.reception import NO_TRUNK, Admit
@@ -93,7 +94,9 @@ class SipDriver:
             tap=self._heard,
         )
         self._udp = UdpSockets(self._datagram, self._pump, self._network_error)
-        self._tcp = TcpConnections(clock, self._sent_by, self._stream_data, self._network_error)
+        self._tcp = TcpConnections(
+            clock, self._sent_by, self._pump, self._stream_data, self._network_error
+        )
         self._resolver = Resolver(clock)
         self._tasks = Tasks("sip_io")
         self._bound: list[Address] = []
@@ -161,6 +164,7 @@ class SipDriver:
         ``on_event`` is never called from inside this or another command.
         """
         session = self._endpoint.invite(invite, self._clock.monotonic())
+        self.traces.follow(invite.call_id)
         self._listeners[session] = on_event
         self._flush()
         return SessionHandle(session, self._command)
@@ -169,6 +173,7 @@ class SipDriver:
         """Send BYE in a dialog of an earlier process; returns when it was answered or given up."""
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         session = self._endpoint.end_orphan(snapshot, self._clock.monotonic())
+        self.traces.follow(snapshot.call_id)
         self._listeners[session] = lambda event: _resolve(over, event)
         self._flush()
         await over
@@ -184,16 +189,22 @@ class SipDriver:
         self._endpoint.admit_with(admit or (_everybody if handler else _nobody))
 
     def local_address_towards(self, host: str) -> str:
-        """The IP address ``host`` would see us at: for From, Contact and SDP.
+        """The IP address of ours that packets to ``host`` leave from: where to bind its media.
 
         A name is taken from recent look-ups; if it is new, as a host out in the world.
         """
         known = () if is_ip(host) else self._resolver.known(host)
         target = host if is_ip(host) else known[0] if known else _far_away(host)
-        local = self._local_towards(target) or self._bound[-1]
+        local = self._local_towards(target) or (self._bound or self._config.bind)[-1]
         if is_wildcard(local[0]):
             return source_towards(target) or local[0]
         return local[0]
+
+    def advertised_address_towards(self, host: str) -> str:
+        """The IP address that ``host`` reaches us at: the public one in front of a 1:1 NAT."""
+        local = self.local_address_towards(host)
+        public = self._config.contact_host
+        return public if public and is_ip(public) and not is_loopback(local) else local
 
     # ── input ──
 
@@ -285,6 +296,7 @@ class SipDriver:
     def _hand_over(self, session: CallSession, invite: IncomingInvite) -> None:
         if not isinstance(session, CalleeSession):
             return
+        self.traces.follow(session.call_id)
         handle = IncomingHandle(session, self._command)
         if self._incoming is None:
             handle.reject(503)
@@ -414,12 +426,20 @@ class SipDriver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._tell_the_rest()
         await self._tasks.aclose()
         await self._tcp.stop()
         if self._loop is not None:
             self._udp.stop(self._loop)
         self._resolver.close()
         self._loop = None
+
+    def _tell_the_rest(self) -> None:
+        """Nobody waits for ever: the calls that are still there end with us."""
+        failure = SipFailure(FailureKind.TRANSPORT, reason="stopped")
+        for session in list(self._listeners):
+            event = Failed(failure) if session.dialog is None else DialogEnded(failure)
+            self._hand_out(session, event)
 
     # ── the tap ──
 

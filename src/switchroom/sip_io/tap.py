@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from switchroom.sip.flows import Address
 
+_LONGEST_CALL_ID: Final = 512
 _LOGIN: Final = re.compile(rb"(?im)^((?:proxy-)?authorization[ \t]*:)[^\r\n]*")
 
 
@@ -35,34 +36,64 @@ def without_credentials(data: bytes) -> bytes:
     return _LOGIN.sub(rb"\1 (hidden)", data)
 
 
+class _Trace:
+    """The messages of one call, the oldest dropped when there are too many or they are too big."""
+
+    __slots__ = ("_bytes", "_records")
+
+    def __init__(self) -> None:
+        self._records: deque[TapRecord] = deque()
+        self._bytes = 0
+
+    def add(self, record: TapRecord, limit: int) -> None:
+        self._records.append(record)
+        self._bytes += len(record.data)
+        while self._bytes > limit and len(self._records) > 1:
+            self._bytes -= len(self._records.popleft().data)
+
+    def without_credentials(self) -> tuple[TapRecord, ...]:
+        return tuple(
+            record._replace(data=without_credentials(record.data)) for record in self._records
+        )
+
+
 class CallTraces:
     """The messages of the calls last heard of, credentials taken out.
 
-    Bounded in calls, in messages per call and in bytes per message; the oldest go first.
+    Calls that were let in or placed here are followed; what strangers send is kept apart and
+    briefly, so that a scanner can't wash away the traces of real calls. Bounded in calls and in
+    bytes per call; the oldest go first.
     """
 
     def __init__(
-        self, *, calls: int = 1_000, messages: int = 200, message_bytes: int = 16_384
+        self, *, calls: int = 1_000, strangers: int = 100, call_bytes: int = 128 * 1024
     ) -> None:
-        self._calls = calls
-        self._messages = messages
-        self._message_bytes = message_bytes
-        self._traces: OrderedDict[str, deque[TapRecord]] = OrderedDict()
+        self._limit = calls
+        self._strangers_limit = strangers
+        self._call_bytes = call_bytes
+        self._followed: OrderedDict[str, _Trace] = OrderedDict()
+        self._strangers: OrderedDict[str, _Trace] = OrderedDict()
+
+    def follow(self, call_id: str) -> None:
+        """This is a call of ours from now on."""
+        if call_id not in self._followed:
+            self._followed[call_id] = self._strangers.pop(call_id, _Trace())
+            if len(self._followed) > self._limit:
+                self._followed.popitem(last=False)
 
     def __call__(self, record: TapRecord) -> None:
         """Keep one message. What names no call is not kept."""
-        if not record.call_id or len(record.call_id) > 512:
-            return
-        trace = self._traces.get(record.call_id)
+        call_id = record.call_id
+        trace = self._followed.get(call_id) or self._strangers.get(call_id)
         if trace is None:
-            trace = self._traces[record.call_id] = deque(maxlen=self._messages)
-            if len(self._traces) > self._calls:
-                self._traces.popitem(last=False)
-        trace.append(record)
+            if not call_id or len(call_id) > _LONGEST_CALL_ID:
+                return
+            trace = self._strangers[call_id] = _Trace()
+            if len(self._strangers) > self._strangers_limit:
+                self._strangers.popitem(last=False)
+        trace.add(record, self._call_bytes)
 
     def of(self, call_id: str) -> tuple[TapRecord, ...]:
         """The messages of one call in the order they passed; empty if unknown or forgotten."""
-        return tuple(
-            record._replace(data=without_credentials(record.data)[: self._message_bytes])
-            for record in self._traces.get(call_id, ())
-        )
+        trace = self._followed.get(call_id) or self._strangers.get(call_id)
+        return trace.without_credentials() if trace is not None else ()

@@ -29,12 +29,17 @@ class TcpConnections:
         self,
         clock: Clock,
         sent_by: Callable[[Address], Address],
+        on_open: Callable[[], None],
         on_data: Callable[[Flow, bytes], None],
         on_lost: Callable[[Flow, str], None],
     ) -> None:
-        """``sent_by`` gives what Via and Contact say for a local address."""
+        """``sent_by`` gives what Via and Contact say for a local address.
+
+        From ``on_open`` on, ``sweep`` wants to be called now and then.
+        """
         self.clock = clock
         self.sent_by = sent_by
+        self.on_open = on_open
         self.on_data = on_data
         self._on_lost = on_lost
         self._servers: list[asyncio.Server] = []
@@ -153,6 +158,8 @@ class Connection(asyncio.Protocol):
             self.flow = self._owner.admit(local[:2], remote[:2], self)
         if self.flow is None:
             self._transport.abort()
+        else:
+            self._owner.on_open()
 
     def data_received(self, data: bytes) -> None:
         """Some bytes of the stream."""

@@ -26,6 +26,7 @@ from switchroom.sip.invite_session import (
 from switchroom.sip.message import Request, Response, parse_message
 from switchroom.sip.sanity import Refusal
 from switchroom.sip.uri import NameAddr, Uri
+from switchroom.sip_io import driver as module
 from switchroom.sip_io.driver import SipConfig, SipDriver
 from switchroom.sip_io.errors import SipStartError
 from switchroom.sip_io.tap import TapRecord
@@ -202,6 +203,30 @@ async def test_while_stopping_new_calls_get_503_with_retry_after() -> None:
         assert (refusal.status, refusal.headers.get("Retry-After")) == (503, "10")
         phone.sendto(reply(bye, 200).serialise(), one.bound[0])
         await asyncio.wait_for(stopping, PATIENCE)
+
+
+async def test_a_call_that_can_not_be_hung_up_in_time_ends_with_the_driver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_FAREWELL", 0.0)
+    one = SipDriver(SipConfig(bind=(("127.0.0.1", 0),)), SystemClock())
+    await one.start()
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as phone:
+        phone.bind(("127.0.0.1", 0))
+        phone.setblocking(False)
+        up, ringing = Ear(), Ear()
+        one.invite(invite_to(phone.getsockname()), up)
+        invite = await receive(phone)
+        contact = "<sip:bob@127.0.0.1:{1}>".format(*phone.getsockname())
+        phone.sendto(reply(invite, 200, contact=contact).serialise(), one.bound[0])
+        await up.next(Answered)
+        one.invite(invite_to(phone.getsockname(), call_id="call-2"), ringing)
+        await one.stop()
+        ended = up.events[-1]
+        assert isinstance(ended, DialogEnded)
+        assert ended.failure is not None
+        assert ended.failure.reason == "stopped"
+        assert isinstance(ringing.events[-1], Failed)
 
 
 async def receive(sock: socket.socket) -> Request:

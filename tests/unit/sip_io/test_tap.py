@@ -19,15 +19,37 @@ def test_messages_are_kept_by_call_in_order() -> None:
 
 
 def test_what_is_kept_is_bounded_and_the_oldest_go_first() -> None:
-    traces = CallTraces(calls=2, messages=3, message_bytes=4)
+    traces = CallTraces(calls=2, call_bytes=20)
     for call_id in ("one", "two", "three"):
+        traces.follow(call_id)
         for number in range(5):
             traces(record(call_id, b"abcdefgh", number))
     assert traces.of("one") == ()
-    assert [entry.at_unix_ns for entry in traces.of("three")] == [2, 3, 4]
-    assert traces.of("three")[0].data == b"abcd"
+    assert [entry.at_unix_ns for entry in traces.of("three")] == [3, 4]
+    traces(record("three", b"x" * 100))
+    assert [entry.data for entry in traces.of("three")] == [b"x" * 100]
+
+
+def test_strangers_do_not_wash_away_the_traces_of_calls() -> None:
+    traces = CallTraces(strangers=2)
+    traces.follow("ours")
+    traces(record("ours"))
+    for number in range(5):
+        traces(record(f"scan-{number}"))
+    assert traces.of("ours")
+    assert traces.of("scan-2") == ()
+    assert traces.of("scan-4")
     traces(record("x" * 600))
-    assert traces.of("two")
+    assert traces.of("scan-3")
+
+
+def test_what_came_before_a_call_was_let_in_belongs_to_it() -> None:
+    traces = CallTraces()
+    traces(record("in", at=1))
+    traces.follow("in")
+    traces.follow("in")
+    traces(record("in", at=2))
+    assert [entry.at_unix_ns for entry in traces.of("in")] == [1, 2]
 
 
 def test_logins_are_taken_out() -> None:

@@ -35,6 +35,7 @@ class Owner:
         self.connections = TcpConnections(
             self.clock,
             lambda local: local,
+            lambda: None,
             lambda flow, data: self.data.put_nowait((flow, data)),
             lambda flow, reason: self.lost.put_nowait((flow, reason)),
         )
