@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import machine
-from twirp import Api
+from livekit.protocol import room, sip
+from twirp import Answer, Api
 
 _Result = TypeVar("_Result")
 
@@ -142,20 +143,23 @@ class Rig:
     trunk: str
     ready_seconds: float
 
-    async def dial(self, room: str, phone: int, **more: Any) -> Any:
+    async def dial(
+        self, room_name: str, phone: int, *, wait: bool = False
+    ) -> Answer[sip.SIPParticipantInfo]:
         """CreateSIPParticipant for one phone into a room."""
-        return await self.api.call(
-            "SIP",
-            "CreateSIPParticipant",
+        request = sip.CreateSIPParticipantRequest(
             sip_trunk_id=self.trunk,
             sip_call_to=f"+1555{phone:07}",
-            room_name=room,
+            room_name=room_name,
             participant_identity=f"phone-{phone}",
-            **more,
+            wait_until_answered=wait,
         )
+        return await self.api.call("SIP", "CreateSIPParticipant", request, sip.SIPParticipantInfo)
 
-    async def hang_up_room(self, room: str) -> Any:
-        return await self.api.call("RoomService", "DeleteRoom", room=room)
+    async def hang_up_room(self, name: str) -> Answer[room.DeleteRoomResponse]:
+        """DeleteRoom, which hangs up its phones."""
+        request = room.DeleteRoomRequest(room=name)
+        return await self.api.call("RoomService", "DeleteRoom", request, room.DeleteRoomResponse)
 
 
 @asynccontextmanager
@@ -163,13 +167,12 @@ async def rig() -> AsyncIterator[Rig]:
     """Starts everything anew and ends it again."""
     net = network()
     async with _phones(net) as phones, _server(net) as (server, api, ready_seconds):
-        trunk = await api.call(
-            "SIP",
-            "CreateSIPOutboundTrunk",
-            trunk={"name": "bench", "address": phones.address, "numbers": ["+15559999999"]},
+        info = sip.SIPOutboundTrunkInfo(
+            name="bench", address=phones.address, numbers=["+15559999999"]
         )
-        trunk_id = trunk.body.get("sip_trunk_id") or trunk.body["sipTrunkId"]
-        yield Rig(api, phones, server, trunk_id, ready_seconds)
+        request = sip.CreateSIPOutboundTrunkRequest(trunk=info)
+        made = await api.call("SIP", "CreateSIPOutboundTrunk", request, sip.SIPOutboundTrunkInfo)
+        yield Rig(api, phones, server, made.body.sip_trunk_id, ready_seconds)
 
 
 @asynccontextmanager

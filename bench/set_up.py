@@ -51,7 +51,7 @@ async def _latency(calls: int) -> dict[str, Any]:
 
 async def _one_call(on: Rig, phone: int, found: dict[str, list[float]], *, wait: bool) -> None:
     room = f"one-{phone}"
-    dialled = await on.dial(room, phone, wait_until_answered=wait)
+    dialled = await on.dial(room, phone, wait=wait)
     found["invite"].append(_ms(dialled.sent, await on.phones.when("invite", phone)))
     if wait:
         answered = await on.phones.when("answered", phone)

@@ -1,14 +1,18 @@
-"""The API's client: JSON over kept connections, with the time at which each request left."""
+"""The API's client: protobuf, as `livekit-api` sends it, over kept connections, with the time at
+which each request left.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Generic, Self, TypeVar
 
 import jwt
+from google.protobuf.message import Message
+
+_Body = TypeVar("_Body", bound=Message)
 
 
 class ApiError(Exception):
@@ -16,10 +20,10 @@ class ApiError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Generic[_Body]):
     """``sent`` and ``returned`` are nanoseconds since 1970."""
 
-    body: dict[str, Any]
+    body: _Body
     sent: int
     returned: int
 
@@ -64,12 +68,14 @@ class Api:
         connection.writer.close()
         return status == 200
 
-    async def call(self, service: str, method: str, **request: Any) -> Answer:
+    async def call(
+        self, service: str, method: str, request: Message, response: type[_Body]
+    ) -> Answer[_Body]:
         """One request; raises :class:`ApiError` with what the server says against it."""
-        body = json.dumps(request).encode()
+        body = request.SerializeToString()
         head = (
             f"POST /twirp/livekit.{service}/{method} HTTP/1.1\r\nHost: {self._host}\r\n"
-            f"Authorization: Bearer {self._token}\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {self._token}\r\nContent-Type: application/protobuf\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         connection = self._take_idle() or await self._connect()
@@ -80,7 +86,7 @@ class Api:
         self._idle.append(connection)
         if status != 200:
             raise ApiError(f"{method}: {status} {answer.decode(errors='replace')}")
-        return Answer(json.loads(answer), sent, returned)
+        return Answer(response.FromString(answer), sent, returned)
 
     def _take_idle(self) -> _Connection | None:
         while self._idle:
