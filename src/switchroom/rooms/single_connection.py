@@ -51,7 +51,7 @@ class SingleConnection:
         self._wanted: dict[str, Track] = {}
         self._assigned: dict[str, Track] = {}
         self._told: dict[str, Track] = {}
-        self._used: set[str] = set()
+        self._last: dict[str, Track] = {}
         self._ended: set[str] = set()
         self._playing: dict[str, Track] = {}
         self._asked: Timer | None = None
@@ -134,7 +134,7 @@ class SingleConnection:
         # Who has left meanwhile is not known to the client any more.
         self._told = {mid: t for mid, t in self._assigned.items() if mid not in self._ended}
         self._ended.clear()
-        self._used.update(self._told)
+        self._last.update(self._told)
         labels = {mid: TrackLabel(t.publisher.sid, t.sid) for mid, t in self._told.items()}
         sids = {mid: track.sid for mid, track in self._told.items()}
         answer = finish_answer(offer.sdp, answered, labels)
@@ -171,10 +171,14 @@ class SingleConnection:
         ]
         carried = {track.sid for track in self._assigned.values()}
         missing = [track for sid, track in self._wanted.items() if sid not in carried]
-        while missing and self._free:
-            mid = self._free.pop(0)
-            self._assigned[mid] = missing.pop(0)
-            if mid in self._used:
+        for track in missing:
+            # Not where it was before: there the Rust client does not take it for a new track.
+            mid = next((m for m in self._free if self._last.get(m) is not track), None)
+            if mid is None:
+                continue
+            self._free.remove(mid)
+            self._assigned[mid] = track
+            if mid in self._last:
                 peer.renew_sender(mid)
 
     def _connect(self) -> None:
@@ -208,10 +212,12 @@ class SingleConnection:
         if self._closed or waits or not self._reachable:
             return
         carried = {t.sid for mid, t in self._assigned.items() if mid not in self._ended}
-        missing = len(self._wanted.keys() - carried)
+        missing = [track for sid, track in self._wanted.items() if sid not in carried]
         if not missing and not self._ended:
             return
-        additional = max(0, missing - len(self._free))
+        returning = set(self._last.values()).intersection(missing)
+        free = max(0, len(self._free) - len(returning))
+        additional = max(0, len(missing) - free)
         self._host.send(signal_out.media_sections_requirement(additional))
         self._asked = self._timers.after(NEGOTIATION_LIMIT, self._not_offered)
 

@@ -40,13 +40,14 @@ class _Section:
 
     It goes from one track to another by way of an offer that says inactive, and on a new SSRC:
     libwebrtc announces a track only where it did not receive before, and plays it only on an SSRC
-    that it has not heard there. `offered` is what the last offer said.
+    that it has not heard there. `offered` is what the last offer said, `last` what it carried.
     """
 
     mid: str
     ssrc: int
     track: Track | None = None
     offered: Track | None = None
+    last: Track | None = None
     playing: Track | None = None
 
 
@@ -210,18 +211,21 @@ class TwoConnections:
 
     def _assign(self, peer: Peer) -> None:
         carried = {section.track.sid for section in self._sections if section.track is not None}
-        free = [s for s in self._sections if s.track is None and s.offered is None]
         for sid, track in self._wanted.items():
-            if sid in carried:
-                continue
-            if free:
-                section = free.pop(0)
+            if sid not in carried:
+                section = self._free_section(peer, track)
+                section.track = section.last = track
+
+    def _free_section(self, peer: Peer, track: Track) -> _Section:
+        for section in self._sections:
+            free = section.track is None and section.offered is None
+            # Not where it was before: there the Rust client does not take it for a new track.
+            if free and section.last is not track:
                 section.ssrc = peer.renew_sender(section.mid)
-            else:
-                mid = f"s{len(self._sections)}"
-                section = _Section(mid, peer.declare_sender(mid))
-                self._sections.append(section)
-            section.track = track
+                return section
+        mid = f"s{len(self._sections)}"
+        self._sections.append(_Section(mid, peer.declare_sender(mid)))
+        return self._sections[-1]
 
     async def _take_answer(self, answer: Answer) -> None:
         """Raises SdpError, PeerError: then the session starts anew."""
