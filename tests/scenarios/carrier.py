@@ -150,6 +150,7 @@ class ScriptedCarrier:
     def __init__(self, note: Note) -> None:
         self.calls: list[ScriptedCall] = []
         self.orphans: list[DialogSnapshot] = []
+        self.advertised = "192.0.2.1"
         self._note = note
 
     @property
@@ -159,6 +160,9 @@ class ScriptedCarrier:
 
     def local_address_towards(self, host: str) -> str:
         return "192.0.2.1"
+
+    def advertised_address_towards(self, host: str) -> str:
+        return self.advertised
 
     def invite(
         self, invite: OutgoingInvite, on_event: Callable[[SessionEvent], None]

@@ -386,6 +386,16 @@ async def test_headers_too_long_for_the_room_do_not_hide_the_answer(house: House
     assert "sip.h.x-novel" not in house.attributes()
 
 
+async def test_behind_a_nat_the_carrier_is_told_the_public_address(house: House) -> None:
+    house.carrier.advertised = "203.0.113.7"
+    house.call()
+    await house.calm()
+    invite = house.carrier.call.invite
+    assert b"c=IN IP4 203.0.113.7\r\n" in invite.body
+    assert invite.from_.uri.host == "203.0.113.7"
+    assert house.engine.leg.local_address[0] == "192.0.2.1"
+
+
 # ── one request, one call ────────────────────────────────────────────────────
 
 

@@ -110,7 +110,7 @@ class CallRunner:
     def start(self, session_id: int) -> None:
         """Begin; the leg is open. `session_id` goes into the session description."""
         leg = LegDescription.offering(
-            (self.dial.local_ip, self._leg.local_address[1]), self.dial.plan.codecs, session_id
+            (self.dial.advertised_ip, self._leg.local_address[1]), self.dial.plan.codecs, session_id
         )
         self._call, commands = begin(self.dial.plan, leg, self._ports.clock.monotonic())
         self._busy = True

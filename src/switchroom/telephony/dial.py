@@ -27,6 +27,7 @@ from switchroom.telephony.outbound_request import (
     SipAddress,
     unquoted,
 )
+from switchroom.telephony.sip_endpoint import SipEndpoint
 from switchroom.telephony.termination import Cause, Termination
 from switchroom.telephony.trunks import OutboundTrunk, Transport, read_address, read_from_host
 
@@ -48,8 +49,8 @@ class Limits:
 class Dial:
     """Everything that a call needs to know before its first step.
 
-    ``invite`` has no body yet. ``local_ip`` is where the carrier sees us. ``attributes`` are those
-    the participant joins with.
+    ``invite`` has no body yet. ``local_ip`` is where the media is bound, ``advertised_ip`` where
+    the carrier reaches it. ``attributes`` are those the participant joins with.
     """
 
     call_id: str
@@ -58,6 +59,7 @@ class Dial:
     identity: str
     from_number: str
     local_ip: str
+    advertised_ip: str
     attributes: Mapping[str, str]
     attributes_to_headers: Mapping[str, str]
     invite: OutgoingInvite
@@ -88,7 +90,7 @@ def prepare(
     durable: bool,
     limits: Limits,
     choose: Callable[[Sequence[str]], str],
-    address_towards: Callable[[str], str],
+    sip: SipEndpoint,
 ) -> Dial:
     """The dial of a checked request. `choose` picks one of the trunk's numbers.
 
@@ -101,9 +103,11 @@ def prepare(
         # To go on over UDP would send in the clear what was to be protected.
         raise NotPossibleError("SIP over TLS is not supported: set the trunk to UDP or TCP")
     host, _ = split_host_port(trunk.address)
-    local_ip = address_towards(host)
+    advertised_ip = sip.advertised_address_towards(host)
     try:
-        invite = _invite(request, trunk, call_id, number, trunk.from_host or _as_host(local_ip))
+        invite = _invite(
+            request, trunk, call_id, number, trunk.from_host or _as_host(advertised_ip)
+        )
     except SipError as error:
         raise CallFailedError(Termination(Cause.ADDRESS_ERROR, detail=str(error))) from error
     return Dial(
@@ -112,7 +116,8 @@ def prepare(
         trunk=trunk,
         identity=request.participant_identity,
         from_number=number,
-        local_ip=local_ip,
+        local_ip=sip.local_address_towards(host),
+        advertised_ip=advertised_ip,
         attributes=_attributes(request, trunk, call_id, number),
         attributes_to_headers=trunk.attributes_to_headers,
         invite=invite,

@@ -156,7 +156,7 @@ class Outbound:
             durable=durable,
             limits=self._limits,
             choose=random.choice,
-            address_towards=self._ports.sip.local_address_towards,
+            sip=self._ports.sip,
         )
         runner = self._open(dial, self._record(dial, key if durable else None))
         self._running[dial.call_id] = runner

@@ -13,7 +13,11 @@ class SipEndpoint(Protocol):
     """Places calls. Events come in the event loop, never from inside `invite` itself."""
 
     def local_address_towards(self, host: str) -> str:
-        """The IP address that `host` would see us at: for From, Contact and SDP."""
+        """The IP address of ours that packets to `host` leave from: where to bind its media."""
+        ...
+
+    def advertised_address_towards(self, host: str) -> str:
+        """The IP address that `host` reaches us at, for From and SDP; behind a NAT not ours."""
         ...
 
     def invite(

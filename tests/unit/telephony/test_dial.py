@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from scenarios.carrier import ScriptedCarrier
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.sip.digest import Credentials
 from switchroom.telephony.dial import Dial, Limits, prepare, trunk_of
@@ -37,6 +38,8 @@ def _dial(
     local_ip: str = "192.0.2.1",
     answer_by: float | None = None,
 ) -> Dial:
+    carrier = ScriptedCarrier(lambda _what: None)
+    carrier.advertised = local_ip
     return prepare(
         request,
         trunk,
@@ -45,7 +48,7 @@ def _dial(
         durable=False,
         limits=Limits(first_silence=30.0, silence=15.0),
         choose=_last,
-        address_towards=lambda _host: local_ip,
+        sip=carrier,
     )
 
 
