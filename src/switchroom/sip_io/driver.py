@@ -206,12 +206,6 @@ class SipDriver:
         public = self._config.contact_host
         return public if public and is_ip(public) and not is_loopback(local) else local
 
-    def advertised_address_towards(self, host: str) -> str:
-        """The IP address that ``host`` reaches us at: the public one in front of a 1:1 NAT."""
-        local = self.local_address_towards(host)
-        public = self._config.contact_host
-        return public if public and is_ip(public) and not is_loopback(local) else local
-
     # ── input ──
 
     def _datagram(self, flow: Flow, data: bytes) -> None:

@@ -380,6 +380,19 @@ async def test_a_contact_host_is_shown_but_not_on_loopback() -> None:
     assert one._sent_by(("192.0.2.1", 5060)) == ("pbx.example.com", 5060)
 
 
+async def test_the_address_for_sdp_is_that_of_the_nat_in_front_of_us() -> None:
+    bind = (("127.0.0.1", 5060), ("192.0.2.10", 5060))
+    for contact_host, towards_the_world in (
+        (None, "192.0.2.10"),
+        ("203.0.113.5", "203.0.113.5"),
+        ("pbx.example.com", "192.0.2.10"),
+    ):
+        one = SipDriver(SipConfig(bind=bind, contact_host=contact_host), SystemClock())
+        one._bound.extend(bind)
+        assert one.advertised_address_towards("198.51.100.1") == towards_the_world
+        assert one.advertised_address_towards("127.0.0.1") == "127.0.0.1"
+
+
 async def test_a_wildcard_address_shows_the_one_the_peer_sees() -> None:
     async with driver((("0.0.0.0", 0),)) as one, driver() as phone_driver:
         phone = Phone(answer)
