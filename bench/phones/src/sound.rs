@@ -9,9 +9,9 @@ use switchroom_codecs::level;
 pub(crate) const FRAME: usize = 160;
 /// Packets of a sound before it begins again.
 const SPEECH_FRAMES: usize = 500;
-/// A burst a second …
-const BURST_PERIOD: usize = 50;
-/// … of a tenth.
+/// A burst every half a second …
+const BURST_PERIOD: usize = 25;
+/// … of a tenth of one.
 const BURST_FRAMES: usize = 5;
 /// Louder than -45 dBov counts as audible.
 pub(crate) const AUDIBLE: u8 = 45;
@@ -122,12 +122,12 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_begins_once_a_second_and_is_audible_from_its_first_packet() {
+    fn a_burst_begins_twice_a_second_and_is_audible_from_its_first_packet() {
         let sounds = Sounds::new();
         let frames: Vec<_> = (0..100).map(|at| sounds.frame(Play::Bursts, at)).collect();
         let begins: Vec<usize> = (0..100).filter(|&at| frames[at].burst_begins).collect();
-        assert_eq!(begins, [0, 50]);
-        assert!(frames[50].frame.audible && !frames[49].frame.audible);
-        assert!(level::of_g711(Law::Mu, &frames[50].frame.payload) < 20);
+        assert_eq!(begins, [0, 25, 50, 75]);
+        assert!(frames[25].frame.audible && !frames[24].frame.audible);
+        assert!(level::of_g711(Law::Mu, &frames[25].frame.payload) < 20);
     }
 }
