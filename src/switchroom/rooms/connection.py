@@ -34,7 +34,7 @@ class ConnectionHost(Protocol):
         ...
 
     def client_closed(self) -> None:
-        """A retired connection was closed by the client."""
+        """The client closed its end: it leaves, begins anew, or was told to leave."""
         ...
 
     def failed(self, why: str) -> None:

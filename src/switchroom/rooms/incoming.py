@@ -88,7 +88,9 @@ class PeerNews:
                     self._host.channel_opened(label)
             case Connected():
                 self._link_changed(True)
-            case Disconnected() | Closed():
+            case Closed():
+                self._host.client_closed()
+            case Disconnected():
                 self._link_changed(False)
             case Failed(reason=reason):
                 self._host.failed(reason)

@@ -360,7 +360,14 @@ class Session:
             self._set_timer("return", RETURN_LIMIT, self._never_returned)
 
     def client_closed(self) -> None:
-        self._finish()
+        """Its Leave may be on its way, or the join of a new session: it gets a little time."""
+        if self._ended:
+            self._finish()
+        elif "return" not in self._timers:
+            self._set_timer("return", RETURN_LIMIT, self._left_silently)
+
+    def _left_silently(self) -> None:
+        self._end(DisconnectReason.CLIENT_INITIATED)
 
     def failed(self, why: str) -> None:
         """Something does not fit together any more: the client is to begin a new session."""

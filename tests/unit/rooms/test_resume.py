@@ -139,6 +139,28 @@ async def test_a_client_that_died_is_gone_after_the_time_to_return(door: Door) -
     assert ann.peer.closed
 
 
+async def test_a_client_that_closes_its_media_is_not_asked_back_and_may_say_leave(
+    door: Door,
+) -> None:
+    """The close of the media can overtake the Leave."""
+    bob, ann = await door.join("bob"), await door.join("ann")
+    await ann.listen()
+    ann.peer.event(Closed())
+    assert await ann.kinds() == []
+    ann.say(leave=rtc.LeaveRequest(reason=wire_number(Reason.USER_REJECTED)))
+    (info,) = (await bob.last("update")).participants
+    assert info.disconnect_reason == Reason.USER_REJECTED
+
+
+async def test_a_client_that_closes_its_media_and_says_nothing_has_left(door: Door) -> None:
+    bob, ann = await door.join("bob"), await door.join("ann")
+    ann.peer.event(Closed())
+    ann.link.lost()
+    await door.house.time.pass_(5)
+    (info,) = (await bob.last("update")).participants
+    assert info.disconnect_reason == Reason.CLIENT_INITIATED
+
+
 async def test_a_peer_that_failed_starts_the_session_anew(door: Door) -> None:
     ann = await door.join("ann")
     ann.peer.event(Failed("data channel overflow"))
