@@ -9,6 +9,8 @@ import pytest
 
 from switchroom.media import Engine, EngineConfig
 
+from .telephone import Telephone
+
 RTP_PORTS = (45_000, 45_199)
 
 
@@ -20,4 +22,5 @@ async def engine() -> AsyncIterator[Engine]:
         async with asyncio.timeout(20):
             yield engine
     finally:
+        Telephone.hang_up_all()
         await engine.stop()

@@ -6,7 +6,7 @@ import asyncio
 import math
 from array import array
 from itertools import pairwise
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ Kind = TypeVar("Kind", bound=LegEvent)
 
 class Telephone(asyncio.DatagramProtocol):
     """One phone and its leg."""
+
+    _connected: ClassVar[list[Telephone]] = []
 
     def __init__(self, engine: Engine, codec: str) -> None:
         self.codec = CODECS[codec]
@@ -44,12 +46,20 @@ class Telephone(asyncio.DatagramProtocol):
             lambda: self, local_addr=("127.0.0.1", 0)
         )
         self.transport: asyncio.DatagramTransport = transport
+        self._connected.append(self)
         self.address: tuple[str, int] = transport.get_extra_info("sockname")
         self.leg.update(media or LegMedia(self.address, (self.codec,), DIGITS))
 
     def close(self) -> None:
+        """End the call and let go of the socket."""
         self.leg.close()
         self.transport.close()
+
+    @classmethod
+    def hang_up_all(cls) -> None:
+        """Close whatever a test left open, also when it failed."""
+        while cls._connected:
+            cls._connected.pop().close()
 
     def say(self, hz: float, level_dbov: float = -20.0) -> None:
         """Answer each packet heard with one of a tone."""
@@ -69,6 +79,12 @@ class Telephone(asyncio.DatagramProtocol):
         async with self._news:
             await self._news.wait_for(lambda: len(self.heard) >= start + packets)
         return self.heard[start : start + packets]
+
+    async def hear_sound(self, packets: int) -> list[Packet]:
+        """So many packets from the first one on that holds more than silence, and that one not."""
+        while max(map(abs, decoded(await self.hear(1)))) <= 8:
+            pass
+        return await self.hear(packets)
 
     async def event(self, kind: type[Kind]) -> Kind:
         """The first event of a kind, also if it was told already."""

@@ -136,7 +136,6 @@ async def test_a_listener_that_fails_does_not_deafen_the_others(engine: Engine) 
     phone.leg.send_digits("1")
     await phone.hear(40)
     assert [type(event).__name__ for event in phone.events] == ["DigitsSent"]
-    phone.close()
 
 
 async def test_a_failed_media_thread_is_told_to_whoever_asks(engine: Engine) -> None:

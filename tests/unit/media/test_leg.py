@@ -45,8 +45,6 @@ async def test_two_phones_hear_each_others_tone_at_its_level(
     assert abs(level_of(decoded(heard_by_bob), 440.0) + 20.0) < 1.0
     assert level_of(decoded(heard_by_alice), 440.0) < -50.0
     assert len({packet.ssrc for packet in (*alice.heard, *bob.heard)}) == 2
-    alice.close()
-    bob.close()
 
 
 async def test_a_phone_hears_silence_from_the_first_negotiation_on(engine: Engine) -> None:
@@ -54,7 +52,6 @@ async def test_a_phone_hears_silence_from_the_first_negotiation_on(engine: Engin
     packets = await phone.hear(20)
     assert_continuous(packets)
     assert {packet.payload for packet in packets} == {b"\xd5" * 160}
-    phone.close()
 
 
 async def test_one_stream_goes_through_every_change_of_what_is_heard(engine: Engine) -> None:
@@ -69,8 +66,6 @@ async def test_one_stream_goes_through_every_change_of_what_is_heard(engine: Eng
     samples = decoded(await listener.hear(25))
     assert abs(level_of(samples, 440.0) + 20.0) < 1.5
     assert abs(level_of(samples, 1_000.0) + 20.0) < 1.5
-    for phone in (alice, bob, listener):
-        phone.close()
 
 
 async def test_digits_arrive_in_order_and_their_end_is_told(engine: Engine) -> None:
@@ -83,7 +78,6 @@ async def test_digits_arrive_in_order_and_their_end_is_told(engine: Engine) -> N
         if packet.payload_type == DIGITS.payload_type:
             pressed += "".join(key.digit for key in reader.take(packet))
     assert pressed == "12#"
-    phone.close()
 
 
 async def test_a_pressed_key_is_told_once(engine: Engine) -> None:
@@ -96,7 +90,6 @@ async def test_a_pressed_key_is_told_once(engine: Engine) -> None:
     assert await phone.event(DigitReceived) == DigitReceived("9", 100)
     await phone.hear(15)
     assert sum(isinstance(event, DigitReceived) for event in phone.events) == 1
-    phone.close()
 
 
 async def test_a_phone_that_falls_silent_is_told(engine: Engine) -> None:
@@ -104,7 +97,6 @@ async def test_a_phone_that_falls_silent_is_told(engine: Engine) -> None:
     await phone.connect()
     phone.leg.update(LegMedia(phone.address, (phone.codec,), DIGITS, media_timeout=0.2))
     await phone.event(MediaTimedOut)
-    phone.close()
 
 
 async def test_who_speaks_is_told_with_the_legs_source(engine: Engine) -> None:
@@ -114,7 +106,6 @@ async def test_who_speaks_is_told_with_the_legs_source(engine: Engine) -> None:
     assert heard.source == phone.leg.source
     assert heard.active
     assert heard.level * 8 == round(heard.level * 8)
-    phone.close()
 
 
 async def test_a_phone_on_hold_gets_nothing_and_then_the_same_stream(engine: Engine) -> None:
@@ -130,8 +121,6 @@ async def test_a_phone_on_hold_gets_nothing_and_then_the_same_stream(engine: Eng
     assert after.ssrc == before.ssrc
     assert after.sequence == (phone.heard[count - 1].sequence + 1) & 0xFFFF
     assert after.marker
-    phone.close()
-    clock.close()
 
 
 async def test_a_stranger_is_not_heard_and_is_counted(engine: Engine) -> None:
@@ -151,8 +140,6 @@ async def test_a_stranger_is_not_heard_and_is_counted(engine: Engine) -> None:
     assert all(packet.payload != b"\x00" * 160 for packet in heard)
     counts = {leg.leg: leg for leg in (await engine.stats()).legs}
     assert counts[alice.leg.id].strangers == 20
-    alice.close()
-    bob.close()
 
 
 async def test_counters_say_what_crossed_the_leg(engine: Engine) -> None:
@@ -166,7 +153,6 @@ async def test_counters_say_what_crossed_the_leg(engine: Engine) -> None:
     assert counts.packets_in >= 25
     assert counts.lost_in == counts.malformed == counts.unknown_payload_type == 0
     assert counts.last_packet_age is not None
-    phone.close()
 
 
 async def test_garbage_disturbs_nobody(engine: Engine) -> None:
@@ -180,7 +166,6 @@ async def test_garbage_disturbs_nobody(engine: Engine) -> None:
     assert_continuous(await phone.hear(25))
     [counts] = (await engine.stats()).legs
     assert counts.malformed > 50
-    phone.close()
 
 
 async def test_what_cannot_be_negotiated_is_refused_where_it_is_asked(engine: Engine) -> None:
@@ -189,7 +174,6 @@ async def test_what_cannot_be_negotiated_is_refused_where_it_is_asked(engine: En
         phone.leg.update(LegMedia(("pbx.example", 4_000), (phone.codec,)))
     with pytest.raises(EngineError, match="'x' is not a digit or 'w'"):
         phone.leg.send_digits("12x")
-    phone.close()
 
 
 async def test_a_closed_leg_tells_nothing_more_and_may_be_closed_again(engine: Engine) -> None:

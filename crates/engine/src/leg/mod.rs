@@ -84,13 +84,10 @@ pub(crate) struct Silence {
 }
 
 impl Silence {
-    /// `limit` is none while nothing is expected.
+    /// Whatever is negotiated anew gives the phone its whole time again: an answer after a long
+    /// ringing must not find it overdue. `limit` is none while nothing is expected.
     pub(crate) fn watch(&mut self, now: Instant, limit: Option<Duration>) {
-        if self.limit.is_none() || self.since.is_none() {
-            self.since = Some(now);
-        }
-        self.told = false;
-        self.limit = limit;
+        (self.limit, self.since, self.told) = (limit, Some(now), false);
     }
 
     pub(crate) fn heard(&mut self, now: Instant) {

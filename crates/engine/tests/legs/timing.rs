@@ -38,6 +38,19 @@ fn a_phone_that_never_speaks_is_told_too() {
 }
 
 #[test]
+fn an_answer_after_a_long_ringing_gives_the_phone_its_whole_time() {
+    let mut world = World::new();
+    let phone = world.open();
+    world.update(&phone, |media| media.media_timeout = Some(LIMIT));
+    world.pass(LIMIT - FRAME);
+    world.update(&phone, |media| media.media_timeout = Some(LIMIT));
+    world.pass(LIMIT - FRAME);
+    assert_eq!(world.told(&phone), []);
+    world.pass(FRAME * 2);
+    assert_eq!(world.told(&phone), [LegEvent::MediaTimedOut]);
+}
+
+#[test]
 fn a_phone_on_hold_may_be_silent_and_gets_its_whole_time_afterwards() {
     let mut world = World::new();
     let phone = world.open();
