@@ -35,12 +35,11 @@ async def measure(*, quick: bool) -> dict[str, Any]:
 
 async def _cost(calls: int, runs: int, *, quick: bool) -> dict[str, Any]:
     """CPU, loss and spacing at so many calls on a fresh server, in several windows."""
-    rows = []
+    window = 10.0 if quick else _WINDOW
     async with rig() as on:
         await place_calls(on, calls)
         await asyncio.sleep(_SETTLING)
-        for _ in range(runs):
-            rows.append(await _cost_row(on, calls, 10.0 if quick else _WINDOW))
+        rows = [await _cost_row(on, calls, window) for _ in range(runs)]
         await end_calls(on, calls)
     _tell(f"{calls} calls: {rows[-1]['cpu_per_call_minute']:.3f} CPU s per call-minute")
     return {"calls": calls, "rows": rows}
