@@ -14,11 +14,18 @@ import socket
 from collections.abc import Iterator, Sequence
 
 import uvicorn
+import websockets.http11
 
 from switchroom.api.asgi import AsgiApp
 
 # The largest signal message (LiveKit's limit for one WebSocket message), in bytes.
 _WEBSOCKET_MESSAGE_LIMIT = 2 * 1024 * 1024
+
+# The longest line of an upgrade request, in bytes: `join_request` is a whole offer in the query,
+# and a token in a header may carry 64 KiB of attributes. The library has a constant, and no
+# argument, for it; beyond its 8 KiB it would drop the request without an answer.
+_UPGRADE_LINE_LIMIT = 128 * 1024
+websockets.http11.MAX_LINE_LENGTH = _UPGRADE_LINE_LIMIT
 
 # Seconds between WebSocket pings, and until a peer that answers none is given up.
 _WEBSOCKET_PING_INTERVAL = 10.0

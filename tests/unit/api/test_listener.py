@@ -1,0 +1,61 @@
+"""The TCP port: what uvicorn and its WebSocket library must let through."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from switchroom.api.asgi import Receive, Scope, Send, respond_text
+from switchroom.api.listener import HttpListener, ListenError
+
+_UPGRADE = (
+    "GET /rtc/v1?join_request={query} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {token}\r\n\r\n"
+)
+
+
+async def _app(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await respond_text(scope, send, 200, "here")
+        return
+    await receive()
+    size = len(scope["query_string"])
+    await respond_text(scope, send, 418, f"a query of {size}")
+
+
+async def _ask(port: int, request: str) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request.encode())
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+@pytest.fixture
+async def listener() -> Any:
+    listening = HttpListener(_app, ["127.0.0.1"], 0)
+    await listening.start()
+    yield listening
+    await listening.stop()
+
+
+@pytest.mark.parametrize("size", [10, 8_000, 9_000, 60_000])
+async def test_an_upgrade_may_carry_a_whole_offer_in_its_query(
+    listener: HttpListener, size: int
+) -> None:
+    answer = await _ask(listener.port, _UPGRADE.format(query="A" * size, token="t"))
+    assert answer.startswith(b"HTTP/1.1 418 ")
+
+
+async def test_an_upgrade_may_carry_a_long_token(listener: HttpListener) -> None:
+    answer = await _ask(listener.port, _UPGRADE.format(query="A", token="t" * 60_000))
+    assert answer.startswith(b"HTTP/1.1 418 ")
+
+
+async def test_a_port_that_is_taken_is_named(listener: HttpListener) -> None:
+    with pytest.raises(ListenError, match=f"{listener.port} on 127.0.0.1 is in use"):
+        await HttpListener(_app, ["127.0.0.1"], listener.port).start()
