@@ -46,6 +46,11 @@ class Server:
         return api.AccessToken(KEY, SECRET).with_identity(identity).with_grants(grants).to_jwt()
 
 
+def database_url(data: Path) -> str:
+    """Where both kinds of server keep what they keep."""
+    return f"sqlite:///{data / 'switchroom.db'}"
+
+
 def outward_address() -> str:
     """The address that libwebrtc clients and phones see the server at."""
     return reach("").told
@@ -59,7 +64,7 @@ def config_of(data: Path, **settings: object) -> Config:
         "port": 0,
         "rtc.udp_port": 0,
         "sip.port": 0,
-        "storage.url": f"sqlite:///{data / 'switchroom.db'}",
+        "storage.url": database_url(data),
         "shutdown.drain": 0,
     }
     overrides.update({name.replace("__", "."): value for name, value in settings.items()})
@@ -104,7 +109,7 @@ def _write_config(data: Path, port: int, settings: Mapping[str, object]) -> Path
         "port": port,
         "bind_addresses": ["127.0.0.1"],
         "keys": {KEY: SECRET},
-        "storage": {"url": f"sqlite:///{data / 'switchroom.db'}"},
+        "storage": {"url": database_url(data)},
         "logging": {"json": True},
     }
     for name, value in settings.items():

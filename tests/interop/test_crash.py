@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 from livekit import api
 
-from interop.server import Server, server_process
+from interop.server import Server, database_url, server_process
 from switchroom.phonenet.client import PhoneNetwork
 from switchroom.phonenet.events import Answered, Called, Ended, Ringing
+from switchroom.storage.calls import SqlCallStore
+from switchroom.storage.connection import Database
+from switchroom.telephony.call_record import CallRecord
+from switchroom.telephony.termination import Cause
 
 pytestmark = pytest.mark.interop
 
@@ -31,6 +35,18 @@ def call(number: str, address: str, *, wait: bool) -> api.CreateSIPParticipantRe
     )
 
 
+async def recorded(data: Path, call_id: str) -> CallRecord:
+    """What the database holds of a call once no server has it open."""
+    database = Database(database_url(data))
+    await database.open()
+    try:
+        record = await SqlCallStore(database).get(call_id)
+        assert record is not None
+        return record
+    finally:
+        await database.close()
+
+
 async def kill(server: Server) -> None:
     assert server.process is not None
     server.process.send_signal(signal.SIGKILL)
@@ -42,7 +58,9 @@ async def test_after_a_crash_the_phone_gets_its_bye_and_nobody_is_dialled_again(
 ) -> None:
     async with asyncio.timeout(60), PhoneNetwork() as network:
         async with server_process(tmp_path, PORT, **SETTINGS) as server, server.api() as livekit:
-            await livekit.sip.create_sip_participant(call(LISTENER, network.address, wait=True))
+            placed = await livekit.sip.create_sip_participant(
+                call(LISTENER, network.address, wait=True)
+            )
             answered = await network.expect(Answered)
             await kill(server)
         async with server_process(tmp_path, PORT, **SETTINGS) as server, server.api() as livekit:
@@ -51,6 +69,10 @@ async def test_after_a_crash_the_phone_gets_its_bye_and_nobody_is_dialled_again(
             rooms = await livekit.room.list_rooms(api.ListRoomsRequest())
             assert not rooms.rooms
         assert sum(isinstance(event, Called) for event in network.events) == 1
+    record = await recorded(tmp_path, placed.sip_call_id)
+    assert record.answered_at > 0
+    assert record.termination is not None
+    assert record.termination.cause is Cause.SERVER_RESTART
 
 
 async def test_a_dial_that_a_crash_cut_off_is_not_taken_up_again(tmp_path: Path) -> None:
