@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import sys
 import tempfile
 import time
@@ -36,6 +37,9 @@ LISTEN_SECONDS = 5.0
 ANSWERS, HANGS_UP, BUSY = "+12025550100", "+12025550104", "+12025550111"
 
 console = Console(highlight=False, soft_wrap=True)
+
+# What the client remarks about streams that end together with their track is no news here.
+logging.getLogger("livekit").setLevel(logging.ERROR)
 
 # The key of `switchroom dev` is as short as that of `livekit-server --dev`.
 warnings.filterwarnings("ignore", message="The HMAC key is")
