@@ -11,7 +11,6 @@ from switchroom.sip.transactions.machine import (
     Input,
     Key,
     SipMessage,
-    State,
     Transaction,
     TransactionHost,
 )
@@ -45,11 +44,8 @@ class ClientTransaction(Transaction):
         flow: Flow,
         request: Request,
         user: ClientUser,
-        state: State,
     ) -> None:
-        super().__init__(
-            host, client_key(request.branch, request.method), flow, state, request.call_id
-        )
+        super().__init__(host, client_key(request.branch, request.method), flow, request.call_id)
         self.request = request
         self._user = user
 

@@ -26,16 +26,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from switchroom.sip.flows import Flow
 from switchroom.sip.message import Request, Response
-from switchroom.sip.transactions.client import ClientTransaction, ClientUser
+from switchroom.sip.transactions.client import ClientTransaction
 from switchroom.sip.transactions.machine import (
     Effect,
     Input,
     SipMessage,
     State,
     Table,
-    TransactionHost,
 )
 
 STATES: Final = (
@@ -95,12 +93,8 @@ class InviteClientTransaction(ClientTransaction):
     __slots__ = ()
 
     table = TABLE
+    first_state = State.CALLING
     start_effects = START
-
-    def __init__(
-        self, host: TransactionHost, flow: Flow, request: Request, user: ClientUser
-    ) -> None:
-        super().__init__(host, flow, request, user, State.CALLING)
 
     def receive(self, response: Response, now: float) -> None:
         """A response that matches this transaction."""

@@ -26,10 +26,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from switchroom.sip.flows import Flow
 from switchroom.sip.message import Request, Response
-from switchroom.sip.transactions.machine import Effect, Input, State, Table, TransactionHost
-from switchroom.sip.transactions.server import ServerTransaction, ServerUser
+from switchroom.sip.transactions.machine import Effect, Input, State, Table
+from switchroom.sip.transactions.server import ServerTransaction
 
 STATES: Final = (
     State.PROCEEDING,
@@ -91,17 +90,8 @@ class InviteServerTransaction(ServerTransaction):
     __slots__ = ()
 
     table = TABLE
+    first_state = State.PROCEEDING
     start_effects = START
-
-    def __init__(
-        self,
-        host: TransactionHost,
-        flow: Flow,
-        request: Request,
-        user: ServerUser,
-        to_tag: str | None,
-    ) -> None:
-        super().__init__(host, flow, request, user, state=State.PROCEEDING, to_tag=to_tag)
 
     def respond(self, response: Response, now: float) -> None:
         """Send a response; a 2xx may be given again and again until it is acknowledged."""

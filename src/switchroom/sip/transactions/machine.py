@@ -183,15 +183,14 @@ class Transaction:
     )
 
     table: ClassVar[Table]
+    first_state: ClassVar[State]
     start_effects: ClassVar[tuple[Effect, ...]]
 
-    def __init__(
-        self, host: TransactionHost, key: Key, flow: Flow, state: State, call_id: str
-    ) -> None:
+    def __init__(self, host: TransactionHost, key: Key, flow: Flow, call_id: str) -> None:
         self._host = host
         self.key = key
         self.flow = flow
-        self.state = state
+        self.state = self.first_state
         self.ignored = 0
         """Inputs that the table has no cell for."""
         self.error = ""

@@ -23,16 +23,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from switchroom.sip.flows import Flow
-from switchroom.sip.message import Request, Response
-from switchroom.sip.transactions.client import ClientTransaction, ClientUser
+from switchroom.sip.message import Response
+from switchroom.sip.transactions.client import ClientTransaction
 from switchroom.sip.transactions.machine import (
     Effect,
     Input,
     SipMessage,
     State,
     Table,
-    TransactionHost,
 )
 
 STATES: Final = (State.TRYING, State.PROCEEDING, State.COMPLETED, State.TERMINATED)
@@ -65,12 +63,8 @@ class NonInviteClientTransaction(ClientTransaction):
     __slots__ = ()
 
     table = TABLE
+    first_state = State.TRYING
     start_effects = START
-
-    def __init__(
-        self, host: TransactionHost, flow: Flow, request: Request, user: ClientUser
-    ) -> None:
-        super().__init__(host, flow, request, user, State.TRYING)
 
     def receive(self, response: Response, now: float) -> None:
         """A response that matches this transaction."""

@@ -26,10 +26,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from switchroom.sip.flows import Flow
-from switchroom.sip.message import Request, Response
-from switchroom.sip.transactions.machine import Effect, Input, State, Table, TransactionHost
-from switchroom.sip.transactions.server import ServerTransaction, ServerUser
+from switchroom.sip.message import Response
+from switchroom.sip.transactions.machine import Effect, Input, State, Table
+from switchroom.sip.transactions.server import ServerTransaction
 
 STATES: Final = (State.TRYING, State.PROCEEDING, State.COMPLETED, State.TERMINATED)
 
@@ -57,17 +56,8 @@ class NonInviteServerTransaction(ServerTransaction):
     __slots__ = ()
 
     table = TABLE
+    first_state = State.TRYING
     start_effects = START
-
-    def __init__(
-        self,
-        host: TransactionHost,
-        flow: Flow,
-        request: Request,
-        user: ServerUser,
-        to_tag: str | None,
-    ) -> None:
-        super().__init__(host, flow, request, user, state=State.TRYING, to_tag=to_tag)
 
     def respond(self, response: Response, now: float) -> None:
         """Send the final response."""

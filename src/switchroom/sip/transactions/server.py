@@ -13,7 +13,6 @@ from switchroom.sip.transactions.machine import (
     Input,
     Key,
     SipMessage,
-    State,
     Transaction,
     TransactionHost,
 )
@@ -62,12 +61,10 @@ class ServerTransaction(Transaction):
         flow: Flow,
         request: Request,
         user: ServerUser,
-        *,
-        state: State,
         to_tag: str | None,
     ) -> None:
         key = server_key(request, request.method)
-        super().__init__(host, key, reply_flow(request, flow), state, request.call_id)
+        super().__init__(host, key, reply_flow(request, flow), request.call_id)
         self.request = request
         self.to_tag = to_tag
         self.rerouted = False
