@@ -83,9 +83,7 @@ class Engine:
         self._native = None
         loop.remove_reader(native.fd)
         self._handlers.clear()
-        for request in self._requests.values():
-            if not request.done():
-                request.set_exception(EngineStopped("the media engine was stopped"))
+        self._refuse_requests(EngineStopped("the media engine was stopped"))
         self._requests.clear()
         await loop.run_in_executor(None, native.stop)
 
@@ -236,6 +234,9 @@ class Engine:
     def _fail(self, reason: str) -> None:
         _log.critical("the media engine has failed", reason=reason)
         self._failed = reason
+        self._refuse_requests(EngineFailed(reason))
+
+    def _refuse_requests(self, error: EngineError) -> None:
         for request in self._requests.values():
             if not request.done():
-                request.set_exception(EngineFailed(reason))
+                request.set_exception(error)
