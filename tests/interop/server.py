@@ -51,6 +51,20 @@ def database_url(data: Path) -> str:
     return f"sqlite:///{data / 'switchroom.db'}"
 
 
+def call_to(
+    number: str, carrier: str, room: str, *, wait: bool = True
+) -> api.CreateSIPParticipantRequest:
+    """A call through a trunk that is named in the request itself."""
+    return api.CreateSIPParticipantRequest(
+        trunk=api.SIPOutboundConfig(hostname=carrier),
+        sip_number="+15550000000",
+        sip_call_to=number,
+        room_name=room,
+        participant_identity="phone",
+        wait_until_answered=wait,
+    )
+
+
 def outward_address() -> str:
     """The address that libwebrtc clients and phones see the server at."""
     return reach("").told

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from livekit import api
 
-from interop.server import Server, database_url, server_process
+from interop.server import Server, call_to, database_url, server_process
 from switchroom.phonenet.client import PhoneNetwork
 from switchroom.phonenet.events import Answered, Called, Ended, Ringing
 from switchroom.storage.calls import SqlCallStore
@@ -21,18 +21,8 @@ pytestmark = pytest.mark.interop
 
 PORT = 17880
 SETTINGS = {"rtc__udp_port": 17882, "sip__port": 15060}
+ROOM = "crash"
 LISTENER, NOBODY_HOME = "+12025550103", "+12025550110"
-
-
-def call(number: str, address: str, *, wait: bool) -> api.CreateSIPParticipantRequest:
-    return api.CreateSIPParticipantRequest(
-        trunk=api.SIPOutboundConfig(hostname=address),
-        sip_number="+15550000000",
-        sip_call_to=number,
-        room_name="crash",
-        participant_identity="phone",
-        wait_until_answered=wait,
-    )
 
 
 async def recorded(data: Path, call_id: str) -> CallRecord:
@@ -59,7 +49,7 @@ async def test_after_a_crash_the_phone_gets_its_bye_and_nobody_is_dialled_again(
     async with asyncio.timeout(60), PhoneNetwork() as network:
         async with server_process(tmp_path, PORT, **SETTINGS) as server, server.api() as livekit:
             placed = await livekit.sip.create_sip_participant(
-                call(LISTENER, network.address, wait=True)
+                call_to(LISTENER, network.address, ROOM)
             )
             answered = await network.expect(Answered)
             await kill(server)
@@ -78,12 +68,14 @@ async def test_after_a_crash_the_phone_gets_its_bye_and_nobody_is_dialled_again(
 async def test_a_dial_that_a_crash_cut_off_is_not_taken_up_again(tmp_path: Path) -> None:
     async with asyncio.timeout(60), PhoneNetwork() as network:
         async with server_process(tmp_path, PORT, **SETTINGS) as server, server.api() as livekit:
-            await livekit.sip.create_sip_participant(call(NOBODY_HOME, network.address, wait=False))
+            await livekit.sip.create_sip_participant(
+                call_to(NOBODY_HOME, network.address, ROOM, wait=False)
+            )
             await network.expect(Ringing)
             await kill(server)
         async with server_process(tmp_path, PORT, **SETTINGS) as server, server.api() as livekit:
             # A call placed now is the next thing that the network hears.
-            await livekit.sip.create_sip_participant(call(LISTENER, network.address, wait=True))
+            await livekit.sip.create_sip_participant(call_to(LISTENER, network.address, ROOM))
             await network.expect(Answered)
         called = [event.number for event in network.events if isinstance(event, Called)]
         assert called == [NOBODY_HOME, LISTENER]

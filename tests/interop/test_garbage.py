@@ -12,13 +12,14 @@ import aiohttp
 import pytest
 from livekit import api
 
-from interop.server import Server, server_process
+from interop.server import Server, call_to, server_process
 from switchroom.phonenet.client import PhoneNetwork
 from switchroom.phonenet.events import Answered, Ended
 
 pytestmark = pytest.mark.interop
 
 PORT, RTC_PORT, SIP_PORT = 17890, 17892, 15070
+ROOM = "garbage"
 LISTENER, VANISHER = "+12025550103", "+12025550108"
 ROUNDS = 300
 
@@ -44,15 +45,15 @@ async def test_noise_on_every_socket_disturbs_no_call(tmp_path: Path) -> None:
     async with asyncio.timeout(60), PhoneNetwork() as network:
         settings = {"rtc__udp_port": RTC_PORT, "sip__port": SIP_PORT}
         async with server_process(tmp_path, PORT, **settings) as server, server.api() as livekit:
-            await livekit.sip.create_sip_participant(call(LISTENER, network.address))
+            await livekit.sip.create_sip_participant(call_to(LISTENER, network.address, ROOM))
             answered = await network.expect(Answered)
             leg_port = int(answered.media.rpartition(":")[2])
             await asyncio.to_thread(shout, (RTC_PORT, SIP_PORT, leg_port, leg_port + 1))
             await asyncio.to_thread(shout_over_tcp, (PORT, SIP_PORT))
             await shout_at_the_signal_door(server)
             rooms = await livekit.room.list_rooms(api.ListRoomsRequest())
-            assert {room.name: room.num_participants for room in rooms.rooms}["garbage"] == 1
-            await livekit.room.delete_room(api.DeleteRoomRequest(room="garbage"))
+            assert {room.name: room.num_participants for room in rooms.rooms}[ROOM] == 1
+            await livekit.room.delete_room(api.DeleteRoomRequest(room=ROOM))
             ended = await network.expect(Ended, call=answered.call)
         assert (ended.by, ended.heard.audible_seconds) == ("caller", 0)
         assert not [
@@ -72,22 +73,11 @@ async def test_a_carrier_that_vanishes_is_a_named_ending(tmp_path: Path) -> None
     async with asyncio.timeout(60), PhoneNetwork() as network:
         settings = {"rtc__udp_port": RTC_PORT, "sip__port": SIP_PORT, "sip__media_timeout": 1}
         async with server_process(tmp_path, PORT, **settings) as server, server.api() as livekit:
-            await livekit.sip.create_sip_participant(call(VANISHER, network.address))
+            await livekit.sip.create_sip_participant(call_to(VANISHER, network.address, ROOM))
             answered = await network.expect(Answered)
             await network.expect(Ended, call=answered.call)
-            await livekit.room.delete_room(api.DeleteRoomRequest(room="garbage"))
+            await livekit.room.delete_room(api.DeleteRoomRequest(room=ROOM))
         assert any('"ending": "media-timeout"' in line for line in server.log)
-
-
-def call(number: str, address: str) -> api.CreateSIPParticipantRequest:
-    return api.CreateSIPParticipantRequest(
-        trunk=api.SIPOutboundConfig(hostname=address),
-        sip_number="+15550000000",
-        sip_call_to=number,
-        room_name="garbage",
-        participant_identity="phone",
-        wait_until_answered=True,
-    )
 
 
 def shout(ports: tuple[int, ...]) -> None:

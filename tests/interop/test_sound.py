@@ -12,24 +12,13 @@ from livekit import api, rtc
 
 from interop.baresip import baresip, write_tone
 from interop.hearing import CLIENT_RATE, Voice, listen, steady_stretch, windows
-from interop.server import Server, outward_address
+from interop.server import Server, call_to, outward_address
 
 pytestmark = pytest.mark.interop
 
 LEVEL = -20.0
 SECONDS = 30
 ROOM = "sound"
-
-
-def call_to(address: str) -> api.CreateSIPParticipantRequest:
-    return api.CreateSIPParticipantRequest(
-        trunk=api.SIPOutboundConfig(hostname=address),
-        sip_number="+15550000000",
-        sip_call_to="phone",
-        room_name=ROOM,
-        participant_identity="phone",
-        wait_until_answered=True,
-    )
 
 
 @pytest.mark.parametrize("codec", ["pcmu", "pcma"])
@@ -47,7 +36,7 @@ async def test_a_phone_and_a_client_hear_each_other_for_half_a_minute(
             await room.local_participant.publish_track(ours.track)
             speaking = asyncio.create_task(ours.speak())
             async with server.api() as livekit:
-                await livekit.sip.create_sip_participant(call_to(phone.address))
+                await livekit.sip.create_sip_participant(call_to("phone", phone.address, ROOM))
                 heard_in_room = await listen(await subscribed.get(), SECONDS + 1)
                 await livekit.room.delete_room(api.DeleteRoomRequest(room=ROOM))
             await phone.wait_for("terminated")
