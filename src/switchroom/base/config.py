@@ -58,6 +58,40 @@ class RoomSettings:
     """Seconds after which a room that everybody left is closed."""
     max_participants: int = _setting(0, read.count)
     """0: no limit."""
+    enable_remote_unmute: bool = _setting(False, read.flag)
+    """Whether the server API may open a microphone that was muted."""
+    room_configurations: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict, metadata={"read": read.sections}
+    )
+    """RoomConfiguration by name, for `room_preset` of CreateRoom and `roomPreset` of tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """Agent workers and their jobs."""
+
+    dispatch_wait: float = _setting(10.0, read.seconds)
+    """Seconds that a dispatch waits for a worker that takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookFilter:
+    """Which events are told; without either list, all of them."""
+
+    include_events: tuple[str, ...] = _setting((), read.words)
+    exclude_events: tuple[str, ...] = _setting((), read.words)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Who is told of rooms, participants and tracks."""
+
+    api_key: str = _setting("", read.text)
+    """The key that signs; empty: the first of `keys`."""
+    urls: tuple[str, ...] = _setting((), read.urls)
+    keep: float = _setting(24 * 3600.0, read.seconds)
+    """Seconds after which an event that could not be delivered is dropped."""
+    filter_params: WebhookFilter = _section(WebhookFilter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +114,8 @@ class StorageSettings:
 
     url: str = _setting("sqlite:///.switchroom/switchroom.db", read.text)
     """An SQLAlchemy URL; a relative SQLite path is taken from the working directory."""
+    keep_calls: float = _setting(90 * 86400.0, read.seconds)
+    """Seconds after which the record of an ended call is deleted; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +148,8 @@ class Config:
     """API keys and their secrets. A server without any refuses every request, so one is needed."""
     rtc: RtcSettings = _section(RtcSettings)
     room: RoomSettings = _section(RoomSettings)
+    agents: AgentSettings = _section(AgentSettings)
+    webhook: WebhookSettings = _section(WebhookSettings)
     sip: SipSettings = _section(SipSettings)
     storage: StorageSettings = _section(StorageSettings)
     shutdown: ShutdownSettings = _section(ShutdownSettings)
@@ -159,7 +197,11 @@ def load_config(
     found = {**source, **_from_environment(env)}
     found.update({key: (value, "the command line") for key, value in overrides.items()})
     settings = {key: _read_setting(key, *place) for key, place in found.items()}
-    return _build(Config, "", settings)
+    config = _build(Config, "", settings)
+    key = config.webhook.api_key
+    if key and key not in config.keys:
+        raise ConfigError("webhook.api_key must be one of keys: it signs what is sent")
+    return config
 
 
 def setting_paths() -> tuple[str, ...]:

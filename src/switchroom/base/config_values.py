@@ -9,14 +9,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
-_UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|s)")
+_UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 _LOG_LEVELS = ("debug", "info", "warn", "error")
@@ -78,7 +80,7 @@ def port_range(value: Any) -> PortRange:
 
 
 def seconds(value: Any) -> float:
-    """A number of seconds, or a Go duration such as ``1m30s`` or ``500ms``."""
+    """A number of seconds, or a Go duration such as ``1m30s`` or ``500ms``; ``d`` is a day."""
     number = _number(value)
     if number is None and isinstance(value, str):
         parts = _DURATION_PART.findall(value)
@@ -125,6 +127,41 @@ def key_pairs(value: Any) -> Mapping[str, str]:
     ):
         raise ValueError('API keys with their secrets, each written as "key: secret"')
     return MappingProxyType(dict(pairs))
+
+
+def words(value: Any) -> tuple[str, ...]:
+    """A list of names; as text, separated by commas."""
+    listed = value.split(",") if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple) or not all(isinstance(word, str) for word in listed):
+        raise ValueError("a list of names")
+    return tuple(word.strip() for word in listed if word.strip())
+
+
+def urls(value: Any) -> tuple[str, ...]:
+    """A list of http and https URLs; as text, separated by commas."""
+    with suppress(ValueError):
+        listed = words(value)
+        if all(_is_web_url(url) for url in listed):
+            return tuple(dict.fromkeys(listed))
+    raise ValueError("a list of URLs that begin with http:// or https://")
+
+
+def sections(value: Any) -> Mapping[str, Mapping[str, Any]]:
+    """Named sections, kept whole: a mapping of mappings, or the same as YAML text."""
+    try:
+        named = yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError:
+        named = None
+    if not isinstance(named, Mapping) or not all(
+        isinstance(name, str) and isinstance(section, Mapping) for name, section in named.items()
+    ):
+        raise ValueError("named sections with settings of their own")
+    return MappingProxyType(dict(named))
+
+
+def _is_web_url(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _whole_number(value: Any) -> int | None:

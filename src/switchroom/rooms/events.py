@@ -14,10 +14,14 @@ from switchroom.rooms.info import ParticipantInfo, RoomInfo, TrackInfo
 
 @dataclass(frozen=True, slots=True)
 class RoomStarted:
-    """A room came to be. `configuration` is the proto-JSON it was created with, or empty."""
+    """A room came to be. `configuration` is the proto-JSON it was created with, or empty.
+
+    A `restored` room was created before a restart of the server and kept.
+    """
 
     room: RoomInfo
     configuration: str
+    restored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -393,7 +393,8 @@ class Room:
 
     def _emit_started(self) -> None:
         if self._house.listeners:
-            self._emit(events.RoomStarted(self.info(), self.terms.configuration))
+            restored = bool(self.terms.sid)
+            self._emit(events.RoomStarted(self.info(), self.terms.configuration, restored))
 
     def _emit(self, event: events.RoomEvent) -> None:
         for listener in self._house.listeners:

@@ -76,6 +76,28 @@ def test_a_whole_file_can_come_through_the_environment_as_with_livekit() -> None
     assert load_config(env={"LIVEKIT_CONFIG": "port: 7001"}).port == 7001
 
 
+def test_webhooks_are_set_with_livekits_keys(tmp_path: Path) -> None:
+    config = load_config(
+        write(
+            tmp_path,
+            """
+            keys: {devkey: secret}
+            webhook:
+              api_key: devkey
+              urls: [https://hooks.example.com/livekit]
+              filter_params: {include_events: [room_started]}
+            """,
+        )
+    )
+    assert config.webhook.urls == ("https://hooks.example.com/livekit",)
+    assert config.webhook.filter_params.include_events == ("room_started",)
+
+
+def test_a_webhook_key_without_a_secret_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"webhook\.api_key must be one of keys"):
+        load_config(env={"LIVEKIT_KEYS": "devkey: secret", "SWITCHROOM_WEBHOOK_API_KEY": "other"})
+
+
 @pytest.mark.parametrize(
     ("text", "hint"),
     [

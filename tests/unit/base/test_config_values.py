@@ -20,6 +20,9 @@ READERS = [
     read.ip_address,
     read.ip_addresses,
     read.key_pairs,
+    read.words,
+    read.urls,
+    read.sections,
 ]
 
 
@@ -33,13 +36,14 @@ READERS = [
         ("1m30s", 90.0),
         ("500ms", 0.5),
         ("1.5h", 5400.0),
+        ("90d", 7_776_000.0),
     ],
 )
 def test_durations_are_numbers_or_go_durations(written: Any, seconds: float) -> None:
     assert read.seconds(written) == seconds
 
 
-@pytest.mark.parametrize("written", ["", "-1", -1, "5 apples", "1d", None, "inf", "nan", True])
+@pytest.mark.parametrize("written", ["", "-1", -1, "5 apples", "1w", None, "inf", "nan", True])
 def test_other_durations_are_refused(written: Any) -> None:
     with pytest.raises(ValueError, match="a duration"):
         read.seconds(written)
@@ -72,6 +76,24 @@ def test_key_pairs_must_be_text_on_both_sides(written: Any) -> None:
     else:
         with pytest.raises(ValueError, match="API keys"):
             read.key_pairs(written)
+
+
+@pytest.mark.parametrize("written", ["http://a/x, https://b", ["http://a/x", "https://b"]])
+def test_urls_are_a_list_or_text_with_commas(written: Any) -> None:
+    assert read.urls(written) == ("http://a/x", "https://b")
+
+
+@pytest.mark.parametrize("written", ["ftp://a", "a.example", "http://", "http://[", [5], 5, None])
+def test_other_urls_are_refused(written: Any) -> None:
+    with pytest.raises(ValueError, match="begin with http"):
+        read.urls(written)
+
+
+def test_named_sections_are_a_mapping_or_its_yaml() -> None:
+    assert read.sections("phone: {max_participants: 2}") == {"phone": {"max_participants": 2}}
+    for written in ("phone: 2", "[", [1], {"phone": None}):
+        with pytest.raises(ValueError, match="named sections"):
+            read.sections(written)
 
 
 def test_addresses_are_brought_to_their_usual_spelling() -> None:
