@@ -26,3 +26,49 @@ class LoopTimers:
 
     def after(self, seconds: float, callback: Callable[[], None]) -> Timer:
         return asyncio.get_running_loop().call_later(max(0.0, seconds), callback)
+
+
+class Deadline:
+    """One deadline, set and cleared again and again: for what somebody else is waited for."""
+
+    def __init__(self, timers: Timers, seconds: float, missed: Callable[[], None]) -> None:
+        self._timers = timers
+        self._seconds = seconds
+        self._missed = missed
+        self._timer: Timer | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._timer is not None
+
+    def set(self) -> None:
+        """From now on."""
+        self.clear()
+        self._timer = self._timers.after(self._seconds, self._pass)
+
+    def clear(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _pass(self) -> None:
+        self._timer = None
+        self._missed()
+
+
+class Soon:
+    """Several wishes of one moment, such as those of a join, are fulfilled together, once."""
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self._action = action
+        self._due = False
+
+    def __call__(self) -> None:
+        """At the end of this turn of the event loop."""
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._act)
+
+    def _act(self) -> None:
+        self._due = False
+        self._action()
