@@ -182,4 +182,5 @@ def _room_spec(request: wire.CreateRoomRequest) -> RoomSpec:
         max_participants=request.max_participants,
         metadata=request.metadata,
         configuration=json_format.MessageToJson(others, indent=None) if others.ByteSize() else "",
+        preset=request.room_preset,
     )

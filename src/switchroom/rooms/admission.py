@@ -5,12 +5,12 @@ The refusals carry LiveKit's words; the signal door turns them into plain HTTP a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from switchroom.auth.grants import Claims, PermissionDenied, VideoGrants, require_room_join
+from switchroom.rooms.configuration import spec_from_configuration
 from switchroom.rooms.errors import Invalid, RoomNotFound
 from switchroom.rooms.info import (
     ParticipantKind,
@@ -67,7 +67,7 @@ def admit(
     if (request.metadata or request.attributes) and not permissions.can_update_metadata:
         raise PermissionDenied
     admission = Admission(
-        room=_room_spec(video.room, claims.room_config),
+        room=spec_from_configuration(video.room, claims.room_config, claims.room_preset),
         identity=claims.identity,
         name=claims.name,
         kind=_kind(claims.kind),
@@ -168,23 +168,3 @@ def _source(name: str) -> TrackSource:
 
 def _named(kind: type[Any], name: str) -> Any:
     return kind.__members__.get(name.upper())
-
-
-def _room_spec(name: str, config: Mapping[str, Any] | None) -> RoomSpec:
-    """A room made by this join has what the token's `roomConfig` says; both spellings count."""
-    if not config:
-        return RoomSpec(name)
-
-    def number(snake: str, camel: str) -> int:
-        value = config.get(snake, config.get(camel, 0))
-        return value if isinstance(value, int) and 0 <= value < 2**32 else 0
-
-    metadata = config.get("metadata", "")
-    return RoomSpec(
-        name=name,
-        empty_timeout=number("empty_timeout", "emptyTimeout"),
-        departure_timeout=number("departure_timeout", "departureTimeout"),
-        max_participants=number("max_participants", "maxParticipants"),
-        metadata=metadata if isinstance(metadata, str) else "",
-        configuration=json.dumps(dict(config)),
-    )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from switchroom.rooms.info import ParticipantInfo, RoomInfo, TrackInfo
+from switchroom.rooms.reasons import DisconnectReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,15 @@ class RoomStarted:
 
 @dataclass(frozen=True, slots=True)
 class RoomFinished:
-    """A room is closed; everybody has left."""
+    """A room is closed; everybody has left.
+
+    `reason` is ROOM_DELETED, ROOM_CLOSED or SERVER_SHUTDOWN. One that `resumes` is there again,
+    with the same sid, when the server is back.
+    """
 
     room: RoomInfo
+    reason: DisconnectReason
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

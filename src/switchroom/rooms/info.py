@@ -185,7 +185,8 @@ class RoomSpec:
     """A room as someone asks for it; zero or empty leaves it to the server's settings.
 
     `configuration` is the proto-JSON of LiveKit's RoomConfiguration, kept whole for those who
-    understand its parts (agent dispatches, recordings).
+    understand its parts (agent dispatches, recordings). `preset` names one of the server's
+    `room.room_configurations`, which fills in what is left open.
     """
 
     name: str
@@ -194,6 +195,7 @@ class RoomSpec:
     max_participants: int = 0
     metadata: str = ""
     configuration: str = ""
+    preset: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,11 @@ class Participant:
             or self.permissions.recorder
         )
 
+    @property
+    def recorder(self) -> bool:
+        """Whether it records the room, which the others are told of."""
+        return self.kind is ParticipantKind.EGRESS or self.permissions.recorder
+
     def touch(self) -> None:
         """Something that is told of this participant has changed."""
         self.version += 1

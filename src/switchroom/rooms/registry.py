@@ -10,6 +10,7 @@ from switchroom.base.clock import Clock
 from switchroom.base.config import Config
 from switchroom.base.tasks import Tasks
 from switchroom.media import Engine
+from switchroom.rooms.configuration import with_preset
 from switchroom.rooms.data import DataMessage
 from switchroom.rooms.errors import (
     ParticipantNotFound,
@@ -85,12 +86,13 @@ class Rooms:
         The room is kept over restarts. Raises Invalid, LimitExceeded, RoomClosing.
         """
         check_room_name(spec.name)
+        spec = with_preset(spec, self.config.room.room_configurations)
         check_metadata(spec.metadata)
         room = self._rooms.get(spec.name)
         if room is None or room.closing:
-            room = self._open(self._settle(spec))
+            room = self._open(replace(self._settle(spec), kept=True))
         else:
-            room.retime(_renewed(room.terms, spec))
+            room.retime(_renewed(room, spec))
         await self._save(room)
         return room.info()
 
@@ -100,6 +102,7 @@ class Rooms:
         if room is not None and not room.closing:
             return room
         check_room_name(spec.name)
+        spec = with_preset(spec, self.config.room.room_configurations)
         check_metadata(spec.metadata)
         return self._open(self._settle(spec))
 
@@ -170,11 +173,11 @@ class Rooms:
         track = participant.tracks.get(track_sid)
         if track is None:
             raise TrackNotFound
-        if not muted and track.info.muted:
+        if not (muted or self.config.room.enable_remote_unmute) and track.info.muted:
             raise UnmuteNotAllowed
-        if muted and not track.info.muted:
-            room.change_track(track, muted=True)
-            participant.member.muted_by_server(track_sid, muted=True)
+        if muted is not track.info.muted:
+            room.change_track(track, muted=muted)
+            participant.member.muted_by_server(track_sid, muted=muted)
         return track.info
 
     def update_subscriptions(
@@ -267,14 +270,16 @@ class Rooms:
         )
 
 
-def _renewed(terms: RoomTerms, spec: RoomSpec) -> RoomTerms:
+def _renewed(room: Room, spec: RoomSpec) -> RoomTerms:
+    terms = room.terms
     return replace(
         terms,
         empty_timeout=spec.empty_timeout or terms.empty_timeout,
         departure_timeout=spec.departure_timeout or terms.departure_timeout,
         max_participants=spec.max_participants or terms.max_participants,
-        metadata=spec.metadata or terms.metadata,
+        metadata=spec.metadata or room.metadata,
         configuration=spec.configuration or terms.configuration,
+        kept=True,
     )
 
 
@@ -288,4 +293,5 @@ def _terms_of(stored: StoredRoom) -> RoomTerms:
         configuration=stored.configuration,
         sid=stored.sid,
         created_at_ns=stored.created_at_ns,
+        kept=True,
     )

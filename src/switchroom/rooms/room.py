@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from switchroom.base.clock import Clock
 from switchroom.base.ids import new_id
@@ -55,6 +55,8 @@ class RoomTerms:
     configuration: str
     sid: str = ""
     created_at_ns: int = 0
+    kept: bool = False
+    """Whether the room is there again after a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,11 @@ class Room:
         self._history = ReliableHistory()
         self._nonces: OrderedDict[bytes, None] = OrderedDict()
         self._watchers = 0
-        self._joined_once = False
-        self._left_once = False
+        self._departed_at: float | None = None
         self._idle_timer: Timer | None = None
         self._counts_timer: Timer | None = None
         self._told_counts = (0, 0)
+        self._recorded = False
         self.closing = False
         self.closed = asyncio.Event()
         self._emit_started()
@@ -113,6 +115,7 @@ class Room:
             metadata=self.metadata,
             num_participants=participants,
             num_publishers=publishers,
+            active_recording=self._recorded,
         )
 
     def visible_to(self, viewer: Participant) -> list[ParticipantInfo]:
@@ -146,10 +149,10 @@ class Room:
         participant.touch()
         self.participants[participant.identity] = participant
         self._watchers += participant.member.watches
-        self._joined_once |= not participant.dependent
         self._watch_idleness()
         self._tell(participant, to_itself=False)
         self._note_counts()
+        self._note_recording()
 
     def activate(self, participant: Participant) -> None:
         """Media can flow: the participant is ACTIVE, hears what it should, and is announced."""
@@ -176,6 +179,7 @@ class Room:
         self._tell(participant, to_itself=False)
         self._watch_idleness()
         self._note_counts()
+        self._note_recording()
 
     async def expel(self, participant: Participant, reason: DisconnectReason) -> None:
         """Close a participant's connection for a reason, within CLOSE_LIMIT, and take it out."""
@@ -205,7 +209,8 @@ class Room:
                 await asyncio.gather(*(self.expel(p, reason) for p in group))
         finally:
             self._cancel_timers()
-            self._emit(events.RoomFinished(self.info()))
+            resumes = self.terms.kept and reason is DisconnectReason.SERVER_SHUTDOWN
+            self._emit(events.RoomFinished(self.info(), reason, resumes))
             self.closed.set()
             self._on_closed(self)
 
@@ -292,16 +297,23 @@ class Room:
 
     def permit(self, participant: Participant, permissions: Permissions) -> None:
         """Replace a participant's permissions; what they no longer cover, ends."""
+        was_hidden, was_dependent = participant.hidden, participant.dependent
         participant.permissions = permissions
         participant.touch()
+        if participant.dependent and not was_dependent:
+            self._departed_at = self._house.clock.monotonic()
         for track in tuple(participant.tracks.values()):
             if not permissions.may_publish(track.info.source):
                 participant.member.unpublished_by_server(track.sid)
                 self.unpublish(track)
         self._hearing.review_listener(participant)
         self._tell(participant)
+        if participant.hidden and not was_hidden:
+            self._tell_of_hiding(participant)
         participant.member.grants_changed()
         self._watch_idleness()
+        self._note_counts()
+        self._note_recording()
 
     def set_metadata(self, metadata: str) -> None:
         """Replace the room's metadata. Raises LimitExceeded."""
@@ -381,7 +393,8 @@ class Room:
         participant.state = ParticipantState.DISCONNECTED
         participant.reason = reason
         participant.touch()
-        self._left_once = True
+        if not participant.dependent:
+            self._departed_at = self._house.clock.monotonic()
         if self._house.listeners:
             self._emit_left(participant)
 
@@ -412,6 +425,19 @@ class Room:
         for watcher in self._watching():
             if to_itself if watcher is changed else not changed.hidden:
                 watcher.member.participants_changed(info)
+
+    def _tell_of_hiding(self, participant: Participant) -> None:
+        """To the others, who hides has left; they will not be told of it any more."""
+        info = (replace(participant.info(), state=ParticipantState.DISCONNECTED, tracks=()),)
+        for watcher in self._watching():
+            if watcher is not participant:
+                watcher.member.participants_changed(info)
+
+    def _note_recording(self) -> None:
+        recorded = any(p.recorder for p in self.participants.values())
+        if recorded is not self._recorded:
+            self._recorded = recorded
+            self._tell_room()
 
     def _tell_room(self) -> None:
         self._told_counts = self._counts()
@@ -469,11 +495,11 @@ class Room:
             self._idle_timer = None
         if self.closing or any(not p.dependent for p in self.participants.values()):
             return
-        if self._joined_once and self._left_once:
-            timeout = float(self.terms.departure_timeout)
+        now = self._house.clock.monotonic()
+        if self._departed_at is not None:
+            timeout = self._departed_at + self.terms.departure_timeout - now
         else:
-            age = self._house.clock.monotonic() - self._opened_at
-            timeout = self.terms.empty_timeout - age
+            timeout = self._opened_at + self.terms.empty_timeout - now
         self._idle_timer = self._house.timers.after(timeout, self._close_idle)
 
     def _close_idle(self) -> None:

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from switchroom.base.config import Config
+from switchroom.base.config import Config, RoomSettings
 from switchroom.media import Engine
 from switchroom.rooms.errors import (
     Invalid,
@@ -16,9 +16,11 @@ from switchroom.rooms.errors import (
     RoomNotFound,
     TrackNotFound,
 )
+from switchroom.rooms.events import RoomEvent, RoomFinished, RoomStarted
 from switchroom.rooms.info import RoomSpec
 from switchroom.rooms.reasons import DisconnectReason as Reason
 from switchroom.rooms.registry import Rooms
+from switchroom.rooms.stores import NoRoomStore
 
 from .house import House, Time
 
@@ -29,6 +31,38 @@ async def test_creating_is_idempotent_and_takes_what_is_not_zero(house: House) -
     assert second.sid == first.sid
     assert (second.empty_timeout, second.max_participants, second.metadata) == (7, 3, "m")
     assert second.departure_timeout == 20
+
+
+async def test_creating_again_leaves_metadata_as_they_were_changed_since(house: House) -> None:
+    await house.rooms.create(RoomSpec("r", metadata="first"))
+    await house.rooms.set_room_metadata("r", "changed")
+    assert (await house.rooms.create(RoomSpec("r", empty_timeout=9))).metadata == "changed"
+
+
+async def test_a_room_joined_first_and_created_later_is_kept_too(house: House, time: Time) -> None:
+    await house.phone("tel")
+    await house.rooms.create(RoomSpec("r"))
+    await house.rooms.stop()
+    finished = [event for event in house.events if isinstance(event, RoomFinished)]
+    assert [(event.reason, event.resumes) for event in finished] == [(Reason.SERVER_SHUTDOWN, True)]
+    events: list[RoomEvent] = []
+    again = Rooms(
+        cast("Engine", None), Config(), time, house.store, listeners=(events.append,), timers=time
+    )
+    await again.start()
+    assert [event.restored for event in events if isinstance(event, RoomStarted)] == [True]
+    await again.stop()
+
+
+async def test_a_preset_fills_in_what_is_left_open(time: Time) -> None:
+    presets = {"phone": {"max_participants": 2, "agents": [{"agentName": "a"}]}}
+    config = Config(room=RoomSettings(room_configurations=presets))
+    rooms = Rooms(cast("Engine", None), config, time, NoRoomStore(), timers=time)
+    made = await rooms.create(RoomSpec("r", empty_timeout=7, preset="phone"))
+    assert (made.max_participants, made.empty_timeout) == (2, 7)
+    with pytest.raises(Invalid, match="unknown room preset x"):
+        rooms.find_or_create(RoomSpec("s", preset="x"))
+    await rooms.stop()
 
 
 @pytest.mark.parametrize(

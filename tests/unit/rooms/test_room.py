@@ -63,6 +63,65 @@ async def test_an_agent_alone_waits_for_the_empty_timeout(house: House) -> None:
     assert not house.rooms.exists("r")
 
 
+async def test_agents_that_come_and_go_do_not_put_off_the_end(house: House) -> None:
+    seat, _ = await house.phone("tel")
+    await seat.leave(Reason.CLIENT_INITIATED)
+    for _ in range(3):
+        await house.time.pass_(6)
+        agent, _ = house.client("agent", kind=ParticipantKind.AGENT)
+        house.room().leave(agent, Reason.SIGNAL_CLOSE)
+    await house.time.pass_(2.1)
+    assert not house.rooms.exists("r")
+
+
+async def test_who_becomes_an_agent_keeps_the_room_open_no_longer(house: House) -> None:
+    person, member = house.client("ann")
+    await house.time.pass_(1000)
+    house.room().permit(person, Permissions(agent=True))
+    await house.time.pass_(19.9)
+    assert house.rooms.exists("r")
+    await house.time.pass_(0.2)
+    assert member.closed == [Reason.ROOM_CLOSED]
+
+
+async def test_who_hides_leaves_in_the_eyes_of_the_others_and_comes_back_when_seen(
+    house: House,
+) -> None:
+    person, itself = house.client("ann")
+    _, other = house.client("bob")
+    house.room().publish(person, microphone("TR_1"), Source(1))
+    for member in (itself, other):
+        member.updates.clear()
+    house.room().permit(person, Permissions(hidden=True))
+    house.room().permit(person, Permissions())
+    assert [(info.state.name, len(info.tracks)) for info in other.updates] == [
+        ("DISCONNECTED", 0),
+        ("ACTIVE", 1),
+    ]
+    assert [info.state.name for info in itself.updates] == ["ACTIVE", "ACTIVE"]
+
+
+async def test_a_hidden_participant_is_in_no_update_but_its_own(house: House) -> None:
+    _, other = house.client("bob")
+    other.updates.clear()
+    hidden, _ = house.client("spy", permissions=Permissions(hidden=True))
+    newcomer, _ = house.client("ann")
+    house.room().leave(hidden, Reason.CLIENT_INITIATED)
+    assert {info.identity for info in other.updates} == {"ann"}
+    assert {info.identity for info in house.room().visible_to(newcomer)} == {"bob"}
+
+
+async def test_all_are_told_at_once_when_a_recorder_comes_and_when_it_goes(house: House) -> None:
+    _, member = house.client("ann")
+    recorder, _ = house.client("rec", permissions=Permissions(recorder=True, hidden=True))
+    house.client("egress", kind=ParticipantKind.EGRESS)
+    house.room().leave(recorder, Reason.CLIENT_INITIATED)
+    assert [info.active_recording for info in member.rooms] == [True]
+    assert house.rooms.list()[0].num_participants == 1
+    await house.rooms.remove_participant("r", "egress")
+    assert [info.active_recording for info in member.rooms] == [True, False]
+
+
 async def test_an_open_room_has_no_deadline_at_all(house: House) -> None:
     await house.phone("tel")
     assert house.time.pending == 0
@@ -187,6 +246,9 @@ async def test_what_happens_is_told_to_listeners_in_order(house: House) -> None:
         events.ParticipantConnectionAborted,
         events.RoomFinished,
     ]
+    finished = house.events[-1]
+    assert isinstance(finished, events.RoomFinished)
+    assert (finished.reason, finished.resumes) == (Reason.ROOM_DELETED, False)
     left = house.events[4]
     assert isinstance(left, events.ParticipantLeft)
     assert left.participant.disconnect_reason is Reason.CLIENT_INITIATED
