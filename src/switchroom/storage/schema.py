@@ -91,3 +91,39 @@ rooms = Table(
     _number("created_at_ns"),
     _text("configuration"),
 )
+
+agent_dispatches = Table(
+    "agent_dispatches",
+    metadata,
+    Column("dispatch_id", Text, primary_key=True),
+    _text("room_name"),
+    _text("room_sid"),
+    _text("agent_name"),
+    _text("metadata"),
+    Column("attributes", JSON, nullable=False),
+    _text("deployment"),
+    Column("restart_policy", Integer, nullable=False),
+    Column("implicit", Boolean, nullable=False),
+    _number("created_at_ns"),
+)
+
+agent_jobs = Table(
+    "agent_jobs",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    _text("dispatch_id"),
+    Column("kind", Integer, nullable=False),
+    _text("outcome"),
+    Column("status", Integer, nullable=False),
+    Column("reason", Integer, nullable=False),
+    _text("error"),
+    _text("participant_identity"),
+    _text("agent_identity"),
+    _text("namespace"),
+    _text("worker_id"),
+    _text("api_key"),
+    _number("started_at_ns"),
+    _number("ended_at_ns"),
+    _number("updated_at_ns"),
+)
+Index("agent_jobs_dispatch_id", agent_jobs.c.dispatch_id)
