@@ -181,9 +181,11 @@ class Dispatches:
         records = self._records.values()
         return tuple(r for r in records if dispatch_id in ("", r.dispatch.id))
 
-    def remove(self, dispatch_id: str) -> DispatchRecord | None:
-        """Take a dispatch out; None when it is not there."""
-        return self._records.pop(dispatch_id, None)
+    def remove(self, dispatch_id: str) -> DispatchRecord:
+        """Take a dispatch out. Raises DispatchNotFound."""
+        record = self.get(dispatch_id)
+        del self._records[dispatch_id]
+        return record
 
     def put_job(self, job: Job) -> None:
         """Insert or replace a job; without effect when its dispatch is gone."""

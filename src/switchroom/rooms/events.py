@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from switchroom.rooms.dispatches import Dispatch
 from switchroom.rooms.info import ParticipantInfo, RoomInfo, TrackInfo
 from switchroom.rooms.reasons import DisconnectReason
 
@@ -80,6 +81,22 @@ class TrackUnpublished:
     track: TrackInfo
 
 
+@dataclass(frozen=True, slots=True)
+class DispatchRequested:
+    """A room wants an agent."""
+
+    room: RoomInfo
+    dispatch: Dispatch
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchDeleted:
+    """A room does not want that agent any more."""
+
+    room: RoomInfo
+    dispatch: Dispatch
+
+
 RoomEvent = (
     RoomStarted
     | RoomFinished
@@ -88,5 +105,7 @@ RoomEvent = (
     | ParticipantConnectionAborted
     | TrackPublished
     | TrackUnpublished
+    | DispatchRequested
+    | DispatchDeleted
 )
 Listener = Callable[[RoomEvent], None]

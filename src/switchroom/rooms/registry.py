@@ -111,6 +111,10 @@ class Rooms:
         room = self._rooms.get(name)
         return room is not None and not room.closing
 
+    def get(self, name: str) -> Room:
+        """The room of that name, which may be closing. Raises RoomNotFound."""
+        return self._room(name)
+
     def find(self, name: str, identity: str) -> Participant | None:
         """Somebody in a room, if both are there."""
         room = self._rooms.get(name)
@@ -234,6 +238,7 @@ class Rooms:
             self._forget(predecessor)
         room = Room(terms, self._house, self._forget)
         self._rooms[terms.name] = room
+        room.begin()
         return room
 
     def _forget(self, room: Room) -> None:

@@ -14,6 +14,7 @@ from switchroom.base.tasks import Tasks
 from switchroom.media import Source
 from switchroom.rooms import events
 from switchroom.rooms.data import DataMessage, ReliableHistory
+from switchroom.rooms.dispatches import Dispatch, Dispatches, DispatchRecord, DispatchSpec
 from switchroom.rooms.errors import RoomClosing, RoomFull
 from switchroom.rooms.hearing import Hearing
 from switchroom.rooms.info import (
@@ -95,8 +96,12 @@ class Room:
         self._counts_timer: Timer | None = None
         self._told_counts = (0, 0)
         self._recorded = False
+        self.dispatches = Dispatches()
         self.closing = False
         self.closed = asyncio.Event()
+
+    def begin(self) -> None:
+        """The registry has the room: tell of it, and let its time run."""
         self._emit_started()
         self._watch_idleness()
 
@@ -326,6 +331,24 @@ class Room:
         self.terms = terms
         self.set_metadata(terms.metadata)
         self._watch_idleness()
+
+    # ── agents ───────────────────────────────────────────────────────────────
+
+    def request_dispatch(self, spec: DispatchSpec) -> Dispatch:
+        """Ask for an agent; who finds one hears of it. Raises RoomClosing, TooManyDispatches."""
+        if self.closing:
+            raise RoomClosing
+        now = self._house.clock.unix_ns()
+        dispatch = Dispatch(new_id("AD_"), self.name, self.sid, spec, now)
+        self.dispatches.add(dispatch)
+        self._emit(events.DispatchRequested(self.info(), dispatch))
+        return dispatch
+
+    def take_back_dispatch(self, dispatch_id: str) -> DispatchRecord:
+        """Ask no longer; returns the last of it. Raises DispatchNotFound."""
+        record = self.dispatches.remove(dispatch_id)
+        self._emit(events.DispatchDeleted(self.info(), record.dispatch))
+        return replace(record, deleted_at_ns=self._house.clock.unix_ns())
 
     # ── messages and levels ──────────────────────────────────────────────────
 
