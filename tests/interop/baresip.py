@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import struct
 import wave
 from array import array
@@ -51,6 +52,26 @@ class Baresip:
         """Until a line of its log holds these words."""
         async with self.changed:
             await self.changed.wait_for(lambda: any(words in line for line in self.log))
+
+    def play(self, voice: Path) -> None:
+        """Say from now on what is in this file (8 kHz mono), instead of what was said."""
+        self._command(f"/ausrc aufile,{voice}\n")
+
+    def press(self, keys: str) -> None:
+        """Press keys during a call."""
+        self._command(keys)
+
+    def hang_up(self) -> None:
+        """End the call."""
+        self._command("/hangup\n")
+
+    def pressed(self) -> str:
+        """The keys that were pressed at the other end (RFC 4733)."""
+        return "".join(re.findall(r"received event: '(.)' \(end=0\)", "\n".join(self.log)))
+
+    def _command(self, words: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(words.encode())
 
     def heard(self) -> array[int]:
         """What the phone has decoded, 8 kHz."""
