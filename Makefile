@@ -20,7 +20,7 @@ say = @printf '\033[1m› %s\033[0m\n'
 ##@ Use it
 
 .PHONY: demo
-demo: .make/engine .make/network ## an agent phones someone and they talk; ends by itself
+demo: .make/engine .make/network .make/agents ## an agent phones someone and they talk; ends by itself
 	@tools/test-network $(BIN)/python examples/demo.py
 
 .PHONY: dev
@@ -48,7 +48,7 @@ check: .make/engine ## format, lint, types, import contracts, architecture, Rust
 	@cargo test --workspace --locked
 
 .PHONY: test
-test: .make/engine .make/network .make/peers ## all Python tests, with real peers, in a private network
+test: .make/engine .make/network .make/peers .make/agents ## all Python tests, with real peers, in a private network
 	@tools/test-network $(BIN)/python -m pytest tests
 
 .PHONY: unit
@@ -56,7 +56,7 @@ unit: .make/engine ## the fast tests only
 	@$(BIN)/python -m pytest -q tests/unit tests/architecture
 
 .PHONY: soak
-soak: .make/engine .make/network .make/peers ## a thousand calls, then look for anything left behind
+soak: .make/engine .make/network .make/peers .make/agents ## a thousand calls, then look for anything left behind
 	@tools/test-network $(BIN)/python -m pytest -m soak tests
 
 .PHONY: bench
@@ -77,7 +77,7 @@ wheel: .make/python ## an installable wheel in dist/
 
 .PHONY: clean
 clean: ## remove everything that make made
-	@rm -rf .make .venv .peers target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis src/switchroom/media/_engine*.so
+	@rm -rf .make .venv .peers node_modules target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis src/switchroom/media/_engine*.so
 
 .PHONY: help
 help: ## this list
@@ -100,6 +100,11 @@ help: ## this list
 	@tools/set-up network
 	@touch $@
 
-.make/peers: .make/python tools/set-up
+# livekit-agents, in an environment of its own: it pins the LiveKit client that it works with.
+.make/agents: .make/python tools/set-up tools/agents-constraints.txt
+	@tools/set-up agents
+	@touch $@
+
+.make/peers: .make/python tools/set-up tests/interop/javascript/package-lock.json
 	@tools/set-up peers
 	@touch $@
