@@ -31,14 +31,16 @@ from switchroom.storage.connection import Database
 from switchroom.storage.errors import StorageError
 from switchroom.storage.rooms import SqlRoomStore
 from switchroom.storage.trunks import SqlTrunkStore
+from switchroom.storage.webhooks import SqlDeliveryStore
 from switchroom.telephony.telephony import Telephony
+from switchroom.webhooks.webhooks import Webhooks
 
 _log = get_logger("app")
 
 
 # Calls drain while the API still answers (new ones are refused by name), and clients hear that
 # their room is closing before the listener takes their sockets away.
-_STOP_ORDER = ("telephony", "rooms", "http", "sip", "engine", "database")
+_STOP_ORDER = ("telephony", "rooms", "webhooks", "http", "sip", "engine", "database")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,13 @@ class Switchroom:
             ),
             clock,
         )
-        self.rooms = Rooms(self.engine, config, clock, SqlRoomStore(self._database))
+        self.webhooks = Webhooks(
+            config.webhook, config.keys, clock, SqlDeliveryStore(self._database)
+        )
+        listeners = (self.webhooks.hear,) if self.webhooks.wanted else ()
+        self.rooms = Rooms(
+            self.engine, config, clock, SqlRoomStore(self._database), listeners=listeners
+        )
         self.telephony = Telephony(
             engine=self.engine,
             rooms=self.rooms,
@@ -104,6 +112,7 @@ class Switchroom:
             "database": _Part(self._database.open, self._database.close),
             "engine": _Part(self.engine.start, self.engine.stop),
             "sip": _Part(self._sip.start, self._sip.stop),
+            "webhooks": _Part(self.webhooks.start, self.webhooks.stop),
             "rooms": _Part(self.rooms.start, self.rooms.stop),
             "telephony": _Part(self.telephony.start, self._drain),
             "http": _Part(self._http.start, self._http.stop),

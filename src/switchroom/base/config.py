@@ -199,6 +199,8 @@ def load_config(
     settings = {key: _read_setting(key, *place) for key, place in found.items()}
     config = _build(Config, "", settings)
     key = config.webhook.api_key
+    if config.webhook.urls and not config.keys:
+        raise ConfigError("webhook.urls needs an API key in keys that signs what is sent")
     if key and key not in config.keys:
         raise ConfigError("webhook.api_key must be one of keys: it signs what is sent")
     return config

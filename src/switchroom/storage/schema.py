@@ -127,3 +127,14 @@ agent_jobs = Table(
     _number("updated_at_ns"),
 )
 Index("agent_jobs_dispatch_id", agent_jobs.c.dispatch_id)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("url", Text, primary_key=True),
+    _text("event_id"),
+    _text("name"),
+    _text("room_sid"),
+    _text("body"),
+)
