@@ -161,7 +161,8 @@ def sections(value: Any) -> Mapping[str, Mapping[str, Any]]:
 
 def _is_web_url(text: str) -> bool:
     parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    # A name and a password would go where the signature goes.
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def _whole_number(value: Any) -> int | None:

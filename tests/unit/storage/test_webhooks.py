@@ -1,0 +1,38 @@
+"""Webhooks that are not delivered yet come back in their order, also in another process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from switchroom.storage.connection import Database
+from switchroom.storage.webhooks import SqlDeliveryStore
+from switchroom.webhooks.notice import Notice
+from switchroom.webhooks.stores import Delivery
+
+
+def delivery(sequence: int, url: str = "https://a") -> Delivery:
+    notice = Notice(sequence, f"EV_{sequence}", "room_started", "RM_1", '{"event": "\\u0000ü"}')
+    return Delivery(url, notice)
+
+
+async def test_what_is_kept_outlives_the_process_and_what_is_removed_does_not(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/switchroom.db"
+    first = Database(url)
+    await first.open()
+    store = SqlDeliveryStore(first)
+    await store.write((), ())
+    await store.write([delivery(9), delivery(7), delivery(7, "https://b"), delivery(8)], ())
+    await store.write([delivery(9)], [delivery(8)])
+    await first.close()
+    second = Database(url)
+    await second.open()
+    kept = await SqlDeliveryStore(second).load()
+    assert sorted(kept, key=lambda one: (one.notice.sequence, one.url)) == [
+        delivery(7),
+        delivery(7, "https://b"),
+        delivery(9),
+    ]
+    assert [one.notice.sequence for one in kept] == [7, 7, 9]
+    await second.close()
