@@ -18,7 +18,9 @@ class Outbox:
     the reason TOO_SLOW, and the client may resume, since a resumed session is told everything anew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_messages: int = MAX_MESSAGES, max_bytes: int = MAX_BYTES) -> None:
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
         self._news = asyncio.Event()
@@ -32,7 +34,7 @@ class Outbox:
         self._waiting.append(message)
         self._bytes += len(message)
         self._news.set()
-        if len(self._waiting) > MAX_MESSAGES or self._bytes > MAX_BYTES:
+        if len(self._waiting) > self._max_messages or self._bytes > self._max_bytes:
             self._waiting.clear()
             self.close(TOO_SLOW)
 

@@ -93,7 +93,7 @@ def join(
             other_participants=[participant_to_wire(other) for other in others],
             server_version=SERVER_VERSION,
             server_region=server.region,
-            server_info=_server_info(server),
+            server_info=server_info(server),
             subscriber_primary=subscriber_primary,
             ping_interval=PING_INTERVAL,
             ping_timeout=PING_TIMEOUT,
@@ -111,7 +111,7 @@ def reconnect(server: Server, last_sequence: int) -> bytes:
     """The first message of a resumed session; `last_sequence` of the client's reliable messages."""
     return _response(
         reconnect=rtc.ReconnectResponse(
-            server_info=_server_info(server), last_message_seq=last_sequence
+            server_info=server_info(server), last_message_seq=last_sequence
         )
     )
 
@@ -279,7 +279,8 @@ def not_supported(request: Unsupported) -> bytes:
     return _response(request_response=response)
 
 
-def _server_info(server: Server) -> models.ServerInfo:
+def server_info(server: Server) -> models.ServerInfo:
+    """How the server introduces itself, to clients and to agent workers."""
     return models.ServerInfo(
         edition=models.ServerInfo.Standard,
         version=SERVER_VERSION,
