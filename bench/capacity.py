@@ -97,13 +97,13 @@ async def _delay(calls: int, runs: int, seconds: float) -> dict[str, Any]:
 async def _memory() -> dict[str, Any]:
     """Resident memory of a fresh server without calls, and with some."""
     async with rig() as on:
-        idle, ready = machine.memory(on.server), on.ready_seconds
-        began = machine.sample(on.server)
+        idle, ready = machine.memory(on.server.process), on.ready_seconds
+        began = machine.sample(on.server.process)
         await asyncio.sleep(10.0)
-        ended = machine.sample(on.server)
+        ended = machine.sample(on.server.process)
         await place_calls(on, _MEMORY_ROOMS)
         await asyncio.sleep(_SETTLING)
-        loaded = machine.memory(on.server)
+        loaded = machine.memory(on.server.process)
         await end_calls(on, _MEMORY_ROOMS)
         return {
             "ready_seconds": ready,

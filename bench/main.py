@@ -8,13 +8,18 @@ import json
 import sys
 from pathlib import Path
 
+import agents
 import capacity
 import report
 import set_up
 from rig import FailedError, network
 from twirp import ApiError
 
-_PROGRAMS = {"capacity": capacity.measure, "set-up": set_up.measure}
+_PROGRAMS = {
+    "capacity": capacity.measure,
+    "agents": agents.measure,
+    "set-up": set_up.measure,
+}
 _FOLDER = Path("bench/results")
 
 

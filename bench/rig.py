@@ -59,6 +59,7 @@ class Phones:
         self.address = address
         self.process = process
         self._times: dict[str, dict[int, int]] = {}
+        self._details: dict[tuple[str, int], dict[str, Any]] = {}
         self._counts: Counter[str] = Counter()
         self._figures: dict[str, Any] = {}
         self._waiting_for: dict[tuple[str, int], asyncio.Future[int]] = {}
@@ -82,6 +83,7 @@ class Phones:
         if "phone" in event:
             phone, at = event["phone"], event["at"]
             self._times.setdefault(name, {})[phone] = at
+            self._details[name, phone] = event
             if (waiting := self._waiting_for.pop((name, phone), None)) and not waiting.done():
                 waiting.set_result(at)
         for wanted, count, waiting_count in self._counting:
@@ -91,11 +93,19 @@ class Phones:
     def forget(self) -> None:
         """Begins to count anew."""
         self._times.clear()
+        self._details.clear()
         self._counts.clear()
 
     def times(self, event: str) -> dict[int, int]:
         """When it happened to each phone, in nanoseconds since 1970."""
         return self._times.get(event, {})
+
+    async def ask(self, command: str, event: str, phone: int) -> dict[str, Any]:
+        """Says something and waits for that event of a phone, anew; the event, whole."""
+        self._times.get(event, {}).pop(phone, None)
+        self.say(command)
+        await self.when(event, phone)
+        return self._details[event, phone]
 
     async def when(self, event: str, phone: int) -> int:
         """Waits until it has happened to a phone; the time in nanoseconds since 1970."""
@@ -134,12 +144,23 @@ async def _in_time(waiting: asyncio.Future[_Result], otherwise: str) -> _Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """Where the server is reached, and what opens its doors."""
+
+    process: int
+    host: str
+    port: int
+    key: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rig:
     """One fresh server with phones around it."""
 
     api: Api
     phones: Phones
-    server: int
+    server: Server
     trunk: str
     ready_seconds: float
 
@@ -194,7 +215,7 @@ async def _phones(net: Network) -> AsyncIterator[Phones]:
 
 
 @asynccontextmanager
-async def _server(net: Network) -> AsyncIterator[tuple[int, Api, float]]:
+async def _server(net: Network) -> AsyncIterator[tuple[Server, Api, float]]:
     with tempfile.TemporaryDirectory(prefix="switchroom-bench-") as folder:
         environment = {
             **os.environ,
@@ -219,7 +240,8 @@ async def _server(net: Network) -> AsyncIterator[tuple[int, Api, float]]:
                     if process.returncode is not None or time.monotonic() - began > _PATIENCE:
                         raise FailedError(f"no server:\n{_tail_of(f'{folder}/log')}")
                     await asyncio.sleep(0.01)
-                yield process.pid, api, time.monotonic() - began
+                server = Server(process.pid, net.near, _HTTP_PORT, _KEY, _SECRET)
+                yield server, api, time.monotonic() - began
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
@@ -262,9 +284,9 @@ class Spent:
 async def spent(on: Rig, seconds: float) -> tuple[Spent, dict[str, Any]]:
     """CPU time of the server during a window of the phones, and the phones' figures."""
     mine = time.process_time()
-    before = machine.sample(on.server)
+    before = machine.sample(on.server.process)
     figures = await on.phones.window(seconds)
-    after = machine.sample(on.server)
+    after = machine.sample(on.server.process)
     elapsed, server = after.at - before.at, after.cpu - before.cpu
     own = server + figures["cpu_seconds"] + time.process_time() - mine
     others = (after.busy - before.busy - own) / elapsed / (os.cpu_count() or 1)

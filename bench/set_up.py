@@ -68,8 +68,8 @@ async def _rate(rate: int, legs: int) -> dict[str, Any]:
     """Pairs of phones, each pair in a room of its own: dialled, talk 0.3 s, room deleted."""
     async with rig() as on:
         await _pair(on, 499_999)  # warm
-        descriptors = machine.descriptors(on.server)
-        before, began = machine.sample(on.server), time.monotonic()
+        descriptors = machine.descriptors(on.server.process)
+        before, began = machine.sample(on.server.process), time.monotonic()
         failures: list[str] = []
         invites: list[float] = []
 
@@ -83,7 +83,7 @@ async def _rate(rate: int, legs: int) -> dict[str, Any]:
         await asyncio.gather(*(pair(number) for number in range(legs // 2)))
         took = time.monotonic() - began
         await asyncio.sleep(_TAIL)
-        after = machine.sample(on.server)
+        after = machine.sample(on.server.process)
         row = {
             "legs": legs,
             "failed_pairs": len(failures),
@@ -91,7 +91,7 @@ async def _rate(rate: int, legs: int) -> dict[str, Any]:
             "seconds": took,
             "cpu_ms_per_leg": 1_000 * (after.cpu - before.cpu) / legs,
             "server_cores": (after.cpu - before.cpu) / took,
-            "descriptors_left": machine.descriptors(on.server) - descriptors,
+            "descriptors_left": machine.descriptors(on.server.process) - descriptors,
             "invite": _percentiles(invites),
             "load": machine.load_average(),
         }

@@ -1,11 +1,14 @@
 //! All phones together: their one SIP socket, their calls, their timers and the window measured.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use str0m::change::SdpOffer;
+
+use crate::agent::Agent;
 use crate::call::{Call, Dialog, Due, State};
 use crate::measure::Figures;
 use crate::sound::{Play, Sounds};
@@ -31,6 +34,10 @@ pub(crate) struct Exchange {
     pub(crate) by_id: HashMap<String, usize>,
     timers: BTreeSet<(u64, usize)>,
     slots: Vec<Vec<usize>>,
+    agents: BTreeMap<u32, Agent>,
+    agent_slots: Vec<Vec<u32>>,
+    /// Agents whose connection is being made: they are looked after in every slot.
+    connecting: Vec<u32>,
     next_slot: u64,
     /// When the last burst of each phone left, until its partner heard it.
     bursts: HashMap<u32, u64>,
@@ -55,6 +62,9 @@ impl Exchange {
             by_id: HashMap::new(),
             timers: BTreeSet::new(),
             slots: vec![Vec::new(); SLOTS],
+            agents: BTreeMap::new(),
+            agent_slots: vec![Vec::new(); SLOTS],
+            connecting: Vec::new(),
             next_slot: 0,
             bursts: HashMap::new(),
             figures: Figures::new(),
@@ -80,10 +90,14 @@ impl Exchange {
 
     /// How long the caller may sleep.
     pub(crate) fn idle_time(&self) -> Option<Duration> {
-        let slot = (!self.by_id.is_empty()).then_some(self.next_slot);
+        let slot = (!self.is_idle()).then_some(self.next_slot);
         let timer = self.timers.first().map(|&(at, _)| at);
         let next = slot.into_iter().chain(timer).min()?;
         Some(Duration::from_nanos(next.saturating_sub(now_ns())))
+    }
+
+    fn is_idle(&self) -> bool {
+        self.by_id.is_empty() && self.agents.is_empty()
     }
 
     // ── the window that is measured ──────────────────────────────────────────
@@ -97,8 +111,9 @@ impl Exchange {
     pub(crate) fn end_window(&mut self) {
         let Some((began, cpu)) = self.window.take() else { return };
         tell(&format!(
-            "{{\"event\":\"figures\",\"calls\":{},\"seconds\":{:.3},\"cpu_seconds\":{:.3},{}}}",
+            "{{\"event\":\"figures\",\"calls\":{},\"agents\":{},\"seconds\":{:.3},\"cpu_seconds\":{:.3},{}}}",
             self.by_id.len(),
+            self.agents.values().filter(|agent| agent.connected).count(),
             (now_ns() - began) as f64 / 1e9,
             (cpu_time().saturating_sub(cpu)).as_secs_f64(),
             self.figures.to_json(),
@@ -116,7 +131,7 @@ impl Exchange {
             self.timers.remove(&(at, call));
             self.fire(call, now);
         }
-        if self.by_id.is_empty() || now > self.next_slot + HOPELESS_NS {
+        if self.is_idle() || now > self.next_slot + HOPELESS_NS {
             self.next_slot = now - now % SLOT_NS + SLOT_NS;
             return;
         }
@@ -125,12 +140,18 @@ impl Exchange {
             self.next_slot += SLOT_NS;
         }
         // Nobody is woken for a slot without phones.
-        while self.slots[slot_at(self.next_slot)].is_empty() {
+        while self.connecting.is_empty() && self.is_slot_empty(self.next_slot) {
             self.next_slot += SLOT_NS;
         }
     }
 
+    fn is_slot_empty(&self, at: u64) -> bool {
+        self.slots[slot_at(at)].is_empty() && self.agent_slots[slot_at(at)].is_empty()
+    }
+
     fn run_slot(&mut self) {
+        self.connect_agents();
+        self.run_agents();
         let due = self.next_slot;
         for &index in &self.slots[slot_at(due)] {
             let Some(call) = self.calls[index].as_mut() else { continue };
@@ -141,8 +162,81 @@ impl Exchange {
             {
                 figures.burst_delay.add(arrived.saturating_sub(left));
             }
+            if let Some(first) = call.stream.ear.take_first() {
+                event("hears", call.phone, first);
+            }
             if let Some(left) = call.stream.send(due, &self.sounds, self.play, figures) {
                 self.bursts.insert(call.phone, left);
+            }
+        }
+    }
+
+    // ── agents ───────────────────────────────────────────────────────────────
+
+    /// Adds an agent and tells its offer.
+    pub(crate) fn add_agent(&mut self, number: u32) {
+        let Ok((agent, offer)) = Agent::open(self.local.ip(), number) else {
+            return event("no_port", number, now_ns());
+        };
+        self.agent_slots[slot_of(number)].push(number);
+        self.agents.insert(number, agent);
+        tell_offer(number, &offer);
+    }
+
+    /// An agent was asked for sections on which it hears.
+    pub(crate) fn widen_agent(&mut self, number: u32, sections: u32) -> Option<()> {
+        let offer = self.agents.get_mut(&number)?.offer_more(sections)?;
+        tell_offer(number, &offer);
+        Some(())
+    }
+
+    /// The answer to an agent's offer.
+    pub(crate) fn connect_agent(&mut self, number: u32, answer: &str) -> Option<()> {
+        let taken = self.agents.get_mut(&number)?.accept(answer);
+        if taken && !self.connecting.contains(&number) {
+            self.connecting.push(number);
+        }
+        taken.then_some(())
+    }
+
+    /// Agents go.
+    pub(crate) fn drop_agents(&mut self) {
+        for agent in self.agents.values_mut() {
+            agent.close();
+        }
+        self.agents.clear();
+        self.connecting.clear();
+        self.agent_slots.iter_mut().for_each(Vec::clear);
+    }
+
+    fn connect_agents(&mut self) {
+        let Self { connecting, agents, inbox, .. } = self;
+        connecting.retain(|number| {
+            let Some(agent) = agents.get_mut(number) else { return false };
+            agent.receive(inbox, None);
+            if agent.connected && !std::mem::replace(&mut agent.told, true) {
+                event("connected", *number, now_ns());
+            }
+            !agent.connected
+        });
+    }
+
+    fn run_agents(&mut self) {
+        let due = self.next_slot;
+        for number in &self.agent_slots[slot_at(due)] {
+            let Some(agent) = self.agents.get_mut(number) else { continue };
+            let mut figures = self.window.is_some().then_some(&mut self.figures);
+            if let Some(arrived) = agent.receive(&mut self.inbox, figures.as_deref_mut())
+                && let Some(left) = self.bursts.remove(&(number ^ 1))
+                && let Some(figures) = &mut figures
+            {
+                figures.agents_burst_delay.add(arrived.saturating_sub(left));
+            }
+            if let Some(first) = agent.ear.take_first() {
+                event("hears", agent.number, first);
+            }
+            if let Some(left) = agent.send(due, &self.sounds, self.play, figures) {
+                self.bursts.insert(agent.number, left);
             }
         }
     }
@@ -176,8 +270,7 @@ impl Exchange {
             self.calls.len() - 1
         });
         self.by_id.insert(call.id.clone(), index);
-        // Seventeen and forty have no common factor: phones fill all slots evenly.
-        self.slots[call.phone as usize * 17 % SLOTS].push(index);
+        self.slots[slot_of(call.phone)].push(index);
         self.calls[index] = Some(call);
         index
     }
@@ -185,7 +278,7 @@ impl Exchange {
     pub(crate) fn end(&mut self, index: usize, why: &str) {
         if let Some(call) = self.calls[index].take() {
             self.by_id.remove(&call.id);
-            self.slots[call.phone as usize * 17 % SLOTS].retain(|&other| other != index);
+            self.slots[slot_of(call.phone)].retain(|&other| other != index);
             event(why, call.phone, now_ns());
         }
     }
@@ -238,8 +331,18 @@ impl Exchange {
     }
 }
 
+/// Seventeen and forty have no common factor: phones fill all slots evenly.
+fn slot_of(number: u32) -> usize {
+    number as usize * 17 % SLOTS
+}
+
 fn slot_at(time: u64) -> usize {
     (time / SLOT_NS) as usize % SLOTS
+}
+
+fn tell_offer(number: u32, offer: &SdpOffer) {
+    let (at, sdp) = (now_ns(), offer.to_sdp_string());
+    tell(&format!("{{\"event\":\"offer\",\"phone\":{number},\"at\":{at},\"sdp\":{sdp:?}}}"));
 }
 
 /// Says something about a phone, with the time it happened.

@@ -1,4 +1,4 @@
-//! Many SIP phones in one process: the load of the benchmarks.
+//! Many SIP phones and WebRTC agents in one process: the load of the benchmarks.
 //!
 //! ```text
 //! switchroom-phones IP:PORT
@@ -11,15 +11,21 @@
 //!
 //! ```text
 //! answer MS                     answer so long after an INVITE (0: at once)
-//! play speech|bursts|silence    what all phones say
+//! play speech|bursts|tone|silence  what all of them say
 //! begin                         begin a window of measurement
 //! end                           end it and print its figures
 //! call PHONE HOST:PORT NUMBER   call a number
 //! hangup PHONE|all              end calls
+//! agent NUMBER                  make a WebRTC client; news: its offer
+//! widen-agent NUMBER COUNT      let it offer so many sections more on which it hears
+//! answer-agent NUMBER SDP       the answer, its lines separated by \n in two characters
+//! drop-agents                   let all of them go
 //! quit
 //! ```
 
+mod agent;
 mod call;
+mod ear;
 mod exchange;
 mod measure;
 mod message;
@@ -84,9 +90,19 @@ fn obey(exchange: &mut Exchange, line: &str) -> Option<()> {
         ("answer", Some(ms)) => exchange.set_answer_after(Duration::from_millis(ms.parse().ok()?)),
         ("play", Some("speech")) => exchange.set_play(Play::Speech),
         ("play", Some("bursts")) => exchange.set_play(Play::Bursts),
+        ("play", Some("tone")) => exchange.set_play(Play::Tone),
         ("play", Some("silence")) => exchange.set_play(Play::Silence),
         ("begin", None) => exchange.begin_window(),
         ("end", None) => exchange.end_window(),
+        ("agent", Some(number)) => exchange.add_agent(number.parse().ok()?),
+        ("widen-agent", Some(number)) => {
+            exchange.widen_agent(number.parse().ok()?, words.next()?.parse().ok()?)?;
+        }
+        ("answer-agent", Some(number)) => {
+            let sdp = line.splitn(3, ' ').nth(2)?.replace("\\n", "\r\n");
+            exchange.connect_agent(number.parse().ok()?, &sdp)?;
+        }
+        ("drop-agents", None) => exchange.drop_agents(),
         ("hangup", Some("all")) => exchange.hang_up(None),
         ("hangup", Some(phone)) => exchange.hang_up(Some(phone.parse().ok()?)),
         ("call", Some(phone)) => {

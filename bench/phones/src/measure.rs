@@ -71,7 +71,9 @@ pub(crate) struct Figures {
     pub(crate) out_of_order: u64,
     pub(crate) spacing_sent: Histogram,
     pub(crate) spacing_received: Histogram,
+    /// Of bursts that phones heard, and of those that agents heard.
     pub(crate) burst_delay: Histogram,
+    pub(crate) agents_burst_delay: Histogram,
     /// Bursts sent, to see that each was heard.
     pub(crate) bursts: u64,
     /// How late this process was with its own packets.
@@ -90,6 +92,7 @@ impl Figures {
             spacing_sent: Histogram::new(),
             spacing_received: Histogram::new(),
             burst_delay: Histogram::new(),
+            agents_burst_delay: Histogram::new(),
             bursts: 0,
             lateness: Histogram::new(),
         }
@@ -100,6 +103,7 @@ impl Figures {
             &mut self.spacing_sent,
             &mut self.spacing_received,
             &mut self.burst_delay,
+            &mut self.agents_burst_delay,
             &mut self.lateness,
         ] {
             histogram.clear();
@@ -108,12 +112,31 @@ impl Figures {
         (self.audible_sent, self.audible_received, self.bursts) = (0, 0, 0);
     }
 
+    /// Counts a packet that left at `now` and was due at `due`.
+    pub(crate) fn note_sent(
+        &mut self,
+        now: u64,
+        due: u64,
+        last_sent: &mut Option<u64>,
+        audible: bool,
+        burst_begins: bool,
+    ) {
+        self.sent += 1;
+        self.audible_sent += u64::from(audible);
+        self.bursts += u64::from(burst_begins);
+        self.lateness.add(now.saturating_sub(due));
+        if let Some(last) = last_sent.replace(now) {
+            self.spacing_sent.add(now.saturating_sub(last));
+        }
+    }
+
     /// The members of a JSON object.
     pub(crate) fn to_json(&self) -> String {
         format!(
             "\"sent\":{},\"received\":{},\"audible_sent\":{},\"audible_received\":{},\
              \"missing\":{},\"out_of_order\":{},\"bursts\":{},\"spacing_sent\":{},\
-             \"spacing_received\":{},\"burst_delay\":{},\"lateness\":{}",
+             \"spacing_received\":{},\"burst_delay\":{},\"agents_burst_delay\":{},\
+             \"lateness\":{}",
             self.sent,
             self.received,
             self.audible_sent,
@@ -124,6 +147,7 @@ impl Figures {
             self.spacing_sent.to_json(),
             self.spacing_received.to_json(),
             self.burst_delay.to_json(),
+            self.agents_burst_delay.to_json(),
             self.lateness.to_json(),
         )
     }

@@ -1,12 +1,18 @@
 //! What phones say: a voice-like sound with pauses, or tone bursts whose beginning can be timed.
 
 use std::f64::consts::TAU;
+use std::sync::Arc;
 
 use switchroom_codecs::g711::Law;
 use switchroom_codecs::level;
+use switchroom_codecs::opus::{MAX_PACKET, OpusDecoder, OpusEncoder, OpusEncoderConfig};
 
 /// Samples of a packet: 20 ms at 8 kHz.
 pub(crate) const FRAME: usize = 160;
+const NARROW_RATE: u32 = 8_000;
+/// What agents' speech synthesisers make, and what the official clients let Opus have for it.
+const WIDE_RATE: u32 = 24_000;
+const WIDE_BITRATE: u32 = 48_000;
 /// Packets of a sound before it begins again.
 const SPEECH_FRAMES: usize = 500;
 /// A burst every half a second …
@@ -21,6 +27,8 @@ pub(crate) const AUDIBLE: u8 = 45;
 pub(crate) enum Play {
     Speech,
     Bursts,
+    /// Without a pause.
+    Tone,
     Silence,
 }
 
@@ -29,6 +37,23 @@ pub(crate) struct Sounds {
     speech: Vec<Frame>,
     tone: Vec<Frame>,
     silence: Frame,
+    /// The same in Opus, for agents.
+    wide: Wide,
+}
+
+/// Sounds in Opus.
+struct Wide {
+    speech: Vec<OpusFrame>,
+    bursts: Vec<OpusFrame>,
+    tone: Vec<OpusFrame>,
+    silence: Vec<OpusFrame>,
+}
+
+/// One packet's payload in Opus.
+pub(crate) struct OpusFrame {
+    pub(crate) payload: Arc<[u8]>,
+    pub(crate) audible: bool,
+    pub(crate) burst_begins: bool,
 }
 
 /// One packet's payload.
@@ -46,14 +71,23 @@ pub(crate) struct NextFrame<'a> {
 
 impl Sounds {
     pub(crate) fn new() -> Self {
-        let tone: Vec<f64> = (0..BURST_FRAMES * FRAME)
-            .map(|at| 8_000.0 * (TAU * 1_000.0 * (at as f64 + 0.5) / 8_000.0).sin())
-            .collect();
         Self {
-            speech: frames(&speech()),
-            tone: frames(&tone),
+            speech: frames(&speech(NARROW_RATE, 12)),
+            tone: frames(&tone(NARROW_RATE)),
             silence: Frame { payload: [Law::Mu.silence(); FRAME], audible: false },
+            wide: Wide::new(),
         }
+    }
+
+    /// What an agent says at this position.
+    pub(crate) fn packet(&self, play: Play, position: usize) -> &OpusFrame {
+        let frames = match play {
+            Play::Speech => &self.wide.speech,
+            Play::Bursts => &self.wide.bursts,
+            Play::Tone => &self.wide.tone,
+            Play::Silence => &self.wide.silence,
+        };
+        &frames[position % frames.len()]
     }
 
     /// The frame at a position of a sound that repeats; phones start at positions of their own.
@@ -68,9 +102,56 @@ impl Sounds {
                 let frame = self.tone.get(position).unwrap_or(&self.silence);
                 NextFrame { frame, burst_begins: position == 0 }
             }
+            Play::Tone => {
+                let frame = &self.tone[position % self.tone.len()];
+                NextFrame { frame, burst_begins: false }
+            }
             Play::Silence => NextFrame { frame: &self.silence, burst_begins: false },
         }
     }
+}
+
+impl Wide {
+    fn new() -> Self {
+        let tone = tone(WIDE_RATE);
+        let mut bursts = tone.clone();
+        let period = BURST_PERIOD * (WIDE_RATE / 50) as usize;
+        bursts.resize(period, 0.0);
+        Self {
+            speech: opus(&speech(WIDE_RATE, 60)),
+            bursts: opus(&bursts),
+            tone: opus(&tone),
+            silence: opus(&vec![0.0; period]),
+        }
+    }
+}
+
+/// Encodes a sound. What a packet carries is judged by what it decodes to: Opus looks ahead, so
+/// that a word begins in a later packet than its first sample.
+fn opus(samples: &[f64]) -> Vec<OpusFrame> {
+    let config =
+        OpusEncoderConfig { sample_rate: WIDE_RATE, bitrate: WIDE_BITRATE, in_band_fec: false };
+    let (Ok(mut encoder), Ok(mut decoder)) =
+        (OpusEncoder::new(config), OpusDecoder::new(NARROW_RATE))
+    else {
+        return Vec::new();
+    };
+    let (mut packet, mut decoded) = ([0; MAX_PACKET], [0; FRAME]);
+    let mut was_audible = false;
+    let mut encode = |chunk: &[f64]| {
+        let linear: Vec<i16> = chunk.iter().map(|&sample| sample as i16).collect();
+        let size = encoder.encode(&linear, &mut packet).unwrap_or(0);
+        let _ = decoder.decode(&packet[..size], &mut decoded);
+        let audible = level::of_samples(&decoded) <= AUDIBLE;
+        let burst_begins = audible && !std::mem::replace(&mut was_audible, audible);
+        OpusFrame { payload: packet[..size].into(), audible, burst_begins }
+    };
+    samples.chunks_exact((WIDE_RATE / 50) as usize).map(&mut encode).collect()
+}
+
+fn tone(rate: u32) -> Vec<f64> {
+    let wave = |at| (TAU * 1_000.0 * (at as f64 + 0.5) / f64::from(rate)).sin();
+    (0..BURST_FRAMES * (rate / 50) as usize).map(|at| 8_000.0 * wave(at)).collect()
 }
 
 fn frames(samples: &[f64]) -> Vec<Frame> {
@@ -83,19 +164,20 @@ fn frames(samples: &[f64]) -> Vec<Frame> {
     samples.chunks_exact(FRAME).map(frame).collect()
 }
 
-/// Syllables of a gliding pitch with harmonics, in words, with pauses between them: the rhythm of
+/// Syllables of a gliding pitch with harmonics below the n-th, in words, with pauses between them: the rhythm of
 /// speech, about two thirds of it audible.
-fn speech() -> Vec<f64> {
-    let total = SPEECH_FRAMES * FRAME;
+fn speech(rate: u32, harmonics: u32) -> Vec<f64> {
+    let scale = (rate / NARROW_RATE) as usize;
+    let total = SPEECH_FRAMES * FRAME * scale;
     let (mut samples, mut angle, mut syllable) = (Vec::with_capacity(total), 0.0_f64, 0_usize);
     while samples.len() < total {
-        let length = 1_200 + 200 * (syllable * 7 % 5);
+        let length = scale * (1_200 + 200 * (syllable * 7 % 5));
         let pitch = 110.0 + 12.0 * (syllable * 3 % 7) as f64;
         for at in 0..length {
             let progress = at as f64 / length as f64;
             let envelope = (progress * TAU / 2.0).sin().sqrt();
-            angle += TAU * pitch * (1.05 - 0.1 * progress) / 8_000.0;
-            let wave = (1..12).map(|n| (angle * f64::from(n)).sin() / f64::from(n));
+            angle += TAU * pitch * (1.05 - 0.1 * progress) / f64::from(rate);
+            let wave = (1..harmonics).map(|n| (angle * f64::from(n)).sin() / f64::from(n));
             samples.push(5_000.0 * envelope * wave.sum::<f64>());
         }
         syllable += 1;
@@ -104,7 +186,7 @@ fn speech() -> Vec<f64> {
             4 | 8 => 2_400,
             _ => 240,
         };
-        samples.extend(std::iter::repeat_n(0.0, pause));
+        samples.extend(std::iter::repeat_n(0.0, scale * pause));
     }
     samples.truncate(total);
     samples

@@ -7,12 +7,10 @@ use switchroom_codecs::g711::Law;
 use switchroom_codecs::level;
 use switchroom_rtp::{Header, Packet};
 
+use crate::ear::Ear;
 use crate::measure::Figures;
 use crate::sound::{AUDIBLE, FRAME, Play, Sounds};
 use crate::system::{Inbox, StampedSocket, now_ns};
-
-/// Quiet packets before a loud one that make it the beginning of a burst.
-const QUIET_BEFORE_BURST: u32 = 10;
 
 /// Pairs of ports tried before giving up.
 const PORTS_TRIED: usize = 500;
@@ -28,9 +26,7 @@ pub(crate) struct Stream {
     /// Frames of the sound played so far.
     position: usize,
     last_sent: Option<u64>,
-    last_arrival: Option<u64>,
-    last_sequence: Option<u16>,
-    quiet: u32,
+    pub(crate) ear: Ear,
 }
 
 impl Stream {
@@ -51,9 +47,7 @@ impl Stream {
             header,
             position: number as usize * 37,
             last_sent: None,
-            last_arrival: None,
-            last_sequence: None,
-            quiet: 0,
+            ear: Ear::default(),
         })
     }
 
@@ -77,13 +71,8 @@ impl Stream {
         let now = now_ns();
         self.socket.send(&datagram, remote);
         if let Some(figures) = figures {
-            figures.sent += 1;
-            figures.audible_sent += u64::from(next.frame.audible);
-            figures.bursts += u64::from(next.burst_begins);
-            figures.lateness.add(now.saturating_sub(due));
-            if let Some(last) = self.last_sent {
-                figures.spacing_sent.add(now.saturating_sub(last));
-            }
+            let audible = next.frame.audible;
+            figures.note_sent(now, due, &mut self.last_sent, audible, next.burst_begins);
         }
         self.last_sent = Some(now);
         self.position += 1;
@@ -99,31 +88,12 @@ impl Stream {
         mut figures: Option<&mut Figures>,
     ) -> Option<u64> {
         let mut burst = None;
-        let Self { socket, last_arrival, last_sequence, quiet, .. } = self;
+        let Self { socket, ear, .. } = self;
         socket.drain(inbox, |at, _, datagram| {
             let Ok(packet) = Packet::parse(datagram) else { return };
             let audible = level::of_g711(Law::Mu, packet.payload) <= AUDIBLE;
-            if audible && *quiet >= QUIET_BEFORE_BURST {
-                burst = Some(at);
-            }
-            *quiet = if audible { 0 } else { *quiet + 1 };
             let sequence = packet.header.sequence;
-            if let Some(figures) = &mut figures {
-                figures.received += 1;
-                figures.audible_received += u64::from(audible);
-                if let Some(last) = *last_arrival {
-                    figures.spacing_received.add(at.saturating_sub(last));
-                }
-                if let Some(last) = *last_sequence {
-                    let step = sequence.wrapping_sub(last);
-                    match step {
-                        1..0x8000 => figures.missing += u64::from(step - 1),
-                        _ => figures.out_of_order += 1,
-                    }
-                }
-            }
-            *last_arrival = Some(at);
-            *last_sequence = Some(sequence);
+            burst = ear.hear(at, sequence, audible, figures.as_deref_mut()).or(burst);
         });
         burst
     }

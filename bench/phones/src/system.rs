@@ -7,7 +7,7 @@ use std::mem::{self, MaybeUninit};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Datagrams read by one call at most.
 const BATCH: usize = 16;
@@ -19,6 +19,11 @@ const CONTROL: usize = 64;
 /// Nanoseconds since 1970: the clock of the kernel's receive timestamps.
 pub(crate) fn now_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_nanos() as u64)
+}
+
+/// The same moment for those who count from nowhere.
+pub(crate) fn instant() -> Instant {
+    Instant::now()
 }
 
 /// User and system time this process has used.
