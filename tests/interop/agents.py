@@ -20,6 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".peers" / "agents" / "bin" / "python"
 EXAMPLES = ROOT / "examples" / "agents"
 
+NODE_PACKAGES = ROOT / ".peers" / "node" / "node_modules" / "@livekit" / "agents"
+
+needs_node = pytest.mark.skipif(
+    not NODE_PACKAGES.exists(), reason="@livekit/agents is missing: tools/set-up node"
+)
 needs_agents = pytest.mark.skipif(
     not PYTHON.exists(), reason="livekit-agents is missing: tools/set-up agents"
 )
@@ -130,17 +135,27 @@ async def agent_worker(
     file: Path,
     url: str,
     inference: str = "",
-    *options: str,
-    environment: Mapping[str, str] | None = None,
+    **environment: str,
 ) -> AsyncIterator[Worker]:
     """`python FILE start`, with its models at `inference`."""
     settings = {
         **_ONE_WARM_PROCESS,
         "LIVEKIT_LOG_LEVEL": "DEBUG",
         "LIVEKIT_INFERENCE_URL": inference,
-        **(environment or {}),
+        **environment,
     }
-    command: list[str | Path] = [PYTHON, file, *_START, *options]
+    command: list[str | Path] = [PYTHON, file, *_START]
+    async with started(command, url, settings, "registered worker") as worker:
+        yield worker
+
+
+@asynccontextmanager
+async def javascript_worker(
+    file: Path, url: str, inference: str = "", **environment: str
+) -> AsyncIterator[Worker]:
+    """`node FILE start`, with its models at `inference`."""
+    settings = {**_ONE_WARM_PROCESS, "LIVEKIT_INFERENCE_URL": inference, **environment}
+    command: list[str | Path] = ["node", file, *_START, "--log-level", "debug"]
     async with started(command, url, settings, "registered worker") as worker:
         yield worker
 
@@ -159,6 +174,6 @@ async def _read_log(worker: Worker) -> None:
 def _record(line: str) -> dict[str, Any]:
     with suppress(ValueError):
         read = json.loads(line)
-        if isinstance(read, dict) and "message" in read:
-            return read
+        if isinstance(read, dict):
+            return {**read, "message": read.get("message", read.get("msg", ""))}
     return {"message": line}
