@@ -36,6 +36,15 @@ class Tasks:
         task.add_done_callback(self._ended)
         return task
 
+    async def until_idle(self, seconds: float) -> None:
+        """Wait until no task runs, at most so long. Tasks may still be started meanwhile."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._running:
+                    await asyncio.wait(set(self._running))
+        except TimeoutError:
+            return
+
     async def aclose(self) -> None:
         """Cancel every task and wait until each has ended. The calling task itself is let be."""
         self._closed = True

@@ -56,11 +56,11 @@ def dev(
         },
     )
     log.configure("debug" if verbose else "warn")
-    uvloop.run(_run(settings, as_json=as_json))
+    uvloop.run(_run(settings, data / "messages", as_json=as_json))
 
 
-async def _run(settings: Config, *, as_json: bool) -> None:
-    async with simulated_carrier() as carrier:
+async def _run(settings: Config, messages: Path, *, as_json: bool) -> None:
+    async with simulated_carrier("--messages", str(messages)) as carrier:
         # Here, because other commands need no server, and while the carrier is starting too.
         from switchroom.app import StartFailed, Switchroom  # noqa: PLC0415
 

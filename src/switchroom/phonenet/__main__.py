@@ -10,13 +10,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from switchroom.base.log import configure
 from switchroom.phonenet.carrier import Login
 from switchroom.phonenet.client import PASSWORD_VARIABLE
 from switchroom.phonenet.directory import Directory, DirectoryError, read_numbers
 from switchroom.phonenet.events import to_line
-from switchroom.phonenet.network import Network, NetworkConfig
+from switchroom.phonenet.network import USUAL_MESSAGES, Network, NetworkConfig
 from switchroom.phonenet.phones import PHONES
 from switchroom.phonenet.pretty import pretty
 from switchroom.phonenet.writing import EventWriter
@@ -39,6 +40,7 @@ def main() -> int:
         port=options.port,
         login=Login(options.username, os.environ.get(PASSWORD_VARIABLE, "")),
         directory=directory,
+        messages=options.messages,
     )
     try:
         asyncio.run(_run(Network(config, writer.report), detached=options.detached))
@@ -59,6 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=5070, help="SIP port; 0 = any (5070)")
     parser.add_argument(
         "--numbers", metavar="FILE.py", help="more phones: NUMBERS = {number: phone}"
+    )
+    parser.add_argument(
+        "--messages",
+        type=Path,
+        default=USUAL_MESSAGES,
+        metavar="FOLDER",
+        help="where mailboxes keep messages (%(default)s)",
     )
     parser.add_argument("--username", default="", help="ask callers to log in by this name")
     parser.add_argument("--pretty", action="store_true", help="events for people, not JSON")

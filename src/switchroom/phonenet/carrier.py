@@ -17,7 +17,9 @@ from urllib.parse import unquote
 from switchroom.base.tasks import Tasks
 from switchroom.phonenet import events
 from switchroom.phonenet.directory import Directory, Phone
+from switchroom.phonenet.facilities import Facilities
 from switchroom.phonenet.media_port import MediaPort
+from switchroom.phonenet.messages import MessageFolder
 from switchroom.phonenet.phones import refusing
 from switchroom.phonenet.script import CallInfo, PhoneCall, run_script
 from switchroom.sip.digest import DigestServer, Verdict
@@ -39,6 +41,9 @@ REALM = "phonenet"
 _MOST_CALLS = 500
 """Phones that can be busy at once. Sound in all of them would take five cores, and has but one."""
 
+_AFTER_CALLS_SECONDS = 3.0
+"""How long a carrier that is stopped waits for last words to be understood and messages kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Login:
@@ -55,6 +60,7 @@ class Carrier:
     """All calls of the network.
 
     `open_port` binds a port for a phone's sound, at the address that a caller's host can reach.
+    `messages` is where mailboxes keep what they are told.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class Carrier:
         login: Login,
         open_port: Callable[[str], Awaitable[MediaPort]],
         report: Callable[[events.Event], None],
+        messages: MessageFolder,
     ) -> None:
         self._directory = directory
         self._login = login
@@ -70,6 +77,8 @@ class Carrier:
         self._report = report
         self._digest = DigestServer(REALM, secrets.token_bytes(32))
         self._tasks = Tasks("phonenet")
+        self._after_calls = Tasks("phonenet after calls")
+        self._facilities = Facilities(report, self._after_calls, messages)
         self._ids = itertools.count(1)
         self._now = asyncio.get_running_loop().time
         self.running = 0
@@ -90,7 +99,11 @@ class Carrier:
         self._report_call(info)
         host = source.rpartition(":")[0]
         call = PhoneCall(
-            info, request.body, _Dialog(session), lambda: self._open_port(host), self._report
+            info,
+            request.body,
+            _Dialog(session),
+            lambda: self._open_port(host),
+            self._facilities,
         )
         self._run(call, phone)
         return lambda event: _tell(call, event)
@@ -98,6 +111,9 @@ class Carrier:
     async def aclose(self) -> None:
         """End every call: BYE where somebody talks, 480 where it rings."""
         await self._tasks.aclose()
+        await self._after_calls.until_idle(_AFTER_CALLS_SECONDS)
+        await self._after_calls.aclose()
+        await self._facilities.talking.aclose()
 
     def _phone(self, number: str) -> Phone:
         known = self._directory.find(number)

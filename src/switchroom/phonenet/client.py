@@ -36,7 +36,8 @@ class NetworkDied(RuntimeError):
 class PhoneNetwork:
     """Runs ``python -m switchroom.phonenet`` for as long as the block lasts.
 
-    `numbers` is a file of phones, `username` and `password` are what callers must log in with.
+    `numbers` is a file of phones, `username` and `password` are what callers must log in with,
+    `messages` is the folder where mailboxes keep what callers say.
     Port 0 lets the system choose. `on_event` is called with every event as it comes. Every event
     is kept in `events`, which grows with the number of calls: one network is for one test.
     """
@@ -49,11 +50,14 @@ class PhoneNetwork:
         numbers: str | Path | None = None,
         username: str = "",
         password: str = "",
+        messages: str | Path | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self._arguments = ["--bind", bind, "--port", str(port)]
         if numbers is not None:
             self._arguments += ["--numbers", str(numbers)]
+        if messages is not None:
+            self._arguments += ["--messages", str(messages)]
         if username:
             self._arguments += ["--username", username]
         self._password = password

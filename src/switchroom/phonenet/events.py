@@ -2,7 +2,8 @@
 
 Every event has ``event`` (its kind) and ``time`` (Unix seconds). Those of a call have ``call``, an
 id that is unique in the process. The order within a call is: `Called`, then `Ringing`, then
-`Answered` or `Rejected`, and last `Ended`, which comes exactly once whatever happens.
+`Answered` or `Rejected`, and last `Ended`, which comes exactly once whatever happens. Only what has
+to be understood first may follow it: the last `Understood`, and `MessageKept`.
 """
 
 from __future__ import annotations
@@ -115,6 +116,45 @@ class Listened(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Said(CallEvent):
+    """The phone begins to say a text, which takes so many seconds."""
+
+    kind: ClassVar[str] = "said"
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Understood(CallEvent):
+    """What the caller said between two moments (Unix seconds); `text` is "" if it made no sense.
+
+    `replied_after` is the silence before it, in seconds: since the phone's own last word, if the
+    caller waited for that.
+    """
+
+    kind: ClassVar[str] = "understood"
+    text: str
+    began: float
+    ended: float
+    replied_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageKept(CallEvent):
+    """A message was recorded: a WAV file at `path`, and what was understood of it.
+
+    `seconds` is its length from the beep to the last word; `because` says what ended it:
+    ``hung up``, ``silence`` or ``limit``.
+    """
+
+    kind: ClassVar[str] = "message_kept"
+    path: str
+    seconds: float
+    transcript: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Digit(CallEvent):
     """The caller pressed a key (RFC 4733)."""
 
@@ -180,8 +220,8 @@ class Stopped(Event):
 
 KINDS: dict[str, type[Event]] = {
     kind.kind: kind
-    for kind in (Ready, Called, Ringing, Answered, Rejected, Plays, Hears, Listened, Digit, Held,
-                 Noted, Failed, Ended, Stopped)
+    for kind in (Ready, Called, Ringing, Answered, Rejected, Plays, Hears, Listened, Said,
+                 Understood, MessageKept, Digit, Held, Noted, Failed, Ended, Stopped)
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 from switchroom.phonenet.g711 import LAWS, Law
 from switchroom.phonenet.hearing import FRAME, Ear, Impression
@@ -20,6 +21,9 @@ from switchroom.phonenet.rtp import (
 )
 from switchroom.phonenet.sounds import Sound
 from switchroom.sdp.offer_answer import NegotiatedMedia
+
+_STALL = 10
+"""Beats without a packet after which a caller that sends nothing counts as silent: 200 ms."""
 
 _LONGEST_LOSS = 50
 """Frames of silence that a jump in the sequence is worth at most; beyond, it is a new beginning."""
@@ -49,6 +53,14 @@ class LineCodecs:
     @property
     def law(self) -> Law:
         return self.laws[self.payload_type]
+
+
+class Follower(Protocol):
+    """Somebody who follows what the line hears, in time: where nothing comes, it hears silence."""
+
+    def hear(self, frame: array[int]) -> object:
+        """The next sound, 20 ms or less."""
+        ...
 
 
 @lru_cache(maxsize=64)
@@ -93,6 +105,7 @@ class Line:
         self.codecs = codecs
         self.ear = Ear()
         self.listening: Ear | None = None
+        self.followers: list[Follower] = []
         self.echoing = False
         self.muted = False
         self.sent = 0
@@ -108,6 +121,7 @@ class Line:
         self._digits_out = DigitWriter()
         self._digits_in = DigitReader()
         self._fresh = True
+        self._beats_alone = 0
 
     @property
     def received(self) -> int:
@@ -134,6 +148,9 @@ class Line:
         """The packet for this 20 ms; None while the line is dead (`muted`)."""
         timestamp = self._timestamp & 0xFFFFFFFF
         self._timestamp += FRAME
+        self._beats_alone += 1
+        if self._beats_alone > _STALL:
+            self._tell_followers(array("h", bytes(2 * FRAME)))
         if self.muted:
             return None
         pressing = bool(self._digits_out)
@@ -189,6 +206,7 @@ class Line:
             self.on_digit(digit)
 
     def _hear(self, law: Law, payload: bytes, missing: int) -> None:
+        self._beats_alone = 0
         self._echo = payload if law is self.codecs.law else None
         for _ in range(min(missing, _LONGEST_LOSS)):
             self._hear_frame(array("h", bytes(2 * FRAME)))
@@ -200,6 +218,11 @@ class Line:
     def _hear_frame(self, frame: array[int]) -> None:
         if self.listening is not None:
             self.listening.hear(frame)
+        self._tell_followers(frame)
         impression = self.ear.hear(frame)
         if impression is not None:
             self.on_impression(impression)
+
+    def _tell_followers(self, frame: array[int]) -> None:
+        for follower in tuple(self.followers):
+            follower.hear(frame)

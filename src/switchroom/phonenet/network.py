@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from switchroom.base.clock import SystemClock
 from switchroom.phonenet import events
 from switchroom.phonenet.carrier import Carrier, Login
 from switchroom.phonenet.directory import Directory
 from switchroom.phonenet.media_port import UdpMediaPort
+from switchroom.phonenet.messages import MessageFolder
 from switchroom.phonenet.phones import PHONES
 from switchroom.phonenet.sounds import melody
 from switchroom.sip_io.driver import SipConfig, SipDriver
 
+USUAL_MESSAGES = Path(tempfile.gettempdir(), "switchroom-messages")
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """`bind` is the address of both SIP and sound; port 0 lets the system choose."""
+    """`bind` is the address of both SIP and sound; port 0 lets the system choose.
+
+    `messages` is the folder for what callers leave in mailboxes.
+    """
 
     bind: str = "127.0.0.1"
     port: int = 5070
     login: Login = field(default_factory=Login)
     directory: Directory = field(default_factory=lambda: Directory(PHONES))
+    messages: Path = USUAL_MESSAGES
 
 
 class Network:
@@ -51,6 +60,7 @@ class Network:
             config.login,
             lambda host: UdpMediaPort.open(driver.local_address_towards(host)),
             self._report,
+            MessageFolder(config.messages),
         )
         driver.set_incoming_handler(carrier.incoming)
         await driver.start()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from switchroom.phonenet.directory import Phone
+from switchroom.phonenet.mailbox import mailbox
+from switchroom.phonenet.people import person
 from switchroom.phonenet.script import PhoneCall, Script, melody, tone
 
 
@@ -130,6 +132,64 @@ def refusing(status: int) -> Script:
     return refuse
 
 
+# ── people who talk ──────────────────────────────────────────────────────────
+# Maria is a patient of a dental office whose agent is among the examples: this is what it says.
+
+_DAY = "(Monday | Tuesday | Wednesday | Thursday | Friday)"
+_HOUR = "(eight | nine | ten | eleven | twelve | one | two | three | four | five)"
+_TIME = f"{_DAY} at {_HOUR} [thirty] [in the (morning | afternoon)]"
+
+_DENTAL_OFFICE = {
+    "[Hello] this is Bright Smile Dental": "",
+    "Am I speaking with Maria Lopez?": "Yes, this is Maria.",
+    f"You have an appointment on {_TIME}": "",
+    "Can you come?": "Yes, I confirm.",
+    "[Thank you] your appointment is confirmed": "",
+    "Sorry, could you say that again?": "Yes, I confirm.",
+}
+
+maria = person(
+    "Is a patient of Bright Smile Dental: says hello, and confirms her appointment when asked.",
+    hello="Hello?",
+    answers=_DENTAL_OFFICE,
+    goodbyes={"Goodbye": "Goodbye."},
+)
+
+impatient_maria = person(
+    "Is the same patient in a hurry: interrupts the caller's first words.",
+    hello="Hello?",
+    answers=_DENTAL_OFFICE,
+    goodbyes={"Goodbye": "Goodbye."},
+    interrupts={1: "Who is calling please?"},
+)
+
+receptionist = person(
+    "Is the receptionist of a clinic: greets, says who is in and when it is open.",
+    hello="Riverside Clinic. How can I help you?",
+    answers={
+        "[Hello] this is (Bright Smile Dental | the library | the bicycle shop)": "",
+        "[Can I | may I | I would like to] speak (to | with) doctor (Brown | Miller)": (
+            "I am sorry. The doctor is not in today."
+        ),
+        "When are you open?": "We are open from nine to five.",
+        "Thank you": "You are welcome.",
+    },
+    goodbyes={"Goodbye": "Goodbye."},
+)
+
+voicemail = mailbox(
+    "Is Maria's voicemail: greets, beeps, and keeps your message as a recording.",
+    greeting="You have reached Maria Lopez. Please leave a message after the tone.",
+    expects=(
+        *(phrase for phrase in _DENTAL_OFFICE),
+        "[Hello] this is Bright Smile Dental with a message for Maria Lopez",
+        f"[We are calling about] your appointment on {_TIME}",
+        "Please call us back",
+        "Goodbye",
+    ),
+)
+
+
 #: The directory. The numbers lie in the range that is kept free for fiction (555-0100 to 0199).
 PHONES = (
     Phone("+12025550100", "Ada", ada),
@@ -150,4 +210,8 @@ PHONES = (
     Phone("+12025550116", "Forbidden", forbidden),
     Phone("+12025550117", "Locked trunk", forbidden, locked=True),
     Phone("+12025550118", "No common codec", no_common_codec),
+    Phone("+12025550120", "Maria", maria),
+    Phone("+12025550121", "Receptionist", receptionist),
+    Phone("+12025550122", "Voicemail", voicemail),
+    Phone("+12025550123", "Maria in a hurry", impatient_maria),
 )

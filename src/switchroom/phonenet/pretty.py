@@ -66,6 +66,22 @@ def _(event: events.Listened) -> str:
 
 
 @words.register
+def _(event: events.Said) -> str:
+    return f"says: {event.text}"
+
+
+@words.register
+def _(event: events.Understood) -> str:
+    waited = "" if event.replied_after is None else f" ({event.replied_after:.2f} s later)"
+    return f"understands: {event.text}{waited}" if event.text else "does not understand a word"
+
+
+@words.register
+def _(event: events.MessageKept) -> str:
+    return f"keeps a message of {event.seconds:.1f} s: {event.transcript or '?'} ({event.path})"
+
+
+@words.register
 def _(event: events.Digit) -> str:
     return f"hears the key {event.digit} ({event.duration_ms} ms)"
 

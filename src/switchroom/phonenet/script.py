@@ -26,12 +26,17 @@ from typing import NoReturn, Protocol
 from switchroom.phonenet import events
 from switchroom.phonenet.call_media import CODECS, CallMedia
 from switchroom.phonenet.changes import HearingChanges
+from switchroom.phonenet.facilities import Facilities
 from switchroom.phonenet.hearing import Ear, Heard, Impression
 from switchroom.phonenet.line import Line
 from switchroom.phonenet.media_port import MediaPort
+from switchroom.phonenet.recordings import Message, Recording, keep_message
 from switchroom.phonenet.rtp import PressedDigit
 from switchroom.phonenet.sounds import Sound, Tone, melody, silence, tone, wav
+from switchroom.phonenet.talk import Speech, Talk
+from switchroom.phonenet.talking import VOICE
 from switchroom.sdp.errors import NotAcceptable, SdpError
+from switchroom.speech.errors import SpeechUnavailable
 
 __all__ = ["PhoneCall", "Script", "melody", "silence", "tone", "wav"]
 
@@ -80,17 +85,18 @@ class PhoneCall:
         offer: bytes,
         signalling: Signalling,
         open_port: Callable[[], Awaitable[MediaPort]],
-        report: Callable[[events.Event], None],
+        facilities: Facilities,
     ) -> None:
         self.info = info
         self.digits = ""
         self._offer = offer
         self._signalling = signalling
         self._open_port = open_port
-        self._report = report
+        self._facilities = facilities
+        self._report = facilities.report
         self._now = asyncio.get_running_loop().time
         self._media: CallMedia | None = None
-        self._ear: Ear | None = None
+        self._talk: Talk | None = None
         self._changes = HearingChanges()
         self._told = 0
         self._news = asyncio.Event()
@@ -152,10 +158,8 @@ class PhoneCall:
 
     async def play(self, sound: Sound, seconds: float | None = None) -> None:
         """Play a sound to its end, or for so long. An endless one without time plays for good."""
-        line = self.start_playing(sound, seconds)
-        done = asyncio.Event()
-        line.on_played = done.set
-        await done.wait()
+        self._report(events.Plays(call=self.info.call, sound=sound.name))
+        await self._play_out(sound, seconds)
 
     def start_playing(self, sound: Sound, seconds: float | None = None) -> Line:
         """Play a sound and go on with the script at once."""
@@ -187,6 +191,63 @@ class PhoneCall:
             if not self._over:
                 self._report(events.Listened(call=self.info.call, heard=heard))
         return heard
+
+    async def say(self, text: str, voice: str = VOICE) -> None:
+        """Say a text, to its end. Raises SpeechUnavailable where nothing can speak."""
+        talk = self._talking()
+        sound = await self._facilities.talking.spoken(text, voice)
+        self._report(events.Said(call=self.info.call, text=text, seconds=round(sound.seconds, 3)))
+        await self._play_out(sound, None)
+        talk.has_spoken()
+
+    async def listen_for_speech(
+        self, phrases: Sequence[str] = (), seconds: float = _PATIENCE
+    ) -> Speech | None:
+        """What the caller says next; None if nothing begins within so many seconds.
+
+        An utterance ends with 0.7 s of silence. It is understood as one or several of `phrases`
+        (without any: as whatever it may be, which succeeds less often). What the caller said since
+        the phone's first word is not lost if the script listens later.
+        Raises SpeechUnavailable where nothing can listen.
+        """
+        return await self._talking().listen(phrases, seconds)
+
+    async def hear_speech_begin(self, seconds: float = _PATIENCE) -> bool:
+        """Wait until the caller begins to speak; False if that takes longer."""
+        return await self._talking().begins(seconds)
+
+    async def get_ready_to_talk(
+        self, lines: Sequence[str], phrases: Sequence[str] = (), voice: str = VOICE
+    ) -> None:
+        """Think of what to say and to listen for, so that it takes no time when it is needed.
+
+        Before the answer, a phone that cannot talk here refuses the call by this and says why.
+        Raises SpeechUnavailable.
+        """
+        await self._facilities.talking.get_ready(tuple(lines), tuple(phrases), voice)
+
+    async def record(self, recording: Recording) -> None:
+        """Record what is heard until the recording has enough."""
+        line = self._require_line()
+        line.followers.append(recording)
+        recording.on_end = self._news.set
+        try:
+            await self._until(lambda: recording.ended, None)
+        finally:
+            line.followers.remove(recording)
+
+    def keep_message(self, recording: Recording, phrases: Sequence[str] = ()) -> None:
+        """Keep what was recorded, if anything, and report it with its transcript.
+
+        This can be done after the call as well, and takes the phone no time.
+        """
+        samples = recording.message()
+        if not samples:
+            return
+        info, facilities = self.info, self._facilities
+        message = Message(info.call, info.number, samples, recording.because, tuple(phrases))
+        keeping = keep_message(message, facilities)
+        facilities.after_calls.spawn(keeping, name=f"{info.call} message")
 
     async def collect(
         self, count: int | None = None, until: str = "#", seconds: float = _PATIENCE
@@ -297,15 +358,15 @@ class PhoneCall:
         if media.agreed is not None:
             self._report(events.Held(call=self.info.call, direction=media.agreed.direction))
 
-    def leave(self, by: str, reason: str, status: int = 480) -> None:
-        """End the call from this side, in whatever state it is."""
+    def leave(self, by: str, reason: str, status: int = 480, phrase: str = "") -> None:
+        """End the call from this side, in whatever state it is. A `phrase` explains a refusal."""
         if self._over:
             return
         if self.answered:
             self._signalling.hang_up()
         else:
-            self._signalling.reject(status, "")
-            self._report(events.Rejected(call=self.info.call, status=status, reason=""))
+            self._signalling.reject(status, phrase)
+            self._report(events.Rejected(call=self.info.call, status=status, reason=phrase))
         self.finish(by, reason)
 
     def broke(self, error: Exception) -> None:
@@ -321,9 +382,24 @@ class PhoneCall:
         self._report(self._summary(by, reason))
         if self._media is not None:
             self._media.close()
+        if self._talk is not None:
+            self._talk.over()
         self.on_over()
 
     # ── inside ───────────────────────────────────────────────────────────────
+
+    async def _play_out(self, sound: Sound, seconds: float | None) -> None:
+        line = self._require_line()
+        done = asyncio.Event()
+        line.play(sound, seconds)
+        line.on_played = done.set
+        await done.wait()
+
+    def _talking(self) -> Talk:
+        line = self._require_line()
+        if self._talk is None:
+            self._talk = Talk(self.info.call, line, self._facilities)
+        return self._talk
 
     def _rings(self, status: int) -> None:
         self._require_unanswered()
@@ -468,6 +544,8 @@ async def run_script(call: PhoneCall, script: Script) -> None:
             return
         call.leave("network", "the network was stopped")
         raise
+    except SpeechUnavailable as error:
+        call.leave("phone", f"cannot talk here: {error}", phrase=str(error))
     except Exception as error:  # noqa: BLE001 – a phone's own code: its failure ends its call only
         call.broke(error)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from switchroom.phonenet import carrier as carrier_module, events
 from switchroom.phonenet.carrier import Carrier, Login
 from switchroom.phonenet.directory import Directory, Phone
 from switchroom.phonenet.media_port import UdpMediaPort
+from switchroom.phonenet.messages import MessageFolder
 from switchroom.phonenet.phones import PHONES
 from switchroom.phonenet.script import PhoneCall
 from switchroom.sdp.codecs import PCMU
@@ -88,6 +90,7 @@ class Office:
             login or Login(),
             lambda _host: UdpMediaPort.open("127.0.0.1"),
             self.told.append,
+            MessageFolder(Path("nowhere")),
         )
 
     def take(self, request: Request) -> tuple[Session, Callable[[SessionEvent], None]]:

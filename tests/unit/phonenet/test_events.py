@@ -20,6 +20,11 @@ ONE_OF_EACH = (
     events.Plays(call="c1", sound="melody"),
     events.Hears(call="c1", what="tone", level_dbov=-20.0, tone_hz=440.0),
     events.Listened(call="c1", heard=Heard(seconds=1.0, audible_seconds=0.5, gaps=2)),
+    events.Said(call="c1", text="Hello?", seconds=0.4),
+    events.Understood(call="c1", text="good bye", began=5.0, ended=6.0, replied_after=0.5),
+    events.MessageKept(
+        call="c1", path="message-1.wav", seconds=2.5, transcript="hello", because="hung up"
+    ),
     events.Digit(call="c1", digit="#", duration_ms=100),
     events.Held(call="c1", direction="recvonly"),
     events.Noted(call="c1", note="grüezi"),

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Awaitable, Callable
+from array import array
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
+from switchroom.base.tasks import Tasks
 from switchroom.phonenet import events
+from switchroom.phonenet.facilities import Facilities
+from switchroom.phonenet.hearing import crossing_hz
 from switchroom.phonenet.line import Line, LineCodecs
+from switchroom.phonenet.messages import MessageFolder
 from switchroom.phonenet.script import CallInfo, PhoneCall, Script, run_script
-from switchroom.phonenet.sounds import Sound
+from switchroom.phonenet.sounds import Sound, tone
 from switchroom.sdp.codecs import PCMA, PCMU, Codec, telephone_event
 from switchroom.sdp.offer_answer import LocalMedia, accept_answer, offer
+from switchroom.speech.errors import SpeechUnavailable
+from switchroom.speech.phrases import parse
+from switchroom.speech.spoken import words
 
 _Result = TypeVar("_Result")
 _Kind = TypeVar("_Kind", bound=events.Event)
@@ -87,6 +96,55 @@ class Wire:
         self.loop.call_later(0.020, self._beat)
 
 
+class PaperTalking:
+    """A language of tones: each text has its own, a tenth of a second long for each word.
+
+    `missing` is the sentence with which nothing can be said or understood.
+    """
+
+    def __init__(self) -> None:
+        self.missing = ""
+        self.texts: list[str] = []
+
+    async def spoken(self, text: str, voice: str) -> Sound:
+        self._need()
+        if text not in self.texts:
+            self.texts.append(text)
+        sine = tone(400 + 50 * self.texts.index(text)).samples
+        return Sound(text, sine[: 800 * len(text.split())])
+
+    async def understood(self, samples: array[int], phrases: tuple[str, ...]) -> str:
+        self._need()
+        sounding = [sample for sample in samples if abs(sample) > 20]
+        hz = crossing_hz(array("h", sounding)) or 0.0
+        place = round((hz - 400) / 50)
+        said = self.texts[place] if 0 <= place < len(self.texts) else ""
+        if not phrases:
+            return said
+        return " ".join(m.said for m in parse(phrases).in_a_row(words(said)))
+
+    async def get_ready(self, lines: Sequence[str], phrases: tuple[str, ...], voice: str) -> None:
+        self._need()
+
+    async def aclose(self) -> None: ...
+
+    def _need(self) -> None:
+        if self.missing:
+            raise SpeechUnavailable(self.missing)
+
+
+class KeptMessages(MessageFolder):
+    """Messages in memory."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("nowhere"))
+        self.kept: dict[str, array[int]] = {}
+
+    async def keep(self, name: str, samples: array[int]) -> Path:
+        self.kept[name] = samples
+        return Path(name)
+
+
 class Caller:
     """The far end: takes down what the phone signals, and can talk, listen and hang up."""
 
@@ -100,6 +158,12 @@ class Caller:
         self.digits = ""
         self.line: Line | None = None
         self.started = self.loop.time()
+        self.talking = PaperTalking()
+        self.after_calls = Tasks("after calls")
+        self.messages = KeptMessages()
+        self.facilities = Facilities(
+            self._report, self.after_calls, self.messages, self.talking, self.loop.time
+        )
         self._script = script
         self._bodies: list[bytes] = []
         self.answered = asyncio.Event()
@@ -107,7 +171,7 @@ class Caller:
     def dial(self, body: bytes | None = None) -> None:
         info = CallInfo("c1", "+12025550100", "+15550199")
         offered = self.offer.serialise() if body is None else body
-        self.call = PhoneCall(info, offered, self, self._open_port, self._report)
+        self.call = PhoneCall(info, offered, self, self._open_port, self.facilities)
         self.task = self.loop.create_task(run_script(self.call, self._script))
         self.call.on_over = self._over
 
@@ -157,6 +221,18 @@ class Caller:
         assert self.line is not None
         self.line.play(sound, seconds)
 
+    async def says(self, text: str) -> None:
+        """Say a text in the language of tones, to its end."""
+        assert self.line is not None
+        sound = await self.talking.spoken(text, "")
+        done = asyncio.Event()
+        self.line.play(sound)
+        self.line.on_played = done.set
+        await done.wait()
+
+    def all_of(self, kind: type[_Kind]) -> list[_Kind]:
+        return [event for _, event in self.told if isinstance(event, kind)]
+
     def hangs_up(self) -> None:
         self.call.finish("caller", "hung up")
 
@@ -177,6 +253,7 @@ def play_out(script: Script, *acts: Callable[[Caller], Awaitable[None]]) -> Call
         for act in acts:
             await act(caller)
         await caller.task
+        await caller.after_calls.until_idle(60)
         return caller
 
     return virtually(main)
