@@ -40,6 +40,13 @@ class RoomClosing(ServiceError):
         super().__init__(ErrorCode.UNAVAILABLE, "room is closing")
 
 
+class TooManyArrivals(ServiceError):
+    """A client joins or returns in a loop."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.RESOURCE_EXHAUSTED, "identity joins too often")
+
+
 class UnmuteNotAllowed(ServiceError):
     """A microphone is opened by its owner only."""
 

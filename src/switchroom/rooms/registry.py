@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from switchroom.base.clock import Clock
 from switchroom.base.config import Config
+from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
 from switchroom.media import Engine
 from switchroom.rooms.configuration import with_preset
@@ -16,6 +17,7 @@ from switchroom.rooms.errors import (
     ParticipantNotFound,
     RoomClosing,
     RoomNotFound,
+    TooManyArrivals,
     TrackNotFound,
     UnmuteNotAllowed,
 )
@@ -34,6 +36,9 @@ from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.room import House, Room, RoomTerms
 from switchroom.rooms.stores import RoomStore, StoredRoom
 from switchroom.rooms.timers import LoopTimers, Timers
+from switchroom.rooms.turnstile import Turnstile
+
+_log = get_logger("rooms")
 
 
 class Rooms:
@@ -61,6 +66,7 @@ class Rooms:
         self._keeper = RoomKeeper(store, self.tasks)
         self._house = House(clock, self.timers, self.tasks, tuple(listeners))
         self._rooms: dict[str, Room] = {}
+        self._turnstile = Turnstile()
         self._stopping = False
 
     # ── the whole ────────────────────────────────────────────────────────────
@@ -203,6 +209,15 @@ class Rooms:
             if not message.destinations:
                 return
         room.send(message)
+
+    def count_arrival(self, name: str, identity: str) -> None:
+        """A client is about to join or return. Raises TooManyArrivals when it is in a loop."""
+        if self._turnstile.passes(name, identity, self.clock.monotonic()):
+            return
+        if self._turnstile.first_refusal(name, identity):
+            present = self.find(name, identity)
+            _log.warning("a client joins too often", participant=present.sid if present else None)
+        raise TooManyArrivals
 
     async def join_local(self, spec: LocalParticipantSpec, local: LocalParticipant) -> Seat:
         """Seat a participant of this process; the room is created when there is none.

@@ -89,6 +89,7 @@ class Sessions:
         admission = self.check(claims, request)
         if claims is None:
             raise PermissionDenied
+        self._rooms.count_arrival(admission.room.name, admission.identity)
         if request.reconnect:
             return self._resume(admission, request)
         return await self._join(claims, admission, request)
