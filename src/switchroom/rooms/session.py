@@ -479,7 +479,9 @@ class Session:
         self._refresh_token()
 
     async def close(self, reason: DisconnectReason) -> None:
-        self._close(reason, LeaveAction.DISCONNECT)
+        # People come back when the server does; agents are dispatched anew when they do.
+        returns = reason is DisconnectReason.SERVER_SHUTDOWN and not self.participant.dependent
+        self._close(reason, LeaveAction.RECONNECT if returns else LeaveAction.DISCONNECT)
 
     # ── endings and deadlines ────────────────────────────────────────────────
 

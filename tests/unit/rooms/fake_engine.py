@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,10 +94,13 @@ class FakeEngine:
     def __init__(self) -> None:
         self.peers: list[FakePeer] = []
         self.broken = False
+        self.may_open = asyncio.Event()
+        self.may_open.set()
 
     async def open_peer(self, kind: PeerKind, on_event: Callable[[Any], None]) -> FakePeer:
         if self.broken:
             raise PeerError("no engine")
+        await self.may_open.wait()
         self.peers.append(FakePeer(len(self.peers), kind, on_event))
         return self.peers[-1]
 
