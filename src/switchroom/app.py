@@ -12,6 +12,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from switchroom import __version__
+from switchroom.agents.dispatcher import Dispatcher
+from switchroom.api.agent_socket import AgentSockets
+from switchroom.api.dispatch_service import DispatchService
 from switchroom.api.listener import HttpListener, ListenError
 from switchroom.api.room_service import RoomService
 from switchroom.api.server import build_app
@@ -23,11 +26,13 @@ from switchroom.base.config import Config
 from switchroom.base.log import get_logger
 from switchroom.base.node_address import LOOPBACK, reach
 from switchroom.media import Engine, EngineConfig, EngineError
+from switchroom.rooms.events import RoomEvent
 from switchroom.rooms.registry import Rooms
 from switchroom.sip_io.driver import SipConfig, SipDriver
 from switchroom.sip_io.errors import SipStartError
 from switchroom.storage.calls import SqlCallStore
 from switchroom.storage.connection import Database
+from switchroom.storage.dispatches import SqlDispatchStore
 from switchroom.storage.errors import StorageError
 from switchroom.storage.rooms import SqlRoomStore
 from switchroom.storage.trunks import SqlTrunkStore
@@ -40,7 +45,7 @@ _log = get_logger("app")
 
 # Calls drain while the API still answers (new ones are refused by name), and clients hear that
 # their room is closing before the listener takes their sockets away.
-_STOP_ORDER = ("telephony", "rooms", "webhooks", "http", "sip", "engine", "database")
+_STOP_ORDER = ("telephony", "agents", "rooms", "webhooks", "http", "sip", "engine", "database")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +86,20 @@ class Switchroom:
         self.webhooks = Webhooks(
             config.webhook, config.keys, clock, SqlDeliveryStore(self._database)
         )
-        listeners = (self.webhooks.hear,) if self.webhooks.wanted else ()
+        tell_webhooks = (self.webhooks.hear,) if self.webhooks.wanted else ()
         self.rooms = Rooms(
-            self.engine, config, clock, SqlRoomStore(self._database), listeners=listeners
+            self.engine,
+            config,
+            clock,
+            SqlRoomStore(self._database),
+            listeners=(*tell_webhooks, self._tell_agents),
+        )
+        tokens = TokenVerifier(config.keys, clock)
+        self.agents = Dispatcher(
+            self.rooms,
+            tokens,
+            SqlDispatchStore(self._database),
+            wait=config.agents.dispatch_wait,
         )
         self.telephony = Telephony(
             engine=self.engine,
@@ -94,14 +110,17 @@ class Switchroom:
             clock=clock,
             config=config,
         )
-        tokens = TokenVerifier(config.keys, clock)
         signals = SignalSockets(self.rooms, tokens)
         self._http = HttpListener(
             build_app(
                 tokens=tokens,
                 clock=clock,
-                services=(RoomService(self.rooms), SipService(self.telephony)),
-                routes=signals.routes,
+                services=(
+                    RoomService(self.rooms),
+                    SipService(self.telephony),
+                    DispatchService(self.rooms, self.agents),
+                ),
+                routes={**signals.routes, **AgentSockets(self.agents).routes},
                 is_ready=lambda: self._ready,
             ),
             config.bind_addresses,
@@ -113,6 +132,7 @@ class Switchroom:
             "engine": _Part(self.engine.start, self.engine.stop),
             "sip": _Part(self._sip.start, self._sip.stop),
             "webhooks": _Part(self.webhooks.start, self.webhooks.stop),
+            "agents": _Part(self.agents.start, self.agents.stop),
             "rooms": _Part(self.rooms.start, self.rooms.stop),
             "telephony": _Part(self.telephony.start, self._drain),
             "http": _Part(self._http.start, self._http.stop),
@@ -160,7 +180,12 @@ class Switchroom:
     async def stop(self) -> None:
         """Drain the calls, tell everybody good-bye, stop everything. Idempotent."""
         self._ready = False
+        self.agents.drain()
         await self._stop_what_runs()
+
+    def _tell_agents(self, event: RoomEvent) -> None:
+        """Rooms and agents need each other; the rooms are made first."""
+        self.agents.hear(event)
 
     async def _drain(self) -> None:
         await self.telephony.stop(self._config.shutdown.drain)

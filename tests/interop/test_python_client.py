@@ -13,7 +13,7 @@ from livekit import api, rtc
 from interop.hearing import CLIENT_RATE, Voice, listen, steady_stretch, windows
 from interop.server import KEY, SECRET, Server
 from switchroom.media import Tone
-from switchroom.rooms.data import Dtmf, UserData
+from switchroom.rooms.data import DispatchEnded, Dtmf, UserData
 from switchroom.rooms.local import LocalParticipantSpec, Seat
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.session import Session
@@ -32,6 +32,9 @@ class Phone:
         self.seat: Seat
 
     async def close(self, reason: DisconnectReason) -> None:
+        return
+
+    def on_dispatch_ended(self, news: DispatchEnded) -> None:
         return
 
     def on_data(self, data: UserData | Dtmf) -> None:

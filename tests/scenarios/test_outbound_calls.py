@@ -19,7 +19,7 @@ from switchroom.media import (
     MediaTimedOut,
 )
 from switchroom.media.player import DIAL_TONE
-from switchroom.rooms.data import Dtmf, UserData
+from switchroom.rooms.data import DispatchEnded, Dtmf, UserData
 from switchroom.rooms.info import RoomSpec
 from switchroom.rooms.local import LocalParticipantSpec
 from switchroom.rooms.reasons import DisconnectReason
@@ -36,6 +36,9 @@ class _Agent:
         self.heard: list[UserData | Dtmf] = []
 
     async def close(self, reason: DisconnectReason) -> None:
+        return
+
+    def on_dispatch_ended(self, news: DispatchEnded) -> None:
         return
 
     def on_data(self, data: UserData | Dtmf) -> None:

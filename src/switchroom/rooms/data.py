@@ -6,12 +6,16 @@ is encoded once and a message among phones never.
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 RETAIN_SECONDS = 2.0
 _RETAIN_BYTES = 1024 * 1024
+
+DISPATCH_TOPIC = "switchroom.dispatch"
+"""Topic of the messages that tell a room of a dispatch which ended without an agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,27 @@ class Dtmf:
     digit: str
 
 
+@dataclass(frozen=True, slots=True)
+class DispatchEnded:
+    """An agent that was asked for does not come.
+
+    Clients get it as a message of the server on the topic DISPATCH_TOPIC, as JSON of these fields.
+    """
+
+    dispatch_id: str
+    agent_name: str
+    outcome: str
+    reason: str
+
+    def as_user_data(self) -> UserData:
+        """What clients are sent."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return UserData(json.dumps(fields).encode(), DISPATCH_TOPIC)
+
+
+Content = UserData | Dtmf | DispatchEnded
+
+
 @dataclass(slots=True)
 class DataMessage:
     """One message on its way.
@@ -45,7 +70,7 @@ class DataMessage:
     sender_identity: str
     destinations: frozenset[str] = frozenset()
     sequence: int = 0
-    content: UserData | Dtmf | None = None
+    content: Content | None = None
     for_metrics: bool = False
     nonce: bytes = b""
     wire: bytes | None = field(default=None, repr=False)

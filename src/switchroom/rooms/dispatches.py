@@ -20,9 +20,6 @@ MAX_DISPATCHES = 256
 KEPT_JOBS = 64
 """Ended jobs that a dispatch remembers; the oldest are forgotten first."""
 
-TOPIC = "switchroom.dispatch"
-"""Topic of the data message that tells a room of a dispatch that ended without an agent."""
-
 
 class JobKind(IntEnum):
     """LiveKit's JobType: what a worker wants a job for."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from switchroom.media import Sink, Source
-from switchroom.rooms.data import DataMessage, Dtmf, UserData
+from switchroom.rooms.data import DataMessage, DispatchEnded, Dtmf, UserData
 from switchroom.rooms.info import (
     ClientFacts,
     ConnectionQuality,
@@ -45,6 +45,10 @@ class LocalParticipant(Protocol):
 
     def on_data(self, data: UserData | Dtmf) -> None:
         """A message from another participant. Must neither wait nor fail."""
+        ...
+
+    def on_dispatch_ended(self, news: DispatchEnded) -> None:
+        """An agent that the room was to get does not come. Must neither wait nor fail."""
         ...
 
 
@@ -242,8 +246,11 @@ class _LocalMember:
             self._sink.set_inputs(inputs)
 
     def receive_data(self, message: DataMessage) -> None:
-        if message.content is not None:
-            self._local.on_data(message.content)
+        content = message.content
+        if isinstance(content, DispatchEnded):
+            self._local.on_dispatch_ended(content)
+        elif content is not None:
+            self._local.on_data(content)
 
     async def close(self, reason: DisconnectReason) -> None:
         if self.closing:

@@ -13,7 +13,7 @@ from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
 from switchroom.media import Source
 from switchroom.rooms import events
-from switchroom.rooms.data import DataMessage, ReliableHistory
+from switchroom.rooms.data import DataMessage, DispatchEnded, ReliableHistory
 from switchroom.rooms.dispatches import Dispatch, Dispatches, DispatchRecord, DispatchSpec
 from switchroom.rooms.errors import RoomClosing, RoomFull
 from switchroom.rooms.hearing import Hearing
@@ -349,6 +349,10 @@ class Room:
         record = self.dispatches.remove(dispatch_id)
         self._emit(events.DispatchDeleted(self.info(), record.dispatch))
         return replace(record, deleted_at_ns=self._house.clock.unix_ns())
+
+    def tell_dispatch_ended(self, news: DispatchEnded) -> None:
+        """Tell everybody that an agent does not come."""
+        self.send(DataMessage(reliable=True, sender_sid="", sender_identity="", content=news))
 
     # ── messages and levels ──────────────────────────────────────────────────
 

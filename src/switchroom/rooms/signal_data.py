@@ -8,7 +8,7 @@ from __future__ import annotations
 from google.protobuf.message import DecodeError
 from livekit.protocol import models
 
-from switchroom.rooms.data import DataMessage, Dtmf, UserData
+from switchroom.rooms.data import DataMessage, DispatchEnded, Dtmf, UserData
 from switchroom.rooms.info import ParticipantKind
 from switchroom.rooms.participant import Participant
 
@@ -99,7 +99,8 @@ def _packet(message: DataMessage) -> models.DataPacket:
         destination_identities=message.destinations,
         sequence=message.sequence,
     )
-    match message.content:
+    content = message.content
+    match content.as_user_data() if isinstance(content, DispatchEnded) else content:
         case UserData(payload, topic):
             packet.user.payload = payload
             if topic:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from switchroom.rooms.data import Dtmf, UserData
+from switchroom.rooms.data import DispatchEnded, Dtmf, UserData
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.telephony.call_events import DigitsFromRoom, RoomClosed
 from switchroom.telephony.dtmf import playable
@@ -26,3 +26,6 @@ class PhoneParticipant:
             digits = playable(data.digit)
             if digits:
                 self._tell_call(DigitsFromRoom(digits))
+
+    def on_dispatch_ended(self, news: DispatchEnded) -> None:
+        """A call goes on without an agent: people may be in the room as well."""

@@ -13,7 +13,7 @@ from livekit.protocol import models, room as wire
 from switchroom.api.room_service import RoomService
 from switchroom.base.config import Config
 from switchroom.media import Engine
-from switchroom.rooms.data import Dtmf, UserData
+from switchroom.rooms.data import DispatchEnded, Dtmf, UserData
 from switchroom.rooms.local import LocalParticipantSpec, Seat
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.registry import Rooms
@@ -31,6 +31,9 @@ class _Phone:
 
     async def close(self, reason: DisconnectReason) -> None:
         self.closed.append(reason)
+
+    def on_dispatch_ended(self, news: DispatchEnded) -> None:
+        return
 
     def on_data(self, data: UserData | Dtmf) -> None:
         self.data.append(data)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from switchroom.media import Sink, Source
-from switchroom.rooms.data import DataMessage, Dtmf, UserData
+from switchroom.rooms.data import DataMessage, DispatchEnded, Dtmf, UserData
 from switchroom.rooms.events import RoomEvent
 from switchroom.rooms.info import (
     ClientFacts,
@@ -103,6 +103,7 @@ class Phone:
     def __init__(self) -> None:
         self.closed: list[DisconnectReason] = []
         self.data: list[UserData | Dtmf] = []
+        self.news: list[DispatchEnded] = []
         self.on_close: Callable[[], None] = lambda: None
         self.may_close = asyncio.Event()
         self.may_close.set()
@@ -111,6 +112,9 @@ class Phone:
         self.closed.append(reason)
         self.on_close()
         await self.may_close.wait()
+
+    def on_dispatch_ended(self, news: DispatchEnded) -> None:
+        self.news.append(news)
 
     def on_data(self, data: UserData | Dtmf) -> None:
         self.data.append(data)

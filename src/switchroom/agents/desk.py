@@ -1,0 +1,320 @@
+"""Brings jobs and workers together: the driver of `pool` and `job`.
+
+Everything happens in the event loop and nothing waits. What becomes of a job is told to the one
+Patron, which knows rooms and dispatches.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from switchroom.agents import job as happening, protocol
+from switchroom.agents.errors import WorkerRefused
+from switchroom.agents.job import Acceptance, Ending, Event, Stage, step
+from switchroom.agents.pool import PoolKey, Pools, PoolsFull, WorkerState, choose
+from switchroom.agents.protocol import Availability, JobReport, Register, WorkerReport
+from switchroom.agents.run import Run
+from switchroom.agents.worker import Worker
+from switchroom.base.clock import Clock
+from switchroom.base.errors import ServiceError
+from switchroom.base.log import get_logger
+from switchroom.rooms.dispatches import DispatchOutcome, JobReason, JobStatus
+from switchroom.rooms.limits import check_attributes, check_metadata, check_name
+from switchroom.rooms.signal_out import Server
+from switchroom.rooms.timers import Timers
+
+_log = get_logger("agents")
+
+_REMEMBERED = 4096
+"""Jobs whose end is remembered, so that a worker which claims one is told."""
+
+Draw = Callable[[], float]
+"""A random number, 0 ≤ x < 1."""
+
+TokenMaker = Callable[[Run, Worker, Acceptance], str]
+
+
+class Patron(Protocol):
+    """Who has jobs done."""
+
+    def changed(self, run: Run, before: Stage) -> None:
+        """The record of a job that is not over is a new one."""
+        ...
+
+    def ended(self, run: Run, ending: Ending) -> None:
+        """A job is over. Nothing more comes of it."""
+        ...
+
+    def taken(self, run: Run, identity: str) -> bool:
+        """Whether somebody else in the job's room has that identity, or is to have it."""
+        ...
+
+
+def random_draw() -> float:
+    """A number that workers can't foresee."""
+    return secrets.randbits(53) / (1 << 53)
+
+
+class Desk:
+    """The workers and the jobs of one server."""
+
+    def __init__(
+        self,
+        patron: Patron,
+        *,
+        clock: Clock,
+        timers: Timers,
+        server: Server,
+        make_token: TokenMaker,
+        draw: Draw = random_draw,
+    ) -> None:
+        self._patron = patron
+        self._clock = clock
+        self._timers = timers
+        self._server = server
+        self._make_token = make_token
+        self._draw = draw
+        self._pools = Pools()
+        self._workers: dict[str, Worker] = {}
+        self._runs: dict[str, Run] = {}
+        self._held: dict[str, dict[str, Run]] = {}
+        self._waiting: dict[PoolKey, dict[str, Run]] = {}
+        self._over: OrderedDict[str, None] = OrderedDict()
+        self.draining = False
+
+    # ── jobs ─────────────────────────────────────────────────────────────────
+
+    def take(self, run: Run) -> None:
+        """A new job: offer it at once if there is somebody, else let it wait."""
+        self._runs[run.id] = run
+        self._index(run, Stage.ENDED)
+        self._rearm(run)
+        if run.stage is Stage.WAITING:
+            self._place(run)
+
+    def find(self, job_id: str) -> Run | None:
+        """A job that is not over."""
+        return self._runs.get(job_id)
+
+    def feed(self, run: Run, event: Event) -> None:
+        """Something happened to a job."""
+        before, old = run.stage, run.progress
+        run.progress, commands = step(old, event, self._clock.monotonic())
+        if run.progress is old:
+            return
+        run.note(self._clock.unix_ns())
+        self._unindex(run, old.worker_id)
+        self._index(run, before)
+        self._rearm(run)
+        for command in commands:
+            self._perform(run, command)
+        if run.progress.ending is not None:
+            self._finish(run, run.progress.ending)
+            return
+        self._patron.changed(run, before)
+        if run.stage is Stage.WAITING:
+            self._place(run)
+
+    def shut(self) -> None:
+        """Forget everything and send the workers away; what is stored stays as it is."""
+        self.draining = True
+        for run in self._runs.values():
+            if run.timer is not None:
+                run.timer.cancel()
+        self._runs.clear()
+        self._waiting.clear()
+        self._held.clear()
+        for worker in self._workers.values():
+            worker.close("server is stopping")
+
+    # ── workers ──────────────────────────────────────────────────────────────
+
+    def register(self, worker: Worker, register: Register) -> None:
+        """A worker introduces itself. Raises WorkerRefused."""
+        key = worker.introduce(register)
+        try:
+            self._pools.add(WorkerState(worker.id, key, worker.namespace))
+        except PoolsFull:
+            raise WorkerRefused("too many workers") from None
+        self._workers[worker.id] = worker
+        worker.send(protocol.registered(worker.id, self._server))
+        _log.info(
+            "worker registered",
+            worker=worker.id,
+            agent_name=key.agent_name,
+            kind=key.kind.name,
+            version=worker.version,
+        )
+        self._place_waiting(key)
+
+    def lost(self, worker: Worker) -> None:
+        """The socket of a worker is closed."""
+        if self._workers.pop(worker.id, None) is None:
+            return
+        self._pools.remove(worker.id)
+        held = tuple(self._held.pop(worker.id, {}).values())
+        _log.info("worker gone", worker=worker.id, jobs=len(held))
+        for run in held:
+            self.feed(run, happening.WorkerLost(worker.id))
+
+    def report(self, worker: Worker, report: WorkerReport) -> None:
+        """A worker says how busy it is."""
+        before = self._pools.get(worker.id)
+        after = self._pools.report(
+            worker.id, load=report.load, full=report.full, draining=report.draining
+        )
+        if before.full and not after.full:
+            for run in tuple(self._waiting.get(after.key, {}).values()):
+                self.feed(run, happening.Reconsidered(worker.id))
+        self._place_waiting(after.key)
+
+    def answer(self, worker: Worker, message: Availability) -> None:
+        """A worker answers an offer, or what it takes for one."""
+        self._pools.awake(worker.id)
+        run = self._runs.get(message.job_id)
+        if run is None:
+            _log.debug("answer for no job", worker=worker.id, job=message.job_id)
+            return
+        if message.available and self._acceptable(run, worker, message.acceptance):
+            self.feed(run, happening.Accepted(worker.id, message.acceptance))
+        else:
+            self.feed(run, happening.Declined(worker.id, final=message.final))
+        if worker.key is not None:
+            self._place_waiting(worker.key)
+
+    def job_report(self, worker: Worker, report: JobReport) -> None:
+        """A worker tells the status of a job."""
+        run = self._runs.get(report.job_id)
+        if run is not None:
+            self.feed(run, happening.Reported(worker.id, report.status, report.error[:1000]))
+
+    def claim(self, worker: Worker, job_id: str) -> bool:
+        """A worker says that it has this job; False when the job was never heard of."""
+        run = self._runs.get(job_id)
+        if run is None:
+            if job_id in self._over:
+                worker.terminate(job_id)
+                return True
+            return False
+        if worker.key == run.key and worker.api_key == run.job.api_key:
+            self.feed(run, happening.Claimed(worker.id))
+        return True
+
+    # ── the inside ───────────────────────────────────────────────────────────
+
+    def _acceptable(self, run: Run, worker: Worker, acceptance: Acceptance) -> bool:
+        """Whether an agent may join as its worker says; a bad answer counts as a refusal."""
+        identity = acceptance.identity
+        try:
+            check_name(identity, "identity")
+            check_name(acceptance.name, "name")
+            check_metadata(acceptance.metadata)
+            check_attributes(acceptance.attributes)
+        except ServiceError as wrong:
+            _log.warning("worker's answer refused", worker=worker.id, why=wrong.message)
+            return False
+        if self._patron.taken(run, identity):
+            _log.warning("agent with the identity of another", worker=worker.id, job=run.id)
+            return False
+        return True
+
+    def _place_waiting(self, key: PoolKey) -> None:
+        for run in tuple(self._waiting.get(key, {}).values()):
+            if not self._place(run) and not run.progress.refused and not run.only:
+                # Nobody is free, so nobody is free for those behind it either.
+                return
+
+    def _place(self, run: Run) -> bool:
+        """Offer a waiting job to somebody, if there is anybody to offer it to."""
+        if self.draining:
+            return False
+        now = self._clock.monotonic()
+        candidates = self._pools.candidates(run.key, now, run.progress.refused)
+        if run.only:
+            candidates = tuple(worker for worker in candidates if worker.id == run.only)
+        chosen = choose(candidates, self._draw())
+        if chosen is None:
+            return False
+        self.feed(run, happening.Offered(chosen.id))
+        return True
+
+    def _perform(self, run: Run, command: happening.Command) -> None:
+        worker = self._workers.get(command.worker_id)
+        match command:
+            case happening.Offer(worker_id) if worker is not None:
+                self._pools.offered(worker_id)
+                run.job = replace(run.job, namespace=worker.namespace, api_key=worker.api_key)
+                worker.send(protocol.offer(run.room.info(), run.dispatch, run.job))
+            case happening.Withdraw(worker_id, lapsed):
+                if lapsed:
+                    _log.warning("no answer to an offer", worker=worker_id, job=run.id)
+                    self._pools.lapsed(worker_id, self._clock.monotonic())
+                else:
+                    self._pools.answered(worker_id)
+            case happening.Assign() if worker is not None and run.progress.acceptance:
+                run.job = replace(run.job, namespace=worker.namespace, api_key=worker.api_key)
+                token = self._make_token(run, worker, run.progress.acceptance)
+                room = run.room.info()
+                worker.send(protocol.assignment(room, run.dispatch, run.job, token))
+            case happening.Terminate() if worker is not None:
+                worker.terminate(run.id)
+
+    def _finish(self, run: Run, ending: Ending) -> None:
+        del self._runs[run.id]
+        self._over[run.id] = None
+        if len(self._over) > _REMEMBERED:
+            self._over.popitem(last=False)
+        self._patron.ended(run, ending)
+        if run.key in self._waiting:
+            self._place_waiting(run.key)
+
+    def _unindex(self, run: Run, worker_id: str) -> None:
+        held = self._held.get(worker_id)
+        if held is not None:
+            held.pop(run.id, None)
+            if not held:
+                del self._held[worker_id]
+
+    def _index(self, run: Run, before: Stage) -> None:
+        worker_id = run.progress.worker_id
+        if worker_id in self._workers and run.stage is not Stage.ENDED:
+            self._held.setdefault(worker_id, {})[run.id] = run
+        if run.stage is Stage.WAITING:
+            self._waiting.setdefault(run.key, {})[run.id] = run
+        elif before is Stage.WAITING:
+            waiting = self._waiting[run.key]
+            del waiting[run.id]
+            if not waiting:
+                del self._waiting[run.key]
+
+    def _rearm(self, run: Run) -> None:
+        if run.timer is not None:
+            run.timer.cancel()
+            run.timer = None
+        if run.progress.deadline is not None:
+            left = run.progress.deadline - self._clock.monotonic()
+            run.timer = self._timers.after(max(0.0, left), lambda: self._due(run))
+
+    def _due(self, run: Run) -> None:
+        run.timer = None
+        self.feed(run, happening.Due(self._shortage(run)))
+
+    def _shortage(self, run: Run) -> Ending:
+        """Why a job that waited is given up now."""
+        key = run.key
+        name = f"named {key.agent_name!r}" if key.agent_name else "without a name"
+        if key.deployment:
+            name += f" of deployment {key.deployment!r}"
+        count = self._pools.size(key)
+        if not count:
+            error = f"no worker {name} registered in time"
+        elif len(run.progress.refused) >= count:
+            error = f"each of the {count} workers {name} declined"
+            return Ending(DispatchOutcome.DECLINED, JobStatus.FAILED, error=error)
+        else:
+            error = f"none of the {count} workers {name} had room in time"
+        return Ending(DispatchOutcome.NO_WORKER, JobStatus.FAILED, JobReason.NO_CAPACITY, error)

@@ -1,0 +1,440 @@
+"""Agents for rooms: hears what happens in rooms, has jobs done, and tells the rooms what became.
+
+A room wants agents by its configuration, by request, or, when nobody said anything, by one implicit
+dispatch to the workers without a name. Each dispatch has one job for the room, and one for each
+participant and publisher where workers registered for those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from switchroom.agents import job as happening
+from switchroom.agents.desk import Desk, Draw, random_draw
+from switchroom.agents.events import JobEnded, JobEvent, JobStarted, Listener
+from switchroom.agents.job import Acceptance, Ending, Stage, begin
+from switchroom.agents.keeping import PATIENCE, Keeper
+from switchroom.agents.protocol import MigrateJob, SimulateJob, specs_from_configuration
+from switchroom.agents.room_watch import RoomWatch, is_dependent, parting_of
+from switchroom.agents.run import Run
+from switchroom.agents.stores import DispatchStore
+from switchroom.agents.token import agent_claims
+from switchroom.agents.worker import Worker
+from switchroom.auth.tokens import TokenVerifier, mint
+from switchroom.base.clock import Clock
+from switchroom.base.errors import ServiceError
+from switchroom.base.ids import new_id
+from switchroom.base.log import get_logger
+from switchroom.base.tasks import Tasks
+from switchroom.rooms import events
+from switchroom.rooms.data import DispatchEnded
+from switchroom.rooms.dispatches import (
+    Dispatch,
+    DispatchOutcome,
+    DispatchRecord,
+    DispatchSpec,
+    Job,
+    JobKind,
+    RestartPolicy,
+)
+from switchroom.rooms.errors import RoomNotFound
+from switchroom.rooms.info import ParticipantInfo, RoomSpec
+from switchroom.rooms.limits import check_attributes, check_metadata, check_name
+from switchroom.rooms.reasons import DisconnectReason
+from switchroom.rooms.registry import Rooms
+from switchroom.rooms.room import Room
+from switchroom.rooms.signal_out import Server
+
+_log = get_logger("agents")
+
+LEAVE_LIMIT = 3.0
+"""Seconds that the agents of a deleted dispatch get to leave by themselves, livekit-server's."""
+
+MAX_RUNS = 256
+"""Jobs of one dispatch that are not over."""
+
+MAX_ATTEMPTS = 4
+"""Workers that get a job, one after the other, each after the loss of the one before."""
+
+
+class Dispatcher:
+    """The agents of one server.
+
+    `wait` is how many seconds a job waits for a worker. The registry tells its events to `hear`.
+    """
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        tokens: TokenVerifier,
+        store: DispatchStore,
+        *,
+        wait: float,
+        listeners: Iterable[Listener] = (),
+        draw: Draw = random_draw,
+    ) -> None:
+        self._rooms = rooms
+        self._tokens = tokens
+        self._wait = wait
+        self._listeners = tuple(listeners)
+        self._tasks = Tasks("agents")
+        self.clock: Clock = rooms.clock
+        self.timers = rooms.timers
+        self.desk = Desk(
+            self,
+            clock=rooms.clock,
+            timers=rooms.timers,
+            server=Server(node_id=new_id("ND_")),
+            make_token=self._token,
+            draw=draw,
+        )
+        self._watches: dict[str, RoomWatch] = {}
+        self._keeper = Keeper(store)
+        self._stopped = False
+
+    # ── the whole ────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Load what was stored. Before the rooms start: those that are kept want their agents."""
+        await self._keeper.load()
+        self.timers.after(PATIENCE, self._forget_the_rest)
+
+    def drain(self) -> None:
+        """Nobody is offered anything any more; jobs that are done go on."""
+        self.desk.draining = True
+
+    async def stop(self) -> None:
+        """Let go of everything as it is; what is stored is taken up at the next start."""
+        self._stopped = True
+        self.desk.shut()
+        await self._tasks.aclose()
+
+    def _forget_the_rest(self) -> None:
+        if not self._stopped:
+            self._tasks.spawn(self._keeper.forget_the_rest(), name="forget old dispatches")
+
+    # ── what rooms tell ──────────────────────────────────────────────────────
+
+    def hear(self, event: events.RoomEvent) -> None:
+        """A rooms.events.Listener."""
+        if self._stopped:
+            return
+        match event:
+            case events.RoomStarted():
+                self._room_started(event)
+            case events.DispatchRequested(room, dispatch):
+                self._launch(self._watches[room.sid], dispatch)
+            case events.ParticipantJoined(room, participant):
+                self._joined(self._watches[room.sid], participant)
+            case events.TrackPublished(room, participant):
+                self._published(self._watches[room.sid], participant)
+            case events.ParticipantLeft(room, participant):
+                self._left(self._watches[room.sid], participant)
+            case events.ParticipantConnectionAborted(room, participant):
+                self._left(self._watches[room.sid], participant)
+            case events.RoomFinished(room):
+                self._room_finished(self._watches.pop(room.sid))
+
+    def _room_started(self, event: events.RoomStarted) -> None:
+        room = self._rooms.get(event.room.name)
+        watch = self._watches[room.sid] = RoomWatch(room)
+        stored = self._keeper.take(room.name)
+        for record in stored:
+            self._restore(watch, record)
+        specs = specs_from_configuration(event.configuration)
+        if not specs and not any(record.dispatch.spec.implicit for record in stored):
+            room.request_dispatch(DispatchSpec(implicit=True))
+        elif not stored and not event.restored:
+            for spec in specs:
+                self._request_if_sound(room, spec)
+
+    def _request_if_sound(self, room: Room, spec: DispatchSpec) -> None:
+        try:
+            check_spec(spec)
+            room.request_dispatch(spec)
+        except ServiceError as wrong:
+            _log.warning(
+                "dispatch of a configuration refused", room_name=room.name, why=wrong.message
+            )
+
+    def _room_finished(self, watch: RoomWatch) -> None:
+        for run in tuple(watch.runs.values()):
+            self.desk.feed(run, happening.RoomClosed())
+        ids = [record.dispatch.id for record in watch.room.dispatches.list()]
+        self._forget(ids)
+
+    def _launch(self, watch: RoomWatch, dispatch: Dispatch) -> None:
+        if not dispatch.spec.implicit:
+            self._keeper.save(dispatch)
+        self._begin(watch, dispatch, JobKind.ROOM)
+        for participant in watch.room.participants.values():
+            info = participant.info()
+            if is_dependent(info):
+                continue
+            self._begin(watch, dispatch, JobKind.PARTICIPANT, info)
+            if info.tracks:
+                watch.publishers.add(info.identity)
+                self._begin(watch, dispatch, JobKind.PUBLISHER, info)
+
+    def _joined(self, watch: RoomWatch, participant: ParticipantInfo) -> None:
+        if is_dependent(participant):
+            self._agent_joined(watch, participant.identity)
+            return
+        watch.visited = True
+        for record in watch.room.dispatches.list():
+            self._begin(watch, record.dispatch, JobKind.PARTICIPANT, participant)
+
+    def _published(self, watch: RoomWatch, participant: ParticipantInfo) -> None:
+        if is_dependent(participant) or participant.identity in watch.publishers:
+            return
+        watch.publishers.add(participant.identity)
+        for record in watch.room.dispatches.list():
+            self._begin(watch, record.dispatch, JobKind.PUBLISHER, participant)
+
+    def _agent_joined(self, watch: RoomWatch, identity: str) -> None:
+        run = watch.run_of_agent(identity)
+        if run is not None:
+            self.desk.feed(run, happening.AgentJoined())
+        elif identity in watch.outcasts:
+            self._tasks.spawn(self._show_out(watch.room, identity), name="show out an agent")
+
+    def _left(self, watch: RoomWatch, participant: ParticipantInfo) -> None:
+        parting = parting_of(participant.disconnect_reason)
+        if parting is None:
+            return
+        watch.departed(participant.identity)
+        run = watch.run_of_agent(participant.identity)
+        if run is not None:
+            self.desk.feed(run, happening.AgentLeft(parting))
+            return
+        for other in tuple(watch.runs.values()):
+            if other.job.participant_identity == participant.identity and not other.assigned:
+                self.desk.feed(other, happening.Pointless())
+
+    # ── jobs ─────────────────────────────────────────────────────────────────
+
+    def _begin(
+        self,
+        watch: RoomWatch,
+        dispatch: Dispatch,
+        kind: JobKind,
+        participant: ParticipantInfo | None = None,
+        *,
+        attempt: int = 0,
+        only: str = "",
+    ) -> Run | None:
+        if len(watch.runs_of(dispatch.id)) >= MAX_RUNS:
+            _log.warning("too many jobs of one dispatch", dispatch=dispatch.id)
+            return None
+        now = self.clock.unix_ns()
+        job = Job(
+            id=new_id("AJ_"),
+            dispatch_id=dispatch.id,
+            kind=kind,
+            participant=participant,
+            participant_identity=participant.identity if participant else "",
+            updated_at_ns=now,
+        )
+        progress = begin(self.clock.monotonic(), self._wait)
+        run = Run(watch.room, dispatch, job, progress, attempt=attempt, only=only)
+        self._adopt(watch, run)
+        return run
+
+    def _adopt(self, watch: RoomWatch, run: Run) -> None:
+        watch.runs[run.id] = run
+        self._show(run)
+        self.desk.take(run)
+
+    def _restore(self, watch: RoomWatch, record: DispatchRecord) -> None:
+        """A dispatch of before a restart: what had not ended is taken up again."""
+        dispatch = record.dispatch
+        watch.room.dispatches.add(dispatch, [job for job in record.jobs if job.ended])
+        watch.visited = watch.visited or any(job.started_at_ns for job in record.jobs)
+        now = self.clock.monotonic()
+        for job in record.jobs:
+            if not job.ended:
+                run = self._keeper.run_again(watch.room, dispatch, job, now, self._wait)
+                self._adopt(watch, run)
+                claim = self._keeper.claim_of(run)
+                if claim is not None:
+                    self.desk.feed(run, claim)
+        if not record.jobs:
+            self._launch(watch, dispatch)
+
+    def changed(self, run: Run, before: Stage) -> None:
+        """A desk.Patron."""
+        self._show(run)
+        if run.stage is Stage.ASSIGNED and before in (Stage.OFFERED, Stage.WAITING):
+            _log.info("job assigned", job=run.id, room_name=run.room.name, worker=run.job.worker_id)
+            self._emit(JobStarted(run.room.info(), run.dispatch, run.job))
+
+    def ended(self, run: Run, ending: Ending) -> None:
+        """A desk.Patron."""
+        watch = self._watches.get(run.room.sid)
+        if watch is not None:
+            watch.runs.pop(run.id, None)
+        if not run.shown:
+            return
+        successor = self._hand_over(watch, run) if watch and self._may_retry(watch, run) else None
+        if successor is not None:
+            run.superseded(f"{ending.error}; {successor.id} takes its place")
+        self._show(run)
+        _log.info("job ended", job=run.id, room_name=run.room.name, why=run.job.error or "done")
+        if run.assigned or not run.quiet:
+            self._emit(JobEnded(run.room.info(), run.dispatch, run.job))
+        if successor is None and not run.quiet:
+            self._tell_the_room(run)
+
+    def taken(self, run: Run, identity: str) -> bool:
+        """A desk.Patron."""
+        present = run.room.participants.get(identity)
+        if present is not None and not present.dependent:
+            return True
+        watch = self._watches.get(run.room.sid)
+        other = watch.run_of_agent(identity) if watch else None
+        return other is not None and other is not run
+
+    def _may_retry(self, watch: RoomWatch, run: Run) -> bool:
+        ending = run.progress.ending
+        return (
+            ending is not None
+            and ending.retry
+            and run.dispatch.spec.restart_policy is RestartPolicy.ON_FAILURE
+            and run.attempt + 1 < MAX_ATTEMPTS
+            and not watch.forsaken
+            and not watch.room.closing
+        )
+
+    def _hand_over(self, watch: RoomWatch, run: Run) -> Run | None:
+        if run.job.agent_identity:
+            watch.cast_out(run.job.agent_identity)
+        return self._begin(
+            watch,
+            run.dispatch,
+            run.job.kind,
+            run.job.participant,
+            attempt=run.attempt + 1,
+            only=run.only,
+        )
+
+    def _show(self, run: Run) -> None:
+        """Bring the room's board and the store up to date."""
+        if not run.shown:
+            return
+        run.room.dispatches.put_job(run.job)
+        if run.assigned and run.dispatch.spec.implicit:
+            self._keeper.save(run.dispatch)
+        if run.assigned or not run.quiet:
+            self._keeper.save_job(run.job)
+
+    def _tell_the_room(self, run: Run) -> None:
+        bad = (DispatchOutcome.DECLINED, DispatchOutcome.NO_WORKER, DispatchOutcome.FAILED)
+        if run.job.outcome in bad and not run.room.closing:
+            job, name = run.job, run.dispatch.spec.agent_name
+            news = DispatchEnded(job.dispatch_id, name, job.outcome.value, job.error)
+            run.room.tell_dispatch_ended(news)
+
+    def _emit(self, event: JobEvent) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+    def _token(self, run: Run, worker: Worker, acceptance: Acceptance) -> str:
+        now = self.clock.unix_ns() / 1e9
+        agent_name = run.dispatch.spec.agent_name
+        claims = agent_claims(
+            acceptance,
+            api_key=worker.api_key,
+            room_name=run.room.name,
+            agent_name=agent_name,
+            permissions=worker.permissions,
+            now=now,
+        )
+        return mint(claims, self._tokens.secret_of(worker.api_key))
+
+    # ── what workers want of rooms ───────────────────────────────────────────
+
+    def migrate(self, worker: Worker, message: MigrateJob) -> None:
+        """A worker tells which jobs it still has."""
+        for job_id in message.job_ids[:MAX_RUNS]:
+            if not self.desk.claim(worker, job_id):
+                self._keeper.claim(job_id, worker)
+
+    def simulate(self, worker: Worker, message: SimulateJob) -> None:
+        """A worker wants a job for itself. Raises ServiceError."""
+        key = worker.key
+        if key is None:
+            return
+        spec = DispatchSpec(agent_name=key.agent_name, deployment=key.deployment, implicit=True)
+        if not (self._rooms.config.room.auto_create or self._rooms.exists(message.room_name)):
+            raise RoomNotFound
+        room = self._rooms.find_or_create(RoomSpec(message.room_name))
+        watch = self._watches[room.sid]
+        dispatch = Dispatch(new_id("AD_"), room.name, room.sid, spec, self.clock.unix_ns())
+        room.dispatches.add(dispatch)
+        present = room.participants.get(message.participant_identity)
+        info = present.info() if present else None
+        self._begin(watch, dispatch, key.kind, info, only=worker.id)
+
+    # ── what the API asks ────────────────────────────────────────────────────
+
+    async def create(self, room_name: str, spec: DispatchSpec) -> DispatchRecord:
+        """Ask for an agent in a room, which is created and kept if it is not there.
+
+        Returns when the dispatch is stored; workers are asked before. Raises ServiceError.
+        """
+        check_spec(spec)
+        is_new = not self._rooms.exists(room_name)
+        if is_new and not self._rooms.config.room.auto_create:
+            raise RoomNotFound
+        room = self._rooms.find_or_create(RoomSpec(room_name))
+        dispatch = room.request_dispatch(spec)
+        if is_new:
+            await self._rooms.create(RoomSpec(room_name))
+        await self._keeper.save_durably(dispatch)
+        return room.dispatches.get(dispatch.id)
+
+    async def delete(self, room_name: str, dispatch_id: str) -> DispatchRecord:
+        """Take a dispatch back: its jobs end and their agents leave the room.
+
+        Raises RoomNotFound, DispatchNotFound.
+        """
+        room = self._rooms.get(room_name)
+        room.dispatches.get(dispatch_id)
+        watch = self._watches.get(room.sid)
+        if watch is not None:
+            runs = watch.runs_of(dispatch_id)
+            agents = {run.job.agent_identity for run in runs}
+            for run in runs:
+                self.desk.feed(run, happening.Deleted())
+            await asyncio.gather(
+                *(self._see_off(watch, one) for one in agents if one in room.participants)
+            )
+        record = room.take_back_dispatch(dispatch_id)
+        await self._keeper.delete([dispatch_id])
+        return record
+
+    async def _see_off(self, watch: RoomWatch, identity: str) -> None:
+        watch.cast_out(identity)
+        gone = watch.departure(identity)
+        try:
+            await asyncio.wait_for(gone.wait(), LEAVE_LIMIT)
+        except TimeoutError:
+            await self._show_out(watch.room, identity)
+
+    async def _show_out(self, room: Room, identity: str) -> None:
+        participant = room.participants.get(identity)
+        if participant is not None:
+            await room.expel(participant, DisconnectReason.PARTICIPANT_REMOVED)
+
+    def _forget(self, dispatch_ids: list[str]) -> None:
+        if self._keeper.keeps_any(dispatch_ids):
+            self._tasks.spawn(self._keeper.delete(dispatch_ids), name="forget dispatches")
+
+
+def check_spec(spec: DispatchSpec) -> None:
+    """Raise LimitExceeded for a dispatch that is too large."""
+    check_name(spec.agent_name, "agent name")
+    check_name(spec.deployment, "deployment")
+    check_metadata(spec.metadata)
+    check_attributes(spec.attributes)

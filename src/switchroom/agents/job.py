@@ -1,0 +1,490 @@
+"""The life of one job, pure: an event and the time in; the new progress and what to do out.
+
+`step` looks the event up in `TRANSITIONS`, which is the whole behaviour. Workers answer late,
+twice, or for jobs that are none of theirs, so an event without an entry changes nothing.
+
+The room is believed, not the worker: an agent that is in the room works, whatever its worker says,
+and one that left for good has ended its job, whether or not its worker ever says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from switchroom.rooms.dispatches import DispatchOutcome, JobReason, JobStatus
+
+OFFER_TIMEOUT = 10.0
+"""Seconds that a worker has to answer an offer, livekit-server's."""
+
+WORKER_RETURN = 5.0
+"""Seconds that a job without an agent in the room waits for its worker's next connection."""
+
+AGENT_RETURN = 10.0
+"""Seconds that an agent which lost its connection has to come back."""
+
+JOIN_LIMIT = 3600.0
+"""Seconds from the assignment in which an agent can join at all: its token is good for no more.
+
+Agents that dial first join after their call is answered, so there is no shorter limit."""
+
+
+class Stage(Enum):
+    """Where a job stands. The first is where it begins."""
+
+    WAITING = "no worker has it"
+    OFFERED = "one worker was asked"
+    ASSIGNED = "a worker has it; its agent has not come into the room yet"
+    ADRIFT = "as assigned, but its worker's socket is lost"
+    JOINED = "its agent is in the room"
+    UNATTENDED = "as joined, but its worker's socket is lost"
+    AWAY = "its agent dropped out of the room without good-bye, its worker is there"
+    ENDED = "it is over"
+
+
+class Parting(Enum):
+    """How an agent left its room."""
+
+    GOODBYE = "it left, or was sent away"
+    ERROR = "it left because of an error of its own"
+    LOST = "its connection was lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Who the agent will be, as its worker says."""
+
+    identity: str
+    name: str = ""
+    metadata: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ended. `retry`: another worker may take over what it was for."""
+
+    outcome: DispatchOutcome
+    status: JobStatus
+    reason: JobReason = JobReason.UNSPECIFIED
+    error: str = ""
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where one job stands.
+
+    `deadline` and `wait_until` are monotonic seconds. `asked` are the workers that may answer,
+    `refused` those that did not want it. `report` is what the worker said of the job's end while
+    the agent was still in the room.
+    """
+
+    wait_until: float
+    stage: Stage = Stage.WAITING
+    deadline: float | None = None
+    worker_id: str = ""
+    asked: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    acceptance: Acceptance | None = None
+    report: JobStatus | None = None
+    ending: Ending | None = None
+
+
+# ── what happens ─────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A worker was chosen."""
+
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A worker wants the job."""
+
+    worker_id: str
+    acceptance: Acceptance
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A worker does not want the job; if `final`, nobody is to have it."""
+
+    worker_id: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reconsidered:
+    """A worker that had refused has room again."""
+
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """A worker's socket closed."""
+
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A worker that just connected says that it has this job (`migrate_job`)."""
+
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A worker tells the job's status (`update_job`)."""
+
+    worker_id: str
+    status: JobStatus
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentJoined:
+    """The agent is in the room and connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLeft:
+    """The agent is not in the room any more."""
+
+    parting: Parting
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The deadline has come. `shortage` is the end of a job that still waits for a worker."""
+
+    shortage: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class RoomClosed:
+    """The room is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pointless:
+    """Whom the job was for has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The dispatch was taken back."""
+
+
+Event = (
+    Offered
+    | Accepted
+    | Declined
+    | Reconsidered
+    | WorkerLost
+    | Claimed
+    | Reported
+    | AgentJoined
+    | AgentLeft
+    | Due
+    | RoomClosed
+    | Pointless
+    | Deleted
+)
+
+
+# ── what to do ───────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Ask this worker."""
+
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """An open offer is settled; `lapsed` when the worker did not answer it in time."""
+
+    worker_id: str
+    lapsed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """Give this worker the token."""
+
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """Tell this worker to stop the job."""
+
+    worker_id: str
+
+
+Command = Offer | Withdraw | Assign | Terminate
+Outcome = tuple[Progress, tuple[Command, ...]]
+
+
+def step(progress: Progress, event: Event, now: float) -> Outcome:
+    """What comes of an event at `now` (monotonic seconds)."""
+    transition = TRANSITIONS.get((progress.stage, type(event)))
+    return (progress, ()) if transition is None else transition(progress, event, now)
+
+
+def begin(now: float, wait: float) -> Progress:
+    """A job that waits so many seconds for a worker that takes it."""
+    return Progress(wait_until=now + wait, deadline=now + wait)
+
+
+def resume(now: float, wait: float, worker_id: str, identity: str) -> Progress:
+    """A job of before a restart: its agent or its worker may come back within `wait` seconds."""
+    return Progress(
+        wait_until=now,
+        stage=Stage.ADRIFT,
+        deadline=now + wait,
+        worker_id=worker_id,
+        acceptance=Acceptance(identity),
+    )
+
+
+_COME_TO_NOTHING = {
+    Parting.GOODBYE: Ending(DispatchOutcome.ENDED, JobStatus.SUCCESS),
+    Parting.ERROR: Ending(
+        DispatchOutcome.FAILED, JobStatus.FAILED, error="the agent left because of an error"
+    ),
+}
+_WORKER_GONE = Ending(
+    DispatchOutcome.FAILED,
+    JobStatus.FAILED,
+    error="the connection to the worker was lost and it did not come back",
+    retry=True,
+)
+_AGENT_GONE = Ending(
+    DispatchOutcome.FAILED,
+    JobStatus.FAILED,
+    error="the agent lost its connection and did not come back",
+    retry=True,
+)
+_NEVER_CAME = Ending(
+    DispatchOutcome.FAILED,
+    JobStatus.FAILED,
+    error="the agent did not join while its token was valid",
+)
+_ROOM_CLOSED = Ending(
+    DispatchOutcome.ENDED, JobStatus.CANCELLED, JobReason.ROOM_CLOSED, "the room was closed"
+)
+_POINTLESS = Ending(
+    DispatchOutcome.ENDED, JobStatus.CANCELLED, error="the participant it was for left"
+)
+_DELETED = Ending(
+    DispatchOutcome.ENDED,
+    JobStatus.CANCELLED,
+    JobReason.DISPATCH_DELETED,
+    "the dispatch was deleted",
+)
+_FINAL_NO = Ending(
+    DispatchOutcome.DECLINED, JobStatus.SUCCESS, error="a worker declined the job for all"
+)
+
+
+def _end(progress: Progress, ending: Ending, *commands: Command) -> Outcome:
+    return replace(progress, stage=Stage.ENDED, deadline=None, ending=ending), commands
+
+
+def _offered(progress: Progress, event: Offered, now: float) -> Outcome:
+    worker_id = event.worker_id
+    asked = replace(
+        progress,
+        stage=Stage.OFFERED,
+        worker_id=worker_id,
+        deadline=now + OFFER_TIMEOUT,
+        asked=progress.asked | {worker_id},
+    )
+    return asked, (Offer(worker_id),)
+
+
+def _assigned(progress: Progress, event: Accepted, now: float) -> Progress:
+    return replace(
+        progress,
+        stage=Stage.ASSIGNED,
+        worker_id=event.worker_id,
+        acceptance=event.acceptance,
+        deadline=now + JOIN_LIMIT,
+    )
+
+
+def _accepted(progress: Progress, event: Accepted, now: float) -> Outcome:
+    if event.worker_id != progress.worker_id:
+        return progress, ()
+    worker_id = event.worker_id
+    return _assigned(progress, event, now), (Withdraw(worker_id), Assign(worker_id))
+
+
+def _accepted_late(progress: Progress, event: Accepted, now: float) -> Outcome:
+    """Better late than never, as long as nobody else is being asked."""
+    if event.worker_id not in progress.asked - progress.refused:
+        return progress, ()
+    return _assigned(progress, event, now), (Assign(event.worker_id),)
+
+
+def _wait_again(progress: Progress) -> Progress:
+    return replace(progress, stage=Stage.WAITING, worker_id="", deadline=progress.wait_until)
+
+
+def _declined(progress: Progress, event: Declined, _now: float) -> Outcome:
+    if event.worker_id != progress.worker_id:
+        return progress, ()
+    if event.final:
+        return _end(progress, _FINAL_NO, Withdraw(event.worker_id))
+    waiting = replace(_wait_again(progress), refused=progress.refused | {event.worker_id})
+    return waiting, (Withdraw(event.worker_id),)
+
+
+def _reconsidered(progress: Progress, event: Reconsidered, _now: float) -> Outcome:
+    refused = progress.refused - {event.worker_id}
+    # What it answered before does not count any more either: it will be asked anew.
+    return replace(progress, refused=refused, asked=progress.asked - {event.worker_id}), ()
+
+
+def _lapsed(progress: Progress, _event: Due, _now: float) -> Outcome:
+    return _wait_again(progress), (Withdraw(progress.worker_id, lapsed=True),)
+
+
+def _asked_one_lost(progress: Progress, event: WorkerLost, _now: float) -> Outcome:
+    if event.worker_id != progress.worker_id:
+        return replace(progress, asked=progress.asked - {event.worker_id}), ()
+    return replace(_wait_again(progress), asked=progress.asked - {event.worker_id}), ()
+
+
+def _worker_lost(progress: Progress, event: WorkerLost, now: float) -> Outcome:
+    if event.worker_id != progress.worker_id:
+        return progress, ()
+    if progress.stage is Stage.JOINED:
+        return replace(progress, stage=Stage.UNATTENDED, deadline=None), ()
+    if progress.stage is Stage.AWAY:
+        return _end(progress, _AGENT_GONE)
+    return replace(progress, stage=Stage.ADRIFT, deadline=now + WORKER_RETURN), ()
+
+
+def _claimed(progress: Progress, event: Claimed, now: float) -> Outcome:
+    """Also while the old socket still looks alive: a broken connection is noticed late."""
+    attended = {Stage.ADRIFT: Stage.ASSIGNED, Stage.UNATTENDED: Stage.JOINED}
+    stage = attended.get(progress.stage, progress.stage)
+    deadline = now + JOIN_LIMIT if progress.stage is Stage.ADRIFT else progress.deadline
+    return replace(progress, stage=stage, worker_id=event.worker_id, deadline=deadline), ()
+
+
+def _reported(progress: Progress, event: Reported, _now: float) -> Outcome:
+    if event.worker_id != progress.worker_id or event.status <= JobStatus.RUNNING:
+        return progress, ()
+    if progress.stage is Stage.JOINED:
+        return replace(progress, report=event.status), ()
+    return _end(progress, _as_reported(event.status, event.error))
+
+
+def _as_reported(status: JobStatus, error: str) -> Ending:
+    if status is JobStatus.SUCCESS:
+        return Ending(DispatchOutcome.ENDED, JobStatus.SUCCESS)
+    said = error or "the worker reported that the job failed"
+    return Ending(DispatchOutcome.FAILED, status, error=said, retry=status is JobStatus.FAILED)
+
+
+def _agent_joined(progress: Progress, _event: AgentJoined, _now: float) -> Outcome:
+    attended = progress.stage in (Stage.ASSIGNED, Stage.AWAY)
+    stage = Stage.JOINED if attended else Stage.UNATTENDED
+    return replace(progress, stage=stage, deadline=None), ()
+
+
+def _agent_left(progress: Progress, event: AgentLeft, now: float) -> Outcome:
+    parting = _COME_TO_NOTHING.get(event.parting)
+    if parting is not None:
+        return _end(progress, parting)
+    if progress.stage is Stage.UNATTENDED:
+        return _end(progress, _AGENT_GONE)
+    if progress.report is not None:
+        return _end(progress, _as_reported(progress.report, ""))
+    return replace(progress, stage=Stage.AWAY, deadline=now + AGENT_RETURN), ()
+
+
+def _left_while_away(progress: Progress, event: AgentLeft, _now: float) -> Outcome:
+    """It was coming back, and went for good before it had arrived."""
+    parting = _COME_TO_NOTHING.get(event.parting)
+    return (progress, ()) if parting is None else _end(progress, parting)
+
+
+def _due(progress: Progress, event: Due, _now: float) -> Outcome:
+    match progress.stage:
+        case Stage.WAITING:
+            return _end(progress, event.shortage)
+        case Stage.ADRIFT:
+            return _end(progress, _WORKER_GONE)
+        case Stage.AWAY:
+            return _end(progress, _AGENT_GONE, Terminate(progress.worker_id))
+        case _:
+            return _end(progress, _NEVER_CAME, Terminate(progress.worker_id))
+
+
+def _given_up(progress: Progress, ending: Ending) -> Outcome:
+    match progress.stage:
+        case Stage.OFFERED:
+            return _end(progress, ending, Withdraw(progress.worker_id))
+        case Stage.ASSIGNED | Stage.JOINED | Stage.AWAY:
+            return _end(progress, ending, Terminate(progress.worker_id))
+        case _:
+            return _end(progress, ending)
+
+
+def _room_closed(progress: Progress, _event: RoomClosed, _now: float) -> Outcome:
+    return _given_up(progress, _ROOM_CLOSED)
+
+
+def _pointless(progress: Progress, _event: Pointless, _now: float) -> Outcome:
+    return _given_up(progress, _POINTLESS)
+
+
+def _deleted(progress: Progress, _event: Deleted, _now: float) -> Outcome:
+    return _given_up(progress, _DELETED)
+
+
+_Transition = Callable[[Progress, Any, float], Outcome]
+_ALIVE = tuple(stage for stage in Stage if stage is not Stage.ENDED)
+_HELD = (Stage.ASSIGNED, Stage.ADRIFT, Stage.JOINED, Stage.UNATTENDED, Stage.AWAY)
+
+
+def _rows(
+    stages: tuple[Stage, ...], event: type[Event], transition: _Transition
+) -> dict[tuple[Stage, type[Event]], _Transition]:
+    return {(stage, event): transition for stage in stages}
+
+
+TRANSITIONS: Mapping[tuple[Stage, type[Event]], _Transition] = {
+    (Stage.WAITING, Offered): _offered,
+    (Stage.WAITING, Accepted): _accepted_late,
+    (Stage.WAITING, Reconsidered): _reconsidered,
+    (Stage.OFFERED, Accepted): _accepted,
+    (Stage.OFFERED, Declined): _declined,
+    (Stage.OFFERED, Due): _lapsed,
+    **_rows((Stage.WAITING, Stage.OFFERED), WorkerLost, _asked_one_lost),
+    **_rows((Stage.ASSIGNED, Stage.JOINED, Stage.AWAY), WorkerLost, _worker_lost),
+    **_rows((Stage.ASSIGNED, Stage.JOINED, Stage.AWAY), Reported, _reported),
+    **_rows(_HELD, Claimed, _claimed),
+    **_rows((Stage.ASSIGNED, Stage.ADRIFT, Stage.AWAY), AgentJoined, _agent_joined),
+    **_rows((Stage.JOINED, Stage.UNATTENDED), AgentLeft, _agent_left),
+    (Stage.AWAY, AgentLeft): _left_while_away,
+    **_rows((Stage.WAITING, Stage.ASSIGNED, Stage.ADRIFT, Stage.AWAY), Due, _due),
+    **_rows(_ALIVE, RoomClosed, _room_closed),
+    **_rows((Stage.WAITING, Stage.OFFERED), Pointless, _pointless),
+    **_rows(_ALIVE, Deleted, _deleted),
+}
+"""Every event that means something at a stage; all others are ignored there."""

@@ -1,0 +1,92 @@
+"""What the agents know of one room: its jobs, who they are for, and who came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+from switchroom.agents.job import Parting
+from switchroom.agents.run import Run
+from switchroom.rooms.info import ParticipantInfo, ParticipantKind
+from switchroom.rooms.reasons import DisconnectReason
+from switchroom.rooms.room import Room
+
+_REMEMBERED_OUTCASTS = 64
+
+_GOODBYES = {
+    DisconnectReason.CLIENT_INITIATED,
+    DisconnectReason.PARTICIPANT_REMOVED,
+    DisconnectReason.ROOM_DELETED,
+    DisconnectReason.ROOM_CLOSED,
+    DisconnectReason.SERVER_SHUTDOWN,
+    DisconnectReason.USER_REJECTED,
+    DisconnectReason.USER_UNAVAILABLE,
+}
+
+
+class RoomWatch:
+    """One room, from its start to its end.
+
+    `visited` says whether anybody was there for whom a room is kept open. `outcasts` are the
+    identities of agents whose jobs were taken from them; they are shown out if they come back.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.runs: dict[str, Run] = {}
+        self.visited = False
+        self.publishers: set[str] = set()
+        self.outcasts: OrderedDict[str, None] = OrderedDict()
+        self._departures: dict[str, asyncio.Event] = {}
+
+    @property
+    def forsaken(self) -> bool:
+        """Whoever a job here was for has gone."""
+        return self.visited and all(p.dependent for p in self.room.participants.values())
+
+    def run_of_agent(self, identity: str) -> Run | None:
+        """The job whose agent has that identity."""
+        for run in self.runs.values():
+            acceptance = run.progress.acceptance
+            if acceptance is not None and acceptance.identity == identity:
+                return run
+        return None
+
+    def runs_of(self, dispatch_id: str) -> tuple[Run, ...]:
+        """The jobs of a dispatch that are not over."""
+        return tuple(run for run in self.runs.values() if run.dispatch.id == dispatch_id)
+
+    def cast_out(self, identity: str) -> None:
+        """An agent of that identity is not to come back."""
+        self.outcasts[identity] = None
+        if len(self.outcasts) > _REMEMBERED_OUTCASTS:
+            self.outcasts.popitem(last=False)
+
+    def departure(self, identity: str) -> asyncio.Event:
+        """Set when the participant of that identity leaves."""
+        return self._departures.setdefault(identity, asyncio.Event())
+
+    def departed(self, identity: str) -> None:
+        """A participant has left."""
+        event = self._departures.pop(identity, None)
+        if event is not None:
+            event.set()
+        self.publishers.discard(identity)
+
+
+def is_dependent(participant: ParticipantInfo) -> bool:
+    """Whether it is in a room for the others only: no job is done for such a participant."""
+    return (
+        participant.kind in (ParticipantKind.AGENT, ParticipantKind.EGRESS)
+        or participant.permissions.agent
+        or participant.permissions.recorder
+    )
+
+
+def parting_of(reason: DisconnectReason) -> Parting | None:
+    """How an agent left; None if it was only replaced by itself over a new connection."""
+    if reason is DisconnectReason.DUPLICATE_IDENTITY:
+        return None
+    if reason is DisconnectReason.AGENT_ERROR:
+        return Parting.ERROR
+    return Parting.GOODBYE if reason in _GOODBYES else Parting.LOST
