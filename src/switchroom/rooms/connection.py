@@ -6,7 +6,7 @@ one, offered by us, for what the client hears) implement Connection; the session
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from switchroom.media import Source
@@ -99,6 +99,10 @@ class Connection(Protocol):
 
     def source_changed(self, track: Track) -> None:
         """A track that the client is sent has another source."""
+        ...
+
+    def pause_tracks(self, track_sids: Collection[str], *, paused: bool) -> None:
+        """The client can do without the packets of these tracks for the moment, or wants them."""
         ...
 
     def signal_lost(self) -> None:

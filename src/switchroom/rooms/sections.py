@@ -46,6 +46,7 @@ class Sections:
         self._peer: Peer | None = None
         self._sections: dict[str, Section] = {}
         self._wanted: dict[str, Track] = {}
+        self._paused: set[str] = set()
 
     def __iter__(self) -> Iterator[Section]:
         return iter(self._sections.values())
@@ -66,6 +67,7 @@ class Sections:
     def want(self, tracks: Sequence[Track]) -> None:
         """All that the client is to be sent from now on; what is not among it is silent at once."""
         self._wanted = {track.sid: track for track in tracks}
+        self._paused &= self._wanted.keys()
         for section in self:
             if section.track is not None and section.track.sid not in self._wanted:
                 # For good: a client that unsubscribed has let the track go, and if it wants it
@@ -128,15 +130,25 @@ class Sections:
             if section.playing is track:
                 self._feed(section)
 
+    def pause(self, track_sids: Iterable[str], *, paused: bool) -> None:
+        """The client can do without the packets of these tracks for the moment, or wants them."""
+        wanted = self._wanted.keys() & track_sids
+        self._paused = self._paused | wanted if paused else self._paused - wanted
+        for section in self:
+            if section.playing is not None and section.playing.sid in wanted:
+                self._feed(section)
+
     def silence(self) -> None:
         """Nothing sounds any more."""
         for section in self:
             self.give_back(section)
 
     def _feed(self, section: Section) -> None:
-        if self._peer is not None:
-            source = section.playing.source if section.playing is not None else None
-            self._peer.send(section.mid).set_inputs({source: 1.0} if source is not None else {})
+        if self._peer is None:
+            return
+        track = section.playing
+        source = None if track is None or track.sid in self._paused else track.source
+        self._peer.send(section.mid).set_inputs({source: 1.0} if source is not None else {})
 
 
 def _place_for(track: Track, free: Iterable[Section]) -> Section | None:

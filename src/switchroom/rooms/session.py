@@ -235,10 +235,11 @@ class Session:
                 track = self.participant.tracks.get(sid)
                 if track is not None:
                     self._room.change_track(track, audio_features=features)
+            case requests.TrackSettings(track_sids=sids, disabled=disabled):
+                self._connection.pause_tracks(sids, paused=disabled)
             case requests.SyncState():
                 self._synchronise(request)
             case _:
-                # Track settings: an audio track is small, and is sent whether it is shown or not.
                 return
 
     def _add_track(self, request: requests.AddTrack) -> None:
@@ -313,6 +314,7 @@ class Session:
             wanted = state.subscription.subscribe
             known = [sid for sid in state.subscription.track_sids if self._room.track(sid)]
             self._room.ask(self.participant, known, wanted=wanted)
+        self._connection.pause_tracks(state.disabled, paused=True)
         self._room.replay(self.participant, state.last_sequences)
 
     def _simulate(self, scenario: str) -> None:

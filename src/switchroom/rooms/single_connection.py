@@ -7,7 +7,7 @@ receive; when none is free, or one is to be given back, the client is asked to o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from switchroom.base.tasks import Tasks
@@ -70,6 +70,9 @@ class SingleConnection:
 
     def source_changed(self, track: Track) -> None:
         self._sections.source_changed(track)
+
+    def pause_tracks(self, track_sids: Collection[str], *, paused: bool) -> None:
+        self._sections.pause(track_sids, paused=paused)
 
     def signal_lost(self) -> None:
         self._reachable = False

@@ -7,7 +7,7 @@ goes into the next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from switchroom.base.tasks import Tasks
@@ -100,6 +100,9 @@ class TwoConnections:
 
     def source_changed(self, track: Track) -> None:
         self._sections.source_changed(track)
+
+    def pause_tracks(self, track_sids: Collection[str], *, paused: bool) -> None:
+        self._sections.pause(track_sids, paused=paused)
 
     def signal_lost(self) -> None:
         self._reachable = False

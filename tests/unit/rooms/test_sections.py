@@ -106,3 +106,31 @@ def test_a_section_that_the_client_closed_to_us_is_not_used(sections: Sections) 
     sections.want([track(1)])
     settle(sections)
     assert carried(sections) == [None, "TR_1"]
+
+
+def test_a_paused_track_is_silent_until_it_is_wanted_again(
+    sections: Sections, peer: FakePeer
+) -> None:
+    one, two = track(1), track(2)
+    sections.want([one, two])
+    settle(sections)
+    sections.pause(["TR_1", "TR_unknown"], paused=True)
+    one.source = Source(9)
+    sections.source_changed(one)
+    assert [peer.sinks[mid].inputs for mid in "01"] == [{}, {Source(2): 1.0}]
+    sections.pause(["TR_1"], paused=False)
+    assert peer.sinks["0"].inputs == {Source(9): 1.0}
+
+
+def test_a_track_paused_before_it_is_carried_begins_silent(
+    sections: Sections, peer: FakePeer
+) -> None:
+    sections.want([track(1)])
+    sections.pause(["TR_1"], paused=True)
+    settle(sections)
+    assert peer.sinks["0"].inputs == {}
+    sections.want([])
+    settle(sections)
+    sections.want([track(1)])
+    settle(sections)
+    assert peer.sinks["0"].inputs == {Source(1): 1.0}, "asked for anew, it is not paused"

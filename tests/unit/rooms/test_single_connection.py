@@ -153,6 +153,22 @@ async def test_without_automatic_subscription_nothing_comes_until_asked_for(door
     assert ann.peer.sinks["0"].inputs == {}
 
 
+async def test_a_disabled_track_is_silent_and_stays_so_over_a_resume(door: Door) -> None:
+    seat, _ = await door.house.phone("tel")
+    sid = seat.publish_audio("a", Source(1), "")
+    ann = await door.join("ann")
+    await ann.offer(*SPARE)
+    setting = rtc.UpdateTrackSettings(track_sids=[sid], disabled=True)
+    ann.say(track_setting=setting)
+    assert ann.peer.sinks["0"].inputs == {}
+    ann.say(sync_state=rtc.SyncState(track_sids_disabled=[sid]))
+    seat.set_source(sid, Source(2))
+    assert ann.peer.sinks["0"].inputs == {}
+    setting.disabled = False
+    ann.say(track_setting=setting)
+    assert ann.peer.sinks["0"].inputs == {Source(2): 1.0}
+
+
 async def test_a_track_that_does_not_exist_is_refused_by_name(door: Door) -> None:
     ann = await door.join("ann")
     ann.say(subscription=rtc.UpdateSubscription(track_sids=["TR_no"], subscribe=True))
