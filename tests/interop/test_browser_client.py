@@ -323,6 +323,19 @@ async def test_the_server_mutes_a_browser(meeting: Meeting, single: bool) -> Non
 
 
 @MODES
+async def test_a_track_that_is_disabled_is_silent_until_it_is_enabled(
+    meeting: Meeting, single: bool
+) -> None:
+    async with meeting.python() as ben, meeting.tab() as anna:
+        await ben.publish_tone(1000)
+        sid = await hears(anna, 1000)
+        await anna.js("publication(sid).setEnabled(false)", sid=sid)
+        await hears_nothing(anna, sid)
+        await anna.js("publication(sid).setEnabled(true)", sid=sid)
+        await hears(anna, 1000, sid)
+
+
+@MODES
 async def test_who_speaks_is_told(meeting: Meeting, single: bool) -> None:
     async with meeting.python() as ben, meeting.tab() as anna:
         await ben.publish_tone(1000)

@@ -1,0 +1,325 @@
+// The page: which calls there are, joining one, and what is shown of it.
+
+import { Transcript } from './transcript.js';
+import { Score } from './voices.js';
+import { callStatus, ending, isAgent, isPhone, minutes, nameOf, refusal } from './words.js';
+
+const { Room, RoomEvent, Track, createLocalAudioTrack } = LivekitClient;
+
+const LOOK_AGAIN = 1500; // milliseconds between two looks at the list of calls
+const LINGER = 4000; // how long to stay in a call that everybody has left
+
+const byId = (id) => document.getElementById(id);
+const wanted = new URLSearchParams(location.search).get('room');
+
+let room; // the room client, while it is in a call
+let began; // when the call began, in milliseconds
+let lingering;
+let soundOn = true;
+let audio; // made by the first click: browsers let nothing sound before
+let score;
+const transcript = new Transcript(
+  byId('transcript'),
+  (identity) => {
+    const who = identity === room?.localParticipant.identity
+      ? room.localParticipant
+      : room?.remoteParticipants.get(identity);
+    return { name: who ? nameOf(who) : identity, tone: score.toneOf(identity) };
+  },
+  age,
+);
+
+function age() {
+  return began ? (Date.now() - began) / 1000 : 0;
+}
+
+function notice(text, bad = false) {
+  byId('notice').textContent = text;
+  byId('notice').hidden = !text;
+  byId('notice').classList.toggle('alarm', bad);
+}
+
+// ── the list of calls ────────────────────────────────────────────────────────
+
+async function ask(question) {
+  let answer;
+  try {
+    answer = await fetch(`api/${question}`);
+  } catch {
+    throw new Error('This page’s own server has stopped: start examples/web/serve.py again.');
+  }
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.error);
+  return said;
+}
+
+async function look() {
+  if (room || !byId('call').hidden) return;
+  try {
+    const { rooms } = await ask('rooms');
+    list(wanted ? rooms.filter(({ name }) => name === wanted) : rooms);
+    notice('');
+  } catch (error) {
+    list([]);
+    notice(error.message, true);
+  }
+  setTimeout(look, LOOK_AGAIN);
+}
+
+function list(rooms) {
+  const none = wanted
+    ? `Waiting for the call “${wanted}”. It appears here when it begins.`
+    : 'No call is running. When one begins, it appears here.';
+  byId('rooms-lead').textContent = rooms.length
+    ? 'Choose one to listen in. Nobody in the call sees you.'
+    : none;
+  const items = rooms.map(({ name, participants }) => {
+    const item = document.createElement('li');
+    item.innerHTML =
+      '<button type="button"><span class="who"></span><span class="state"></span>' +
+      '<span class="go">Listen</span></button>';
+    const people = participants.map((one) => one.name).join(' and ');
+    const phone = participants.find(({ kind }) => kind === 'sip');
+    const state = [people && name, callStatus(phone?.status)].filter(Boolean).join(', ');
+    item.querySelector('.who').textContent = people || name;
+    item.querySelector('.state').textContent = state || 'nobody is in it yet';
+    item.querySelector('button').dataset.room = name;
+    return item;
+  });
+  refill(byId('rooms-list'), items);
+}
+
+// Leaves alone what has not changed, so that a pointer or the focus does not lose its button.
+function refill(element, items) {
+  const fresh = items.map((item) => item.innerHTML + item.querySelector('button').dataset.room);
+  if (element.dataset.shown === fresh.join()) return;
+  element.dataset.shown = fresh.join();
+  const focused = document.activeElement?.dataset.room;
+  element.replaceChildren(...items);
+  element.querySelector(`[data-room="${CSS.escape(focused ?? '')}"]`)?.focus();
+}
+
+// ── coming and going ─────────────────────────────────────────────────────────
+
+async function enter(name, role, microphone) {
+  audio ??= new AudioContext();
+  score ??= new Score(byId('score'), audio);
+  await audio.resume();
+  let server = '';
+  const joining = new Room();
+  try {
+    const { url, token } = await ask(`token?room=${encodeURIComponent(name)}&role=${role}`);
+    server = url;
+    watch(joining);
+    room = joining;
+    await joining.connect(url, token);
+  } catch (error) {
+    room = undefined;
+    notice(server ? refusal(error, server) : error.message, true);
+    return false;
+  }
+  show(name);
+  for (const participant of joining.remoteParticipants.values()) meet(participant);
+  if (isOnTheLine() && age() > 3) transcript.remark('You came in here. What was said before is not shown.');
+  if (microphone) {
+    await joining.localParticipant.publishTrack(microphone, { source: Track.Source.Microphone });
+    score.hear(joining.localParticipant, microphone);
+  }
+  controls();
+  return true;
+}
+
+function show(name) {
+  notice('');
+  byId('rooms').hidden = true;
+  byId('call').hidden = byId('controls').hidden = false;
+  byId('where').textContent = name;
+  document.title = `${name} · Switchroom`;
+  byId('leave').textContent = 'Leave';
+}
+
+function over(text, bad) {
+  room = undefined;
+  clearTimeout(lingering);
+  notice(text, bad);
+  byId('leave').textContent = 'Back to the calls';
+  controls();
+}
+
+function back() {
+  byId('call').hidden = byId('controls').hidden = true;
+  byId('rooms').hidden = false;
+  byId('where').textContent = byId('clock').textContent = '';
+  document.title = 'Switchroom: calls';
+  notice('');
+  score.clear();
+  transcript.clear();
+  byId('nobody').hidden = false;
+  began = undefined;
+  look();
+}
+
+async function leave() {
+  if (room) await room.disconnect();
+  else back();
+}
+
+// Others see and hear the person from now on: a new session, this time not a hidden one.
+async function speak() {
+  const name = byId('where').textContent;
+  let microphone;
+  try {
+    microphone = await createLocalAudioTrack({ echoCancellation: true, noiseSuppression: true });
+  } catch {
+    notice('The browser does not let this page use a microphone.', true);
+    return;
+  }
+  const listening = room;
+  room = undefined; // its end is no news
+  await listening.disconnect();
+  if (!(await enter(name, 'speaker', microphone))) {
+    microphone.stop();
+    over(byId('notice').textContent, true);
+  }
+}
+
+async function toggleMicrophone() {
+  const publication = room.localParticipant.getTrackPublication(Track.Source.Microphone);
+  if (!publication) await speak();
+  else if (publication.isMuted) await publication.unmute();
+  else await publication.mute();
+  controls();
+}
+
+// ── what happens in the call ─────────────────────────────────────────────────
+
+function meet(participant) {
+  clearTimeout(lingering);
+  score.add(participant);
+  const came = participant.joinedAt?.getTime() ?? Date.now();
+  if (!began || isPhone(participant)) began = came;
+  for (const publication of participant.trackPublications.values()) {
+    if (publication.track) sound(publication.track, participant);
+  }
+}
+
+function sound(track, participant) {
+  if (track.kind !== Track.Kind.Audio) return;
+  if (!track.attachedElements.length) track.attach().muted = !soundOn;
+  score.hear(participant, track);
+}
+
+function part(participant) {
+  score.remove(participant);
+  if (!score.present.length) {
+    // The last one who looks on should not be what keeps a room open.
+    const deserted = room;
+    lingering = setTimeout(() => {
+      if (room !== deserted) return;
+      over('The call is over.', false);
+      deserted.disconnect();
+    }, LINGER);
+  }
+  controls();
+}
+
+function watch(watched) {
+  const mine = (act) => (...facts) => {
+    if (room === watched) act(...facts);
+  };
+  const refresh = mine((...facts) => {
+    const participant = facts.at(-1);
+    if (participant) score.refresh(participant);
+    controls();
+  });
+  watched
+    .on(RoomEvent.ParticipantConnected, mine((who) => { meet(who); controls(); }))
+    .on(RoomEvent.ParticipantDisconnected, mine(part))
+    .on(RoomEvent.TrackSubscribed, mine((track, _, who) => sound(track, who)))
+    .on(RoomEvent.TrackUnsubscribed, mine((track, _, who) => {
+      track.detach();
+      score.unhear(who, track.sid);
+    }))
+    .on(RoomEvent.ParticipantAttributesChanged, refresh)
+    .on(RoomEvent.ParticipantNameChanged, mine((_, who) => score.refresh(who)))
+    .on(RoomEvent.ActiveSpeakersChanged, mine(() => {
+      for (const { participant } of score.present) score.refresh(participant);
+    }))
+    .on(RoomEvent.Reconnecting, mine(() => notice('The connection is lost. Trying to get back…', true)))
+    .on(RoomEvent.SignalReconnecting, mine(() => notice('The connection is lost. Trying to get back…', true)))
+    .on(RoomEvent.Reconnected, mine(() => {
+      for (const who of watched.remoteParticipants.values()) meet(who);
+      notice('');
+    }))
+    .on(RoomEvent.Disconnected, mine((reason) => over(...ending(reason))));
+  watched.registerTextStreamHandler('lk.transcription', mine((reader, who) => {
+    byId('nobody').hidden = true;
+    transcript.read(reader, who);
+  }));
+}
+
+// ── controls ─────────────────────────────────────────────────────────────────
+
+function controls() {
+  const phoneIsThere = isOnTheLine();
+  const agentIsThere = score?.present.some(({ participant }) => isAgent(participant));
+  const publication = room?.localParticipant.getTrackPublication(Track.Source.Microphone);
+  const speaking = Boolean(publication) && !publication.isMuted;
+  byId('microphone').setAttribute('aria-pressed', speaking);
+  byId('microphone').textContent = speaking ? 'Microphone on' : 'Speak';
+  // An agent attaches itself to the first person it sees, which must be the one on the phone.
+  byId('microphone').disabled = !room || !(publication || phoneIsThere || !agentIsThere);
+  byId('sound').setAttribute('aria-pressed', soundOn);
+  byId('sound').textContent = soundOn ? 'Sound on' : 'Sound off';
+  byId('sound').disabled = !room;
+  byId('hint').textContent = hint(speaking, publication, byId('microphone').disabled);
+}
+
+function isOnTheLine() {
+  return score?.present.some(
+    ({ participant }) => isPhone(participant) && participant.attributes['sip.callStatus'] === 'active',
+  );
+}
+
+function hint(speaking, publication, disabled) {
+  if (!room) return '';
+  if (speaking) return 'Everybody in the call hears you.';
+  if (publication) return 'The others see you. Your microphone is off.';
+  return disabled
+    ? 'You can speak when the phone is on the line.'
+    : 'Nobody in the call sees or hears you.';
+}
+
+function toggleSound() {
+  soundOn = !soundOn;
+  for (const participant of room?.remoteParticipants.values() ?? []) {
+    for (const { track } of participant.trackPublications.values()) {
+      for (const element of track?.attachedElements ?? []) element.muted = !soundOn;
+    }
+  }
+  controls();
+}
+
+byId('rooms-list').addEventListener('click', (event) => {
+  const button = event.target.closest('button');
+  if (button) enter(button.dataset.room, 'listener');
+});
+byId('sound').addEventListener('click', toggleSound);
+byId('microphone').addEventListener('click', toggleMicrophone);
+byId('leave').addEventListener('click', leave);
+document.addEventListener('keydown', ({ key, ctrlKey, metaKey, altKey }) => {
+  if (byId('controls').hidden || ctrlKey || metaKey || altKey) return;
+  const button = { s: 'sound', m: 'microphone', Escape: 'leave' }[key];
+  if (button) byId(button).click();
+});
+
+function tick(milliseconds) {
+  if (room) {
+    score.draw(milliseconds / 1000);
+    byId('clock').textContent = began ? minutes(age()) : '';
+  }
+  requestAnimationFrame(tick);
+}
+
+requestAnimationFrame(tick);
+look();
