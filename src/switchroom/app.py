@@ -100,6 +100,7 @@ class Switchroom:
             tokens,
             SqlDispatchStore(self._database),
             wait=config.agents.dispatch_wait,
+            listeners=tell_webhooks,
         )
         self.telephony = Telephony(
             engine=self.engine,

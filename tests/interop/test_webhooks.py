@@ -91,6 +91,28 @@ async def test_one_that_never_gets_its_media_up_is_told_as_aborted(tmp_path: Pat
         assert hook.events[1]["participant"]["disconnectReason"] == "SIGNAL_CLOSE"
 
 
+@needs_node
+async def test_a_job_that_no_worker_took_is_told_to_both_official_receivers(
+    tmp_path: Path,
+) -> None:
+    async with (
+        asyncio.timeout(60),
+        python_receiver() as in_python,
+        node_receiver() as in_node,
+        server_here(
+            tmp_path, webhook__urls=[in_python.url, in_node.url], agents__dispatch_wait="100ms"
+        ) as server,
+        server.api() as livekit,
+    ):
+        wanted = api.RoomAgentDispatch(agent_name="nobody")
+        await livekit.room.create_room(api.CreateRoomRequest(name="r", agents=[wanted]))
+        for hook in (in_python, in_node):
+            await hook.until("agent_job_ended")
+            job = hook.events[-1]["job"]
+            assert (job["agentName"], job["room"]["name"]) == ("nobody", "r")
+            assert job["state"]["error"]
+
+
 def kept(data: Path) -> list[str]:
     """The ids of what is not delivered yet, as another program reads them."""
     connection = sqlite3.connect(f"file:{data / 'switchroom.db'}?mode=ro", uri=True)

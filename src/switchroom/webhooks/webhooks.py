@@ -12,14 +12,13 @@ from switchroom.base.config import WebhookSettings
 from switchroom.base.ids import new_id
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
-from switchroom.rooms.events import RoomEvent
 from switchroom.rooms.timers import LoopTimers, Timer, Timers
 from switchroom.webhooks.keeping import DeliveryKeeper
 from switchroom.webhooks.notice import Notice
 from switchroom.webhooks.posting import Answer, HttpPoster, Poster
 from switchroom.webhooks.receiver import Outcome, Receiver
 from switchroom.webhooks.stores import Delivery, DeliveryStore
-from switchroom.webhooks.wire import name_of, notice_of
+from switchroom.webhooks.wire import Event, name_of, notice_of
 
 _log = get_logger("webhooks")
 
@@ -30,7 +29,7 @@ _NS = 1_000_000_000
 
 
 class Webhooks:
-    """The driver of one Receiver per URL. `hear` is a listener of the rooms."""
+    """The driver of one Receiver per URL. `hear` listens to rooms and agents."""
 
     def __init__(
         self,
@@ -52,7 +51,7 @@ class Webhooks:
         self._keeper = DeliveryKeeper(store, self._tasks, self._timers)
         self._receivers = {url: Receiver() for url in settings.urls}
         self._posts: set[asyncio.Task[None]] = set()
-        self._heard: list[tuple[int, RoomEvent]] = []
+        self._heard: list[tuple[int, Event]] = []
         self._last_sequence = 0
         self._timer: Timer | None = None
         self._told_of_loss: set[str] = set()
@@ -87,7 +86,7 @@ class Webhooks:
             _log.info("undelivered webhooks from before", notices=len(kept))
         self._turn()
 
-    def hear(self, event: RoomEvent) -> None:
+    def hear(self, event: Event) -> None:
         """Take note of an event; the work is done after the room is done with it."""
         if not self.wanted or not self._passes(name_of(event)):
             return

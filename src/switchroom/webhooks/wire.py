@@ -1,10 +1,12 @@
-"""What rooms tell, in LiveKit's words: a RoomEvent as the WebhookEvent that receivers know."""
+"""What rooms and agents tell, in LiveKit's words: the WebhookEvent that receivers know."""
 
 from __future__ import annotations
 
 from google.protobuf import json_format
 from livekit.protocol import models, webhook
 
+from switchroom.agents.events import JobEnded, JobEvent, JobStarted
+from switchroom.agents.protocol import job_to_wire
 from switchroom.rooms import events
 from switchroom.rooms.info import ParticipantInfo, RoomInfo
 from switchroom.rooms.reasons import DisconnectReason
@@ -19,6 +21,8 @@ _NAMES: dict[type[object], str] = {
     events.ParticipantConnectionAborted: "participant_connection_aborted",
     events.TrackPublished: "track_published",
     events.TrackUnpublished: "track_unpublished",
+    JobStarted: "agent_job_started",
+    JobEnded: "agent_job_ended",
 }
 _END_REASONS = {
     DisconnectReason.ROOM_DELETED: models.ROOM_END_API_DELETE,
@@ -27,8 +31,10 @@ _END_REASONS = {
 }
 _NS = 1_000_000_000
 
+Event = events.RoomEvent | JobEvent
 
-def name_of(event: object) -> str:
+
+def name_of(event: Event) -> str:
     """LiveKit's name of an event; empty for what is told to nobody outside."""
     # A room that is kept neither ends nor begins by a restart of the server.
     if isinstance(event, events.RoomStarted) and event.restored:
@@ -38,7 +44,7 @@ def name_of(event: object) -> str:
     return _NAMES.get(type(event), "")
 
 
-def notice_of(event: events.RoomEvent, sequence: int, id_: str) -> Notice:
+def notice_of(event: Event, sequence: int, id_: str) -> Notice:
     """An event that has a name, as it is sent. `sequence` is its time in Unix nanoseconds."""
     name = name_of(event)
     message = webhook.WebhookEvent(event=name, id=id_, created_at=sequence // _NS)
@@ -60,6 +66,9 @@ def notice_of(event: events.RoomEvent, sequence: int, id_: str) -> Notice:
         ):
             message.room.CopyFrom(room_to_wire(event.room))
             message.participant.CopyFrom(participant_to_wire(event.participant))
+        case JobStarted() | JobEnded():
+            message.room.CopyFrom(_room_in_short(event.room))
+            message.job.CopyFrom(job_to_wire(event.room, event.dispatch, event.job))
         case _:
             message.room.CopyFrom(_room_in_short(event.room))
     return Notice(sequence, id_, name, event.room.sid, _to_json(message))

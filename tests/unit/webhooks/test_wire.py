@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from switchroom.agents.events import JobEnded, JobStarted
 from switchroom.rooms import events
+from switchroom.rooms.dispatches import Dispatch, DispatchSpec, Job, JobKind, JobStatus
 from switchroom.rooms.info import ParticipantState, RoomInfo, TrackInfo, TrackType
 from switchroom.rooms.participant import Participant
 from switchroom.rooms.reasons import DisconnectReason as Reason
-from switchroom.webhooks.wire import name_of, notice_of
+from switchroom.webhooks.wire import Event, name_of, notice_of
 from unit.rooms.house import Recorder
 
 ROOM = RoomInfo("RM_1", "büro", 300, 20, 0, 1_800_000_000_123_000_000, metadata="m")
@@ -25,7 +27,7 @@ TRACK = TrackInfo("TR_1", TrackType.AUDIO, name="mic", mime_type="audio/opus")
 AT = 1_800_000_007_999_999_999
 
 
-def told(event: events.RoomEvent) -> dict[str, Any]:
+def told(event: Event) -> dict[str, Any]:
     notice = notice_of(event, AT, "EV_1")
     assert (notice.sequence, notice.room_sid) == (AT, "RM_1")
     body = json.loads(notice.body)
@@ -84,6 +86,19 @@ def test_a_track_is_told_with_room_and_participant_in_short(kind: Any, name: str
     assert body["room"] == {"sid": "RM_1", "name": "büro"}
     assert body["participant"] == {"sid": ANN.sid, "identity": "ann", "name": "Ann"}
     assert (body["track"]["sid"], body["track"]["mimeType"]) == ("TR_1", "audio/opus")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(JobStarted, "agent_job_started"), (JobEnded, "agent_job_ended")]
+)
+def test_a_job_is_told_with_its_state(kind: Any, name: str) -> None:
+    dispatch = Dispatch("AD_1", "büro", "RM_1", DispatchSpec("caller", metadata="+1"), AT)
+    job = Job("AJ_1", "AD_1", JobKind.ROOM, status=JobStatus.FAILED, error="gone", ended_at_ns=AT)
+    body = told(kind(ROOM, dispatch, job))
+    assert body["event"] == name
+    assert body["room"] == {"sid": "RM_1", "name": "büro"}
+    assert (body["job"]["id"], body["job"]["agentName"]) == ("AJ_1", "caller")
+    assert (body["job"]["state"]["status"], body["job"]["state"]["error"]) == ("JS_FAILED", "gone")
 
 
 def test_a_room_that_outlives_the_server_neither_ends_nor_begins() -> None:
