@@ -69,6 +69,9 @@ class Row:
 Node: TypeAlias = Word | Slot | Choice | Gap | Row
 
 
+_NOTATION = re.compile(r"[\[\](){}|…]|\.\.\.")
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """A phrase that was said: as it is written in the list, its words, and what its slots held."""
@@ -76,6 +79,11 @@ class Match:
     phrase: str
     said: str
     slots: Mapping[str, str]
+
+    @property
+    def written(self) -> str:
+        """The phrase as it is written if it is a plain sentence, else the words that were said."""
+        return self.said if _NOTATION.search(self.phrase) else self.phrase
 
 
 @dataclass(frozen=True, slots=True, eq=False)

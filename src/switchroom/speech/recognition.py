@@ -52,8 +52,8 @@ class Heard:
 
     @property
     def written(self) -> str:
-        """The phrases as they are written in the list; without a list, the words."""
-        return " ".join(match.phrase for match in self.phrases) or self.text
+        """As the phrases are written in the list; where they have a choice, the words."""
+        return " ".join(match.written for match in self.phrases) or self.text
 
 
 class DecoderProcess:

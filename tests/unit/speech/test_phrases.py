@@ -40,6 +40,13 @@ def test_a_slot_remembers_what_was_said_as_its_list_writes_it() -> None:
     assert (found.phrase, found.slots) == ("call me on {day}", {"day": "March 3rd"})
 
 
+def test_a_plain_sentence_is_shown_as_written_and_a_choice_as_it_was_said() -> None:
+    found = parse(["Yes, I confirm.", "[well] yes"]).in_a_row(
+        ["well", "yes", "yes", "i", "confirm"]
+    )
+    assert [match.written for match in found] == ["well yes", "Yes, I confirm."]
+
+
 def test_the_first_phrase_that_fits_is_taken() -> None:
     found = parse(["... no ...", "no"]).match("no")
     assert found is not None

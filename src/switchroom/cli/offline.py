@@ -1,0 +1,151 @@
+"""`switchroom offline`: agents without keys, for tests and demos."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from switchroom.base import log
+from switchroom.offline.errors import OfflineError
+from switchroom.offline.script_file import load_script
+from switchroom.speech.errors import SpeechError
+from switchroom.speech.pcm import Pcm, from_wav
+from switchroom.speech.phrases import Phrases
+from switchroom.speech.recognition import Recogniser
+from switchroom.speech.synthesis import say as speak
+
+from .errors import CommandFailed
+
+if TYPE_CHECKING:
+    from switchroom.offline.server import Gateway
+
+_SERVER_MISSING = "aiohttp is missing; pip install 'switchroom[offline]'"
+
+app = typer.Typer(
+    help="Run agents without keys or network: local speech and a model driven by a script. "
+    "For tests and demos, not for production.",
+    epilog="Begin with: switchroom offline serve --script FILE.yaml",
+    no_args_is_help=True,
+)
+
+
+@app.command("serve")
+def serve_offline(
+    script: Annotated[Path, typer.Option(help="what the model says and does, in YAML")],
+    port: Annotated[int, typer.Option(help="TCP port; 0 takes any that is free")] = 7890,
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    keys: Annotated[
+        list[str] | None,
+        typer.Option(help='only agents with this API key, as "key: secret"; may be repeated'),
+    ] = None,
+) -> None:
+    """Stand in for cloud models until told to stop (SIGTERM or Ctrl-C).
+
+    The first line of output is JSON with LIVEKIT_INFERENCE_URL and OPENAI_BASE_URL: set them in the
+    agent's environment, and the documentation's model strings run here, whatever they are.
+    """
+    log.configure("info")
+    known = dict(_key(text) for text in keys or ())
+    try:
+        # Here, because the server's library comes with the extra and the other commands go without.
+        from switchroom.offline.server import Gateway  # noqa: PLC0415
+    except ImportError as missing:
+        raise CommandFailed(_SERVER_MISSING) from missing
+    try:
+        asyncio.run(_serve(Gateway(script, host=host, port=port, keys=known)))
+    except (OfflineError, SpeechError) as failed:
+        raise CommandFailed(str(failed)) from None
+
+
+@app.command("check")
+def check_script(script: Annotated[Path, typer.Argument(help="the script, in YAML")]) -> None:
+    """Read a script and say what is wrong with it, or what is in it."""
+    try:
+        read = load_script(script)
+        if read.book.written and not read.listens_freely:
+            asyncio.run(_prepare(read.book))
+    except (OfflineError, SpeechError) as wrong:
+        raise CommandFailed(str(wrong)) from None
+    print(
+        f"{script}: {read.name}: {len(read.rules)} rules, "
+        f"{len(read.book.written)} phrases to listen for"
+    )
+
+
+@app.command("say")
+def say(
+    text: Annotated[str, typer.Argument(help="what to say, in English")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="the WAV file to write")],
+    voice: Annotated[str, typer.Option(help="rms, slt, awb, kal16 or kal")] = "rms",
+    rate: Annotated[int, typer.Option(help="samples a second")] = 16_000,
+) -> None:
+    """Speak a text into a WAV file."""
+    try:
+        sound = asyncio.run(speak(text, voice, rate))
+        output.write_bytes(sound.wav())
+    except SpeechError as failed:
+        raise CommandFailed(str(failed)) from None
+    except OSError as failed:
+        raise CommandFailed(f"{output}: {failed.strerror}") from None
+    print(f"{output}: {sound.seconds:.2f} s")
+
+
+@app.command("hear")
+def hear(
+    file: Annotated[Path, typer.Argument(help="a WAV file of 16 bit")],
+    phrase: Annotated[
+        list[str] | None, typer.Option(help="listen for this phrase; may be repeated")
+    ] = None,
+    script: Annotated[Path | None, typer.Option(help="listen for this script's phrases")] = None,
+) -> None:
+    """Print what is said in a WAV file."""
+    try:
+        book = load_script(script).book if script is not None else phrase or None
+        asyncio.run(_hear(from_wav(file.read_bytes()), book))
+    except (OfflineError, SpeechError) as failed:
+        raise CommandFailed(str(failed)) from None
+    except OSError as failed:
+        raise CommandFailed(f"{file}: {failed.strerror}") from None
+
+
+async def _serve(gateway: Gateway) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with gateway:
+        ready = {
+            "LIVEKIT_INFERENCE_URL": gateway.inference_url,
+            "OPENAI_BASE_URL": gateway.openai_url,
+        }
+        print(json.dumps(ready), flush=True)
+        await stop.wait()
+
+
+async def _prepare(phrases: Phrases) -> None:
+    """Whether every word can be pronounced."""
+    async with Recogniser(phrases, several=True) as recogniser:
+        await recogniser.prepare()
+
+
+async def _hear(sound: Pcm, book: Phrases | list[str] | None) -> None:
+    async with Recogniser(book, several=True) as recogniser:
+        await recogniser.prepare()
+        begun = time.perf_counter()
+        heard = await recogniser.recognise(sound)
+    took = time.perf_counter() - begun
+    print(heard.written or "(nothing was understood)")
+    print(f"{sound.seconds:.2f} s of sound took {took:.3f} s", file=sys.stderr)
+
+
+def _key(text: str) -> tuple[str, str]:
+    key, colon, secret = text.partition(":")
+    if not (key.strip() and colon and secret.strip()):
+        raise CommandFailed('--keys must look like "key: secret"')
+    return key.strip(), secret.strip()

@@ -1,0 +1,165 @@
+"""A conversation with a model, from the messages of an OpenAI chat request. Pure.
+
+The model keeps nothing between requests: all it knows of a conversation is in its messages.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from switchroom.offline.errors import BadRequest
+
+MOST_MESSAGES = 2000
+MOST_TEXT = 200_000
+"""Characters in all messages together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Instructions: the system prompt, or what ``generate_reply(instructions=…)`` adds."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The user said something."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spoke:
+    """The model said something, called tools, or both."""
+
+    text: str
+    tools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A tool that the model had called returned."""
+
+    tool: str
+    text: str
+
+
+Turn: TypeAlias = Told | Heard | Spoke | Returned
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that the agent offers: its name and the JSON schema of its parameters."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What was said so far, and what may be called now."""
+
+    turns: tuple[Turn, ...]
+    tools: tuple[Tool, ...] = ()
+
+    @property
+    def instructions(self) -> str:
+        """All that the model was told, in order."""
+        return "\n".join(turn.text for turn in self.turns if isinstance(turn, Told))
+
+
+def conversation_from(request: Mapping[str, Any]) -> Conversation:
+    """Read a chat completion request. Raises BadRequest."""
+    messages = request.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise BadRequest("messages must be a list with at least one message")
+    if len(messages) > MOST_MESSAGES:
+        raise BadRequest(f"{len(messages)} messages; {MOST_MESSAGES} are the most")
+    called: dict[str, str] = {}
+    turns: list[Turn] = []
+    size = 0
+    for number, message in enumerate(messages):
+        if not isinstance(message, dict):
+            raise BadRequest(f"messages[{number}] is not an object")
+        text = _text(message.get("content"), f"messages[{number}].content")
+        size += len(text)
+        if size > MOST_TEXT:
+            raise BadRequest(f"more than {MOST_TEXT} characters of messages")
+        turns.append(_turn(message, text, called, f"messages[{number}]"))
+    return Conversation(tuple(turns), _tools(request))
+
+
+def _turn(message: Mapping[str, Any], text: str, called: dict[str, str], where: str) -> Turn:
+    match message.get("role"):
+        case "system" | "developer":
+            return Told(text)
+        case "user":
+            return Heard(text)
+        case "assistant":
+            calls = _calls(message.get("tool_calls"), where)
+            called.update(calls)
+            return Spoke(text, tuple(calls.values()))
+        case "tool":
+            identifier = str(message.get("tool_call_id"))
+            return Returned(called.get(identifier, identifier), text)
+        case role:
+            raise BadRequest(f"{where}.role is {role!r}; known are system, user, assistant, tool")
+
+
+def _calls(calls: Any, where: str) -> dict[str, str]:
+    """The name of each called tool, by the id of its call."""
+    if calls is None:
+        return {}
+    if not isinstance(calls, list):
+        raise BadRequest(f"{where}.tool_calls is not a list")
+    try:
+        return {str(call["id"]): str(call["function"]["name"]) for call in calls}
+    except (KeyError, TypeError) as error:
+        raise BadRequest(f"{where}.tool_calls has a call without id or function name") from error
+
+
+def _text(content: Any, where: str) -> str:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        texts = (part.get("text") for part in content if part.get("type") == "text")
+        return "".join(text for text in texts if isinstance(text, str))
+    raise BadRequest(f"{where} is neither a text nor a list of parts")
+
+
+def _tools(request: Mapping[str, Any]) -> tuple[Tool, ...]:
+    """The tools that may be called now: none if the request says so, one if it names one."""
+    tools, choice = request.get("tools") or [], request.get("tool_choice")
+    if not isinstance(tools, list):
+        raise BadRequest("tools is not a list")
+    if choice == "none":
+        return ()
+    offered = []
+    for number, tool in enumerate(tools):
+        function = tool.get("function") if isinstance(tool, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise BadRequest(f"tools[{number}] is no function with a name")
+        parameters = function.get("parameters")
+        offered.append(Tool(function["name"], parameters if isinstance(parameters, dict) else {}))
+    if isinstance(choice, dict):
+        wanted: Sequence[Any] = [choice.get("function", {}).get("name")]
+        return tuple(tool for tool in offered if tool.name in wanted)
+    return tuple(offered)
+
+
+def fields_of(result: str) -> dict[str, Any]:
+    """The fields of a tool's result: JSON, or a dictionary as Python prints it; else none."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            value = read(result)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(value, dict):
+            return {str(key): value[key] for key in value}
+    return {}

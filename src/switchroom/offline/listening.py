@@ -1,0 +1,52 @@
+"""Understanding what callers say: by the script's phrases first, freely if it was none of them."""
+
+from __future__ import annotations
+
+from switchroom.base.log import get_logger
+from switchroom.offline.script import Script
+from switchroom.speech.errors import SpeechError
+from switchroom.speech.pcm import Pcm
+from switchroom.speech.recognition import DecoderProcess, Recogniser
+
+_log = get_logger("offline")
+
+
+class Listener:
+    """Turns utterances into text, as phrases are written in the script.
+
+    The free recogniser has a process of its own, so that its slow work keeps nobody else waiting.
+    """
+
+    def __init__(self, script: Script) -> None:
+        self._processes = (DecoderProcess(), DecoderProcess())
+        phrases = script.book if script.book.vocabulary() else None
+        self._phrases: Recogniser | None = None
+        if phrases is not None and not script.listens_freely:
+            self._phrases = Recogniser(phrases, several=True, decoder=self._processes[0])
+        self._free = Recogniser(decoder=self._processes[1])
+
+    async def start(self) -> None:
+        """Load both, so that the first caller waits no longer than the others.
+
+        Raises UnknownWords and SpeechUnavailable.
+        """
+        if self._phrases is not None:
+            await self._phrases.prepare()
+        await self._free.prepare()
+
+    async def stop(self) -> None:
+        """End the processes."""
+        for process in self._processes:
+            await process.aclose()
+
+    async def understand(self, sound: Pcm) -> str:
+        """What was said; empty if nothing could be made of it. Never raises SpeechError."""
+        try:
+            if self._phrases is not None:
+                heard = await self._phrases.recognise(sound)
+                if heard.text:
+                    return heard.written
+            return (await self._free.recognise(sound)).text
+        except SpeechError as failure:
+            _log.warning("could not listen", reason=str(failure))
+            return ""

@@ -1,0 +1,62 @@
+"""The few things that all endpoints share: bounded JSON in, errors in OpenAI's form out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from switchroom.offline.errors import BadRequest
+
+LARGEST_BODY = 16 * 1024 * 1024
+LARGEST_MESSAGE = 4 * 1024 * 1024
+"""Bytes of a request body and of a message on a socket."""
+
+
+async def json_body(request: web.Request) -> dict[str, Any]:
+    """The body as an object. Raises BadRequest."""
+    return json_object(await request.text())
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Parse an object. Raises BadRequest."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"this is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise BadRequest("this is JSON, but no object")
+    return value
+
+
+def error_response(status: int, message: str, kind: str = "invalid_request_error") -> web.Response:
+    """An error as OpenAI's clients read it."""
+    return web.json_response(
+        {"error": {"message": message, "type": kind, "param": None, "code": None}}, status=status
+    )
+
+
+async def open_socket(request: web.Request) -> web.WebSocketResponse:
+    """Upgrade to a WebSocket."""
+    socket = web.WebSocketResponse(max_msg_size=LARGEST_MESSAGE, heartbeat=30, compress=False)
+    await socket.prepare(request)
+    return socket
+
+
+async def next_message(socket: web.WebSocketResponse) -> dict[str, Any] | None:
+    """The next JSON message; None when the client is gone. Raises BadRequest."""
+    message = await socket.receive()
+    if message.type is WSMsgType.TEXT:
+        return json_object(message.data)
+    if message.type is WSMsgType.BINARY:
+        raise BadRequest("messages on this socket are JSON texts")
+    return None
+
+
+def number_of(value: Any, what: str) -> int:
+    """An integer, which may be written as a text as the agents do. Raises BadRequest."""
+    try:
+        return int(value)
+    except (TypeError, ValueError) as error:
+        raise BadRequest(f"{what} must be a whole number, not {str(value)[:40]!r}") from error
