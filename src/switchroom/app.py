@@ -21,10 +21,10 @@ from switchroom.api.server import build_app
 from switchroom.api.signal_socket import SignalSockets
 from switchroom.api.sip_service import SipService
 from switchroom.auth.tokens import TokenVerifier
-from switchroom.base.clock import SystemClock
+from switchroom.base.clock import Clock, SystemClock
 from switchroom.base.config import Config
 from switchroom.base.log import get_logger
-from switchroom.base.node_address import LOOPBACK, reach
+from switchroom.base.node_address import LOOPBACK, Reach, reach
 from switchroom.media import Engine, EngineConfig, EngineError
 from switchroom.rooms.events import RoomEvent
 from switchroom.rooms.registry import Rooms
@@ -34,6 +34,7 @@ from switchroom.storage.calls import SqlCallStore
 from switchroom.storage.connection import Database
 from switchroom.storage.dispatches import SqlDispatchStore
 from switchroom.storage.errors import StorageError
+from switchroom.storage.pruning import Pruning
 from switchroom.storage.rooms import SqlRoomStore
 from switchroom.storage.trunks import SqlTrunkStore
 from switchroom.storage.webhooks import SqlDeliveryStore
@@ -45,7 +46,17 @@ _log = get_logger("app")
 
 # Calls drain while the API still answers (new ones are refused by name), and clients hear that
 # their room is closing before the listener takes their sockets away.
-_STOP_ORDER = ("telephony", "agents", "rooms", "webhooks", "http", "sip", "engine", "database")
+_STOP_ORDER = (
+    "telephony",
+    "agents",
+    "rooms",
+    "webhooks",
+    "pruning",
+    "http",
+    "sip",
+    "engine",
+    "database",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +78,8 @@ class Switchroom:
         clock = SystemClock()
         place = reach(config.rtc.node_ip)
         self._database = Database(config.storage.url)
-        self.engine = Engine(
-            EngineConfig(
-                rtc_addresses=place.addresses,
-                rtc_port=config.rtc.udp_port,
-                rtp_port_range=(config.sip.rtp_port.first, config.sip.rtp_port.last),
-                advertised={place.addresses[-1]: place.told},
-            )
-        )
-        self._sip = SipDriver(
-            SipConfig(
-                bind=tuple((address, config.sip.port) for address in place.addresses),
-                contact_host=place.told if place.behind_nat else None,
-                user_agent=f"Switchroom/{__version__}",
-            ),
-            clock,
-        )
+        self.engine = _engine(config, place)
+        self._sip = _sip(config, place, clock)
         self.webhooks = Webhooks(
             config.webhook, config.keys, clock, SqlDeliveryStore(self._database)
         )
@@ -102,12 +99,14 @@ class Switchroom:
             wait=config.agents.dispatch_wait,
             listeners=tell_webhooks,
         )
+        calls = SqlCallStore(self._database)
+        pruning = Pruning(calls, config.storage.keep_calls, clock)
         self.telephony = Telephony(
             engine=self.engine,
             rooms=self.rooms,
             sip=self._sip,
             trunks=SqlTrunkStore(self._database),
-            calls=SqlCallStore(self._database),
+            calls=calls,
             clock=clock,
             config=config,
         )
@@ -136,6 +135,7 @@ class Switchroom:
             "agents": _Part(self.agents.start, self.agents.stop),
             "rooms": _Part(self.rooms.start, self.rooms.stop),
             "telephony": _Part(self.telephony.start, self._drain),
+            "pruning": _Part(pruning.start, pruning.stop),
             "http": _Part(self._http.start, self._http.stop),
         }
         self._started: list[str] = []
@@ -201,6 +201,28 @@ class Switchroom:
             if name in self._started:
                 self._started.remove(name)
                 await self._parts[name].stop()
+
+
+def _engine(config: Config, place: Reach) -> Engine:
+    return Engine(
+        EngineConfig(
+            rtc_addresses=place.addresses,
+            rtc_port=config.rtc.udp_port,
+            rtp_port_range=(config.sip.rtp_port.first, config.sip.rtp_port.last),
+            advertised={place.addresses[-1]: place.told},
+        )
+    )
+
+
+def _sip(config: Config, place: Reach, clock: Clock) -> SipDriver:
+    return SipDriver(
+        SipConfig(
+            bind=tuple((address, config.sip.port) for address in place.addresses),
+            contact_host=place.told if place.behind_nat else None,
+            user_agent=f"Switchroom/{__version__}",
+        ),
+        clock,
+    )
 
 
 def _spare_the_collector() -> None:

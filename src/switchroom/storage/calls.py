@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.sip.dialog import DialogSnapshot
@@ -41,6 +41,15 @@ class SqlCallStore:
             return [_record(row._asdict()) for row in connection.execute(query)]
 
         return await self._database.run(read)
+
+    async def delete_ended(self, before: int, limit: int) -> int:
+        """Delete up to `limit` ended calls created before that time (Unix ns); how many it were."""
+        old = select(calls.c.call_id).where(calls.c.created_at < before, ~calls.c.open).limit(limit)
+
+        def forget(connection: Connection) -> int:
+            return connection.execute(delete(calls).where(calls.c.call_id.in_(old))).rowcount
+
+        return await self._database.run(forget)
 
     async def get(self, call_id: str) -> CallRecord | None:
         """One record, None if there is none."""
