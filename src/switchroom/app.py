@@ -110,22 +110,7 @@ class Switchroom:
             clock=clock,
             config=config,
         )
-        signals = SignalSockets(self.rooms, tokens)
-        self._http = HttpListener(
-            build_app(
-                tokens=tokens,
-                clock=clock,
-                services=(
-                    RoomService(self.rooms),
-                    SipService(self.telephony),
-                    DispatchService(self.rooms, self.agents),
-                ),
-                routes={**signals.routes, **AgentSockets(self.agents).routes},
-                is_ready=lambda: self._ready,
-            ),
-            config.bind_addresses,
-            config.port,
-        )
+        self._http = self._door(tokens, clock)
         # In the order of starting.
         self._parts: dict[str, _Part] = {
             "database": _Part(self._database.open, self._database.close),
@@ -139,6 +124,21 @@ class Switchroom:
             "http": _Part(self._http.start, self._http.stop),
         }
         self._started: list[str] = []
+
+    def _door(self, tokens: TokenVerifier, clock: Clock) -> HttpListener:
+        signals = SignalSockets(self.rooms, tokens)
+        app = build_app(
+            tokens=tokens,
+            clock=clock,
+            services=(
+                RoomService(self.rooms),
+                SipService(self.telephony),
+                DispatchService(self.rooms, self.agents),
+            ),
+            routes={**signals.routes, **AgentSockets(self.agents).routes},
+            is_ready=lambda: self._ready,
+        )
+        return HttpListener(app, self._config.bind_addresses, self._config.port)
 
     @property
     def url(self) -> str:
