@@ -14,6 +14,7 @@ import typer
 
 from switchroom.base import log
 from switchroom.offline.errors import OfflineError
+from switchroom.offline.journal import to_line
 from switchroom.offline.script_file import load_script
 from switchroom.speech.errors import SpeechError
 from switchroom.speech.pcm import Pcm, from_wav
@@ -48,8 +49,9 @@ def serve_offline(
 ) -> None:
     """Stand in for cloud models until told to stop (SIGTERM or Ctrl-C).
 
-    The first line of output is JSON with LIVEKIT_INFERENCE_URL and OPENAI_BASE_URL: set them in the
-    agent's environment, and the documentation's model strings run here, whatever they are.
+    Each line of output is JSON. The first has LIVEKIT_INFERENCE_URL and OPENAI_BASE_URL: set them
+    in the agent's environment, and the documentation's model strings run here, whatever they are.
+    The others tell what was understood, replied and spoken.
     """
     log.configure("info")
     known = dict(_key(text) for text in keys or ())
@@ -119,6 +121,7 @@ async def _serve(gateway: Gateway) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    gateway.journal.on_event = lambda event: print(to_line(event), flush=True)
     async with gateway:
         ready = {
             "LIVEKIT_INFERENCE_URL": gateway.inference_url,

@@ -15,6 +15,7 @@ from switchroom.base.ids import random_token
 from switchroom.base.log import get_logger
 from switchroom.offline.conversation import Conversation, conversation_from
 from switchroom.offline.errors import CannotAnswer
+from switchroom.offline.journal import JOB_HEADER, Journal, Replied
 from switchroom.offline.model import Reply, reply_to
 from switchroom.offline.script import Script
 from switchroom.offline.web import error_response, json_body
@@ -28,8 +29,9 @@ _SENTENCE = re.compile(r"[^.!?]*[.!?]+\s*|[^.!?]+")
 class Chat:
     """Answers chat requests by a script."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, journal: Journal) -> None:
         self._script = script
+        self._journal = journal
 
     async def completions(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
@@ -43,12 +45,24 @@ class Chat:
             return error_response(422, str(stuck))
         if reply.remark:
             _log.warning("no rule", remark=reply.remark)
+        self._journal.record(_event(reply, request.headers.get(JOB_HEADER, "")))
         answer = _Answer(str(asked.get("model", "")), reply, conversation)
         if not asked.get("stream"):
             return web.json_response(answer.whole())
         options = asked.get("stream_options")
         with_usage = isinstance(options, dict) and bool(options.get("include_usage"))
         return await _stream(request, answer, with_usage=with_usage)
+
+
+def _event(reply: Reply, job: str) -> Replied:
+    return Replied(
+        text=reply.text,
+        tool=reply.call.tool if reply.call else "",
+        arguments=json.loads(reply.call.arguments) if reply.call else {},
+        line=reply.line,
+        remark=reply.remark,
+        job=job,
+    )
 
 
 async def _stream(request: web.Request, answer: _Answer, *, with_usage: bool) -> web.StreamResponse:

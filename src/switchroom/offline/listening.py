@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 from switchroom.base.log import get_logger
+from switchroom.offline.journal import Journal, Understood
 from switchroom.offline.script import Script
 from switchroom.speech.errors import SpeechError
 from switchroom.speech.pcm import Pcm
@@ -17,7 +20,8 @@ class Listener:
     The free recogniser has a process of its own, so that its slow work keeps nobody else waiting.
     """
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, journal: Journal) -> None:
+        self._journal = journal
         self._processes = (DecoderProcess(), DecoderProcess())
         phrases = script.book if script.book.vocabulary() else None
         self._phrases: Recogniser | None = None
@@ -39,8 +43,15 @@ class Listener:
         for process in self._processes:
             await process.aclose()
 
-    async def understand(self, sound: Pcm) -> str:
+    async def understand(self, sound: Pcm, job: str = "") -> str:
         """What was said; empty if nothing could be made of it. Never raises SpeechError."""
+        begun = time.perf_counter()
+        text = await self._text_of(sound)
+        took = time.perf_counter() - begun
+        self._journal.record(Understood(text=text, seconds=sound.seconds, took=took, job=job))
+        return text
+
+    async def _text_of(self, sound: Pcm) -> str:
         try:
             if self._phrases is not None:
                 heard = await self._phrases.recognise(sound)

@@ -14,6 +14,7 @@ from switchroom.base.log import get_logger
 from switchroom.offline import chat
 from switchroom.offline.door import Door
 from switchroom.offline.errors import BadRequest, GatewayFailed
+from switchroom.offline.journal import Journal
 from switchroom.offline.listening import Listener
 from switchroom.offline.openai_audio import OpenAIAudio
 from switchroom.offline.script import Script
@@ -36,8 +37,8 @@ class Gateway:
     """``async with Gateway(script) as gateway:`` serves while the block runs.
 
     ``script`` is a file or a script that was read. ``keys`` are the API keys whose agents may use
-    it; without, anybody who reaches ``host`` may. ``port`` 0 takes any that is free. Entering it
-    raises ScriptError, SpeechError and GatewayFailed.
+    it; without, anybody who reaches ``host`` may. ``port`` 0 takes any that is free. Making one
+    raises ScriptError, entering it SpeechError and GatewayFailed. ``journal`` tells what happens.
     """
 
     def __init__(
@@ -53,7 +54,8 @@ class Gateway:
         self._port = port
         self._door = Door(keys or {})
         self._open = 0
-        self._listener = Listener(self._script)
+        self.journal = Journal()
+        self._listener = Listener(self._script, self.journal)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -119,8 +121,8 @@ class Gateway:
         self._port = self._runner.addresses[0][1]
 
     def _application(self) -> web.Application:
-        speaker = Speaker(self._script.voice)
-        talk = chat.Chat(self._script)
+        speaker = Speaker(self._script.voice, self.journal)
+        talk = chat.Chat(self._script, self.journal)
         audio = OpenAIAudio(speaker, self._listener)
         application = web.Application(middlewares=[self._guard], client_max_size=LARGEST_BODY)
         application.add_routes(

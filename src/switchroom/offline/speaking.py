@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 
+from switchroom.offline.journal import Journal, Spoken
 from switchroom.speech.pcm import Pcm, silence
 from switchroom.speech.spoken import words
 from switchroom.speech.synthesis import LONGEST_TEXT, VOICES, Synthesiser
@@ -18,16 +20,21 @@ _LONGEST = 20_000
 class Speaker:
     """Says texts of any length. ``voice`` is used where the one asked for is not flite's."""
 
-    def __init__(self, voice: str) -> None:
+    def __init__(self, voice: str, journal: Journal) -> None:
+        self._journal = journal
         self._voice = voice
         self._synthesiser = Synthesiser()
 
-    async def say(self, text: str, voice: str, rate: int) -> Pcm:
+    async def say(self, text: str, voice: str, rate: int, job: str = "") -> Pcm:
         """Speak ``text``. Raises SpeechUnavailable and CannotSay."""
+        begun = time.perf_counter()
         plain = _MARKUP.sub(" ", text[:_LONGEST])
         if not words(plain):
             return silence(0, rate)
         chosen = voice if voice in VOICES else self._voice
         pieces = [piece for piece in _PIECE.findall(plain) if words(piece)]
         sounds = [await self._synthesiser.say(piece, chosen, rate) for piece in pieces]
-        return Pcm(b"".join(sound.samples for sound in sounds), rate)
+        sound = Pcm(b"".join(sound.samples for sound in sounds), rate)
+        took = time.perf_counter() - begun
+        self._journal.record(Spoken(text=plain.strip(), seconds=sound.seconds, took=took, job=job))
+        return sound

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from switchroom.base.ids import new_id
 from switchroom.offline.errors import BadRequest
+from switchroom.offline.journal import JOB_HEADER
 from switchroom.offline.listening import Listener
 from switchroom.offline.web import next_message, number_of, open_socket
 from switchroom.speech.endpoint import Endpointer, EndpointSettings, SpeechEnded, SpeechStarted
@@ -36,7 +37,8 @@ class SttSocket:
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one session until its client closes or breaks the rules."""
         socket = await open_socket(request)
-        session = _Session(socket, self._listener, self._pause)
+        job = request.headers.get(JOB_HEADER, "")
+        session = _Session(socket, self._listener, self._pause, job)
         try:
             await session.run()
         except BadRequest as wrong:
@@ -51,8 +53,11 @@ class SttSocket:
 
 
 class _Session:
-    def __init__(self, socket: web.WebSocketResponse, listener: Listener, pause: float) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, listener: Listener, pause: float, job: str
+    ) -> None:
         self._socket = socket
+        self._job = job
         self._listener = listener
         self._pause = pause
         self._id = new_id("STT_")
@@ -121,7 +126,7 @@ class _Session:
                 if utterance is None:
                     await self._socket.send_json(self._event("session.finalized"))
                     continue
-                text = await self._listener.understand(utterance.sound)
+                text = await self._listener.understand(utterance.sound, self._job)
                 await self._socket.send_json(
                     self._event("final_transcript")
                     | {

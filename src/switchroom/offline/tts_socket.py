@@ -17,6 +17,7 @@ from aiohttp import web
 
 from switchroom.base.ids import new_id
 from switchroom.offline.errors import BadRequest
+from switchroom.offline.journal import JOB_HEADER
 from switchroom.offline.speaking import Speaker
 from switchroom.offline.web import next_message, number_of, open_socket
 from switchroom.speech.errors import SpeechError
@@ -36,7 +37,7 @@ class TtsSocket:
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one connection until its client closes or breaks the rules."""
         socket = await open_socket(request)
-        session = _Session(socket, self._speaker)
+        session = _Session(socket, self._speaker, request.headers.get(JOB_HEADER, ""))
         try:
             await session.run()
         except BadRequest as wrong:
@@ -51,7 +52,8 @@ class TtsSocket:
 
 
 class _Session:
-    def __init__(self, socket: web.WebSocketResponse, speaker: Speaker) -> None:
+    def __init__(self, socket: web.WebSocketResponse, speaker: Speaker, job: str) -> None:
+        self._job = job
         self._socket = socket
         self._speaker = speaker
         self._id = new_id("TTS_")
@@ -119,7 +121,7 @@ class _Session:
                     )
 
     async def _say(self, sentence: str) -> None:
-        sound = await self._speaker.say(sentence, self._voice, self._rate)
+        sound = await self._speaker.say(sentence, self._voice, self._rate, self._job)
         size = SAMPLE_BYTES * round(self._rate * _PIECE_SECONDS)
         for start in range(0, len(sound.samples), size):
             piece = base64.b64encode(sound.samples[start : start + size]).decode()
