@@ -22,7 +22,7 @@ may be written (``[now]``, ``(this | that)``) is told by `switchroom.speech.phra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from switchroom.phonenet.script import PhoneCall, Script
@@ -39,7 +39,8 @@ class Person:
     person hangs up when the caller has been silent for `lingers`. `interrupts` maps the number of
     an utterance of the caller (the first is 1) to what the person says into it, `interrupts_after`
     its beginning. What was not understood is answered by `pardon`, and `patience` of silence by
-    `are_you_there`; after the third time of either the person gives up and hangs up.
+    `are_you_there`; after the third time of either the person gives up and hangs up. Whoever asks the
+    person to say something `again` hears the last answer once more.
     """
 
     hello: str = "Hello?"
@@ -47,6 +48,7 @@ class Person:
     goodbyes: Mapping[str, str] = field(default_factory=dict)
     interrupts: Mapping[int, str] = field(default_factory=dict)
     interrupts_after: float = 1.0
+    again: Sequence[str] = ("[Sorry] I did not catch that", "Could you say (it | that) again?")
     pardon: str = "Sorry, what did you say?"
     are_you_there: str = "Hello? Is anybody there?"
     rings: float = 2.0
@@ -58,7 +60,7 @@ class Person:
     @property
     def phrases(self) -> tuple[str, ...]:
         """Everything that the person understands."""
-        return (*self.answers, *self.goodbyes)
+        return (*self.answers, *self.goodbyes, *self.again)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -87,6 +89,7 @@ class Conversation:
         self._confused = 0
         self._lonely = 0
         self._turn = 1
+        self._last = person.hello
 
     def interruption(self) -> str:
         """What is to be said into the caller's next utterance; "" to hear it out."""
@@ -104,9 +107,15 @@ class Conversation:
         if not known:
             return self._puzzled(interrupted=interrupted)
         self._confused = 0
-        said = [person.answers.get(p) or person.goodbyes.get(p, "") for p in known]
+        said = [self._answer(phrase) for phrase in known]
         ends = any(phrase in person.goodbyes for phrase in known)
-        return Reply(" ".join(dict.fromkeys(line for line in said if line)), ends)
+        self._last = " ".join(dict.fromkeys(line for line in said if line)) or self._last
+        return Reply(self._last if any(said) else "", ends)
+
+    def _answer(self, phrase: str) -> str:
+        if phrase in self._person.again:
+            return self._last
+        return self._person.answers.get(phrase) or self._person.goodbyes.get(phrase, "")
 
     def _puzzled(self, *, interrupted: bool) -> Reply:
         if interrupted:

@@ -145,7 +145,6 @@ _DENTAL_OFFICE = {
     f"You have an appointment on {_TIME}": "",
     "Can you come?": "Yes, I confirm.",
     "[Thank you] your appointment is confirmed": "",
-    "Sorry, could you say that again?": "Yes, I confirm.",
 }
 
 maria = person(
