@@ -120,7 +120,11 @@ class Desk:
             self._place(run)
 
     def shut(self) -> None:
-        """Forget everything and send the workers away; what is stored stays as it is."""
+        """Forget every job; what is stored stays as it is.
+
+        The workers stay connected until the port closes: one that is sent away before is back in
+        the same moment.
+        """
         self.draining = True
         for run in self._runs.values():
             if run.timer is not None:
@@ -128,8 +132,6 @@ class Desk:
         self._runs.clear()
         self._waiting.clear()
         self._held.clear()
-        for worker in self._workers.values():
-            worker.close("server is stopping")
 
     # ── workers ──────────────────────────────────────────────────────────────
 

@@ -25,6 +25,9 @@ WORKER_RETURN = 5.0
 AGENT_RETURN = 10.0
 """Seconds that an agent which lost its connection has to come back."""
 
+STOP_LIMIT = 15.0
+"""Seconds after the loss of its worker in which an agent's good-bye is the worker's doing."""
+
 JOIN_LIMIT = 3600.0
 """Seconds from the assignment in which an agent can join at all: its token is good for no more.
 
@@ -47,7 +50,8 @@ class Stage(Enum):
 class Parting(Enum):
     """How an agent left its room."""
 
-    GOODBYE = "it left, or was sent away"
+    GOODBYE = "it left by itself"
+    DISMISSED = "it was sent away, or the room was closed"
     ERROR = "it left because of an error of its own"
     LOST = "its connection was lost"
 
@@ -77,9 +81,9 @@ class Ending:
 class Progress:
     """Where one job stands.
 
-    `deadline` and `wait_until` are monotonic seconds. `asked` are the workers that may answer,
-    `refused` those that did not want it. `report` is what the worker said of the job's end while
-    the agent was still in the room.
+    `deadline`, `wait_until` and `lost_at` (of the worker of an agent that is in the room) are
+    monotonic seconds. `asked` are the workers that may answer, `refused` those that did not want
+    it. `report` is what the worker said of the job's end while the agent was still in the room.
     """
 
     wait_until: float
@@ -88,6 +92,7 @@ class Progress:
     worker_id: str = ""
     asked: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
+    lost_at: float = 0.0
     acceptance: Acceptance | None = None
     report: JobStatus | None = None
     ending: Ending | None = None
@@ -258,8 +263,10 @@ def resume(now: float, wait: float, worker_id: str, identity: str) -> Progress:
     )
 
 
-_COME_TO_NOTHING = {
-    Parting.GOODBYE: Ending(DispatchOutcome.ENDED, JobStatus.SUCCESS),
+_DONE = Ending(DispatchOutcome.ENDED, JobStatus.SUCCESS)
+_PARTINGS = {
+    Parting.GOODBYE: _DONE,
+    Parting.DISMISSED: _DONE,
     Parting.ERROR: Ending(
         DispatchOutcome.FAILED, JobStatus.FAILED, error="the agent left because of an error"
     ),
@@ -270,11 +277,20 @@ _WORKER_GONE = Ending(
     error="the connection to the worker was lost and it did not come back",
     retry=True,
 )
+_STOPPED = Ending(
+    DispatchOutcome.FAILED,
+    JobStatus.FAILED,
+    error="the agent left when its worker stopped",
+    retry=True,
+)
 _AGENT_GONE = Ending(
     DispatchOutcome.FAILED,
     JobStatus.FAILED,
     error="the agent lost its connection and did not come back",
     retry=True,
+)
+_BOTH_GONE = Ending(
+    DispatchOutcome.FAILED, JobStatus.FAILED, error="the worker and its agent are gone", retry=True
 )
 _NEVER_CAME = Ending(
     DispatchOutcome.FAILED,
@@ -371,9 +387,9 @@ def _worker_lost(progress: Progress, event: WorkerLost, now: float) -> Outcome:
     if event.worker_id != progress.worker_id:
         return progress, ()
     if progress.stage is Stage.JOINED:
-        return replace(progress, stage=Stage.UNATTENDED, deadline=None), ()
+        return replace(progress, stage=Stage.UNATTENDED, deadline=None, lost_at=now), ()
     if progress.stage is Stage.AWAY:
-        return _end(progress, _AGENT_GONE)
+        return _end(progress, _BOTH_GONE)
     return replace(progress, stage=Stage.ADRIFT, deadline=now + WORKER_RETURN), ()
 
 
@@ -400,18 +416,23 @@ def _as_reported(status: JobStatus, error: str) -> Ending:
     return Ending(DispatchOutcome.FAILED, status, error=said, retry=status is JobStatus.FAILED)
 
 
-def _agent_joined(progress: Progress, _event: AgentJoined, _now: float) -> Outcome:
+def _agent_joined(progress: Progress, _event: AgentJoined, now: float) -> Outcome:
     attended = progress.stage in (Stage.ASSIGNED, Stage.AWAY)
-    stage = Stage.JOINED if attended else Stage.UNATTENDED
-    return replace(progress, stage=stage, deadline=None), ()
+    if attended:
+        return replace(progress, stage=Stage.JOINED, deadline=None), ()
+    return replace(progress, stage=Stage.UNATTENDED, deadline=None, lost_at=now), ()
 
 
 def _agent_left(progress: Progress, event: AgentLeft, now: float) -> Outcome:
-    parting = _COME_TO_NOTHING.get(event.parting)
+    """A worker that stops takes its agents with it: they say good-bye right after its socket."""
+    stopped = progress.stage is Stage.UNATTENDED and now - progress.lost_at <= STOP_LIMIT
+    if event.parting is Parting.GOODBYE and stopped:
+        return _end(progress, _STOPPED)
+    parting = _PARTINGS.get(event.parting)
     if parting is not None:
         return _end(progress, parting)
     if progress.stage is Stage.UNATTENDED:
-        return _end(progress, _AGENT_GONE)
+        return _end(progress, _BOTH_GONE)
     if progress.report is not None:
         return _end(progress, _as_reported(progress.report, ""))
     return replace(progress, stage=Stage.AWAY, deadline=now + AGENT_RETURN), ()
@@ -419,7 +440,7 @@ def _agent_left(progress: Progress, event: AgentLeft, now: float) -> Outcome:
 
 def _left_while_away(progress: Progress, event: AgentLeft, _now: float) -> Outcome:
     """It was coming back, and went for good before it had arrived."""
-    parting = _COME_TO_NOTHING.get(event.parting)
+    parting = _PARTINGS.get(event.parting)
     return (progress, ()) if parting is None else _end(progress, parting)
 
 

@@ -13,14 +13,15 @@ from switchroom.rooms.room import Room
 
 _REMEMBERED_OUTCASTS = 64
 
-_GOODBYES = {
-    DisconnectReason.CLIENT_INITIATED,
-    DisconnectReason.PARTICIPANT_REMOVED,
-    DisconnectReason.ROOM_DELETED,
-    DisconnectReason.ROOM_CLOSED,
-    DisconnectReason.SERVER_SHUTDOWN,
-    DisconnectReason.USER_REJECTED,
-    DisconnectReason.USER_UNAVAILABLE,
+_PARTINGS = {
+    DisconnectReason.CLIENT_INITIATED: Parting.GOODBYE,
+    DisconnectReason.USER_REJECTED: Parting.GOODBYE,
+    DisconnectReason.USER_UNAVAILABLE: Parting.GOODBYE,
+    DisconnectReason.PARTICIPANT_REMOVED: Parting.DISMISSED,
+    DisconnectReason.ROOM_DELETED: Parting.DISMISSED,
+    DisconnectReason.ROOM_CLOSED: Parting.DISMISSED,
+    DisconnectReason.SERVER_SHUTDOWN: Parting.DISMISSED,
+    DisconnectReason.AGENT_ERROR: Parting.ERROR,
 }
 
 
@@ -87,6 +88,4 @@ def parting_of(reason: DisconnectReason) -> Parting | None:
     """How an agent left; None if it was only replaced by itself over a new connection."""
     if reason is DisconnectReason.DUPLICATE_IDENTITY:
         return None
-    if reason is DisconnectReason.AGENT_ERROR:
-        return Parting.ERROR
-    return Parting.GOODBYE if reason in _GOODBYES else Parting.LOST
+    return _PARTINGS.get(reason, Parting.LOST)
