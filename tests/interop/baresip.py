@@ -35,7 +35,7 @@ snd_path {recordings}
 ringback_disabled yes
 statmode_default off
 """
-_ACCOUNT = "<sip:phone@{address};transport=udp>;regint=0;answermode=auto;audio_codecs={codecs}\n"
+_ACCOUNT = "<sip:{user}@{address};transport=udp>;regint=0;answermode=auto;audio_codecs={codecs}\n"
 
 
 @dataclass
@@ -81,15 +81,24 @@ class Baresip:
 
 @asynccontextmanager
 async def baresip(
-    folder: Path, address: str, port: int, voice: Path, codecs: str = "pcmu"
+    folder: Path,
+    address: str,
+    port: int,
+    voice: Path,
+    codecs: str = "pcmu",
+    *,
+    user: str = "phone",
 ) -> AsyncIterator[Baresip]:
-    """A phone at `address`:`port` that says what is in `voice` (8 kHz mono)."""
+    """A phone at `address`:`port` that says what is in `voice` (8 kHz mono).
+
+    It answers calls to `user`, which may be a number, and refuses all others with 404.
+    """
     recordings = folder / "recordings"
     recordings.mkdir(parents=True)
     values = {"address": address, "port": port, "voice": voice, "recordings": recordings}
     config = _CONFIG.format(**values, rtp_first=port + 100, rtp_last=port + 199)
     (folder / "config").write_text(config)
-    (folder / "accounts").write_text(_ACCOUNT.format(address=address, codecs=codecs))
+    (folder / "accounts").write_text(_ACCOUNT.format(user=user, address=address, codecs=codecs))
     (folder / "contacts").write_text("")
     process = await asyncio.create_subprocess_exec(
         "baresip",

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import pytest
 
 from interop.baresip import RATE, Baresip, baresip
+from interop.dispatching import NUMBER
 from interop.server import outward_address
 from switchroom.speech.endpoint import Endpointer, SpeechEnded
 from switchroom.speech.pcm import Pcm, silence
@@ -132,7 +133,7 @@ async def talking_phone(
     quiet = written(folder / "silence.wav", silence(_SILENT_AFTERWARDS, RATE))
     async with (
         Recogniser(phrases, several=True) as recogniser,
-        baresip(folder / "phone", outward_address(), port, quiet) as phone,
+        baresip(folder / "phone", outward_address(), port, quiet, user=NUMBER) as phone,
     ):
         await recogniser.prepare()
         person = TalkingPhone(phone, folder, recogniser)
