@@ -303,7 +303,10 @@ class Desk:
 
     def _due(self, run: Run) -> None:
         run.timer = None
-        self.feed(run, happening.Due(self._shortage(run)))
+        acceptance = run.progress.acceptance
+        agent = run.room.participants.get(acceptance.identity) if acceptance else None
+        silent = agent is None or not agent.member.reachable
+        self.feed(run, happening.Due(self._shortage(run), silent))
 
     def _shortage(self, run: Run) -> Ending:
         """Why a job that waited is given up now."""

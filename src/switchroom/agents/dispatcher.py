@@ -107,6 +107,10 @@ class Dispatcher:
     async def stop(self) -> None:
         """Let go of everything as it is; what is stored is taken up at the next start."""
         self._stopped = True
+        for watch in self._watches.values():
+            for run in watch.runs.values():
+                if run.assigned:
+                    self._keeper.interrupted(run.job)
         self.desk.shut()
         await self._tasks.aclose()
 
@@ -182,6 +186,9 @@ class Dispatcher:
             self._agent_joined(watch, participant.identity)
             return
         watch.visited = True
+        for run in watch.owed:
+            self._hand_over(watch, run)
+        watch.owed.clear()
         for record in watch.room.dispatches.list():
             self._begin(watch, record.dispatch, JobKind.PARTICIPANT, participant)
 
@@ -276,7 +283,7 @@ class Dispatcher:
             watch.runs.pop(run.id, None)
         if not run.shown:
             return
-        successor = self._hand_over(watch, run) if watch and self._may_retry(watch, run) else None
+        successor = self._succeed(watch, run) if watch is not None else None
         if successor is not None:
             run.superseded(f"{ending.error}; {successor.id} takes its place")
         self._show(run)
@@ -295,20 +302,28 @@ class Dispatcher:
         other = watch.run_of_agent(identity) if watch else None
         return other is not None and other is not run
 
-    def _may_retry(self, watch: RoomWatch, run: Run) -> bool:
+    def _succeed(self, watch: RoomWatch, run: Run) -> Run | None:
+        """Another job in place of one that was cut off, if it is to have a successor now."""
         ending = run.progress.ending
-        return (
-            ending is not None
-            and ending.retry
-            and run.dispatch.spec.restart_policy is RestartPolicy.ON_FAILURE
-            and run.attempt + 1 < MAX_ATTEMPTS
-            and not watch.forsaken
-            and not watch.room.closing
-        )
+        if (
+            ending is None
+            or not ending.retry
+            or run.dispatch.spec.restart_policy is RestartPolicy.NEVER
+            or run.attempt + 1 >= MAX_ATTEMPTS
+            or watch.room.closing
+        ):
+            return None
+        if not watch.forsaken:
+            return self._hand_over(watch, run)
+        if run.restored:
+            watch.owed.append(run)
+        return None
 
     def _hand_over(self, watch: RoomWatch, run: Run) -> Run | None:
-        if run.job.agent_identity:
-            watch.cast_out(run.job.agent_identity)
+        identity = run.job.agent_identity
+        if identity:
+            watch.cast_out(identity)
+            self._tasks.spawn(self._show_out(watch.room, identity), name="show out an agent")
         return self._begin(
             watch,
             run.dispatch,

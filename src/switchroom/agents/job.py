@@ -168,9 +168,14 @@ class AgentLeft:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The deadline has come. `shortage` is the end of a job that still waits for a worker."""
+    """The deadline has come.
+
+    `shortage` is the end of a job that still waits for a worker. `silent` says that the agent,
+    which is still in the room, has no signal connection any more.
+    """
 
     shortage: Ending
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,7 +392,8 @@ def _worker_lost(progress: Progress, event: WorkerLost, now: float) -> Outcome:
     if event.worker_id != progress.worker_id:
         return progress, ()
     if progress.stage is Stage.JOINED:
-        return replace(progress, stage=Stage.UNATTENDED, deadline=None, lost_at=now), ()
+        deadline = now + WORKER_RETURN
+        return replace(progress, stage=Stage.UNATTENDED, deadline=deadline, lost_at=now), ()
     if progress.stage is Stage.AWAY:
         return _end(progress, _BOTH_GONE)
     return replace(progress, stage=Stage.ADRIFT, deadline=now + WORKER_RETURN), ()
@@ -397,7 +403,9 @@ def _claimed(progress: Progress, event: Claimed, now: float) -> Outcome:
     """Also while the old socket still looks alive: a broken connection is noticed late."""
     attended = {Stage.ADRIFT: Stage.ASSIGNED, Stage.UNATTENDED: Stage.JOINED}
     stage = attended.get(progress.stage, progress.stage)
-    deadline = now + JOIN_LIMIT if progress.stage is Stage.ADRIFT else progress.deadline
+    deadline = progress.deadline
+    if stage is not progress.stage:
+        deadline = now + JOIN_LIMIT if stage is Stage.ASSIGNED else None
     return replace(progress, stage=stage, worker_id=event.worker_id, deadline=deadline), ()
 
 
@@ -442,6 +450,13 @@ def _left_while_away(progress: Progress, event: AgentLeft, _now: float) -> Outco
     """It was coming back, and went for good before it had arrived."""
     parting = _PARTINGS.get(event.parting)
     return (progress, ()) if parting is None else _end(progress, parting)
+
+
+def _unattended_due(progress: Progress, event: Due, _now: float) -> Outcome:
+    """An agent that died with its worker stays in the room until its media is given up."""
+    if event.silent:
+        return _end(progress, _BOTH_GONE)
+    return replace(progress, deadline=None), ()
 
 
 def _due(progress: Progress, event: Due, _now: float) -> Outcome:
@@ -504,6 +519,7 @@ TRANSITIONS: Mapping[tuple[Stage, type[Event]], _Transition] = {
     **_rows((Stage.JOINED, Stage.UNATTENDED), AgentLeft, _agent_left),
     (Stage.AWAY, AgentLeft): _left_while_away,
     **_rows((Stage.WAITING, Stage.ASSIGNED, Stage.ADRIFT, Stage.AWAY), Due, _due),
+    (Stage.UNATTENDED, Due): _unattended_due,
     **_rows(_ALIVE, RoomClosed, _room_closed),
     **_rows((Stage.WAITING, Stage.OFFERED), Pointless, _pointless),
     **_rows(_ALIVE, Deleted, _deleted),

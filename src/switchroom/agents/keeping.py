@@ -8,13 +8,14 @@ running waits for its agent or its worker, both of which come back by themselves
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from switchroom.agents.job import Claimed, begin, resume
 from switchroom.agents.run import Run
 from switchroom.agents.stores import DispatchStore
 from switchroom.agents.worker import Worker
 from switchroom.base.log import get_logger
-from switchroom.rooms.dispatches import Dispatch, DispatchRecord, Job
+from switchroom.rooms.dispatches import Dispatch, DispatchRecord, Job, JobReason
 from switchroom.rooms.room import Room
 
 _log = get_logger("agents")
@@ -59,9 +60,11 @@ class Keeper:
         self._left_jobs.discard(job.id)
         if job.started_at_ns == 0:
             return Run(room, dispatch, job, begin(now, wait))
-        progress = resume(now, RETURN_LIMIT, job.worker_id, job.agent_identity)
+        # At a planned stop agents are sent home: nobody comes back to such a job.
+        patience = 0.0 if job.reason is JobReason.RETRYING else RETURN_LIMIT
+        progress = resume(now, patience, job.worker_id, job.agent_identity)
         run = Run(room, dispatch, job, progress)
-        run.shown = True
+        run.shown = run.restored = True
         return run
 
     def claim_of(self, run: Run) -> Claimed | None:
@@ -92,6 +95,10 @@ class Keeper:
         """Keep a dispatch; it is on disk when this returns."""
         self._kept.add(dispatch.id)
         await self._store.save_durably(dispatch)
+
+    def interrupted(self, job: Job) -> None:
+        """The server stops while this job runs."""
+        self.save_job(replace(job, reason=JobReason.RETRYING))
 
     def save_job(self, job: Job) -> None:
         """Keep a job of a dispatch that is kept."""

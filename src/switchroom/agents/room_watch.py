@@ -30,12 +30,14 @@ class RoomWatch:
 
     `visited` says whether anybody was there for whom a room is kept open. `outcasts` are the
     identities of agents whose jobs were taken from them; they are shown out if they come back.
+    `owed` are jobs that a restart interrupted: done again once somebody is there for whom.
     """
 
     def __init__(self, room: Room) -> None:
         self.room = room
         self.runs: dict[str, Run] = {}
         self.visited = False
+        self.owed: list[Run] = []
         self.publishers: set[str] = set()
         self.outcasts: OrderedDict[str, None] = OrderedDict()
         self._departures: dict[str, asyncio.Event] = {}

@@ -33,10 +33,21 @@ class Run:
     """A job that has not ended. Changed by the desk only.
 
     `attempt` counts the workers that had it before, from 0. `only` is the one worker it is for
-    (a job that a worker wanted for itself).
+    (a job that a worker wanted for itself). `restored` marks a job of before a restart.
     """
 
-    __slots__ = ("attempt", "dispatch", "job", "key", "only", "progress", "room", "shown", "timer")
+    __slots__ = (
+        "attempt",
+        "dispatch",
+        "job",
+        "key",
+        "only",
+        "progress",
+        "restored",
+        "room",
+        "shown",
+        "timer",
+    )
 
     def __init__(
         self,
@@ -56,6 +67,7 @@ class Run:
         self.only = only
         self.key = PoolKey(dispatch.spec.agent_name, job.kind, dispatch.spec.deployment)
         self.shown = not self.quiet
+        self.restored = False
         self.timer: Timer | None = None
 
     @property

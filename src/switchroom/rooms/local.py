@@ -201,6 +201,7 @@ class _LocalMember:
 
     participant: Participant
     watches = False
+    reachable = True
     facts = _FACTS
 
     def __init__(self, room: Room, local: LocalParticipant) -> None:

@@ -176,6 +176,11 @@ class Session:
         self._connection.signal_lost()
 
     @property
+    def reachable(self) -> bool:
+        """Whether a signal socket is there."""
+        return self._outbox is not None
+
+    @property
     def ended(self) -> bool:
         return self._ended
 

@@ -120,9 +120,8 @@ def test_every_event_at_every_stage_leaves_a_job_that_makes_sense(
     if (stage, type(event)) not in TRANSITIONS:
         assert (after, done) == (before, ())
     assert (after.ending is not None) is (after.stage is Stage.ENDED)
-    assert (after.deadline is None) is (
-        after.stage in (Stage.JOINED, Stage.UNATTENDED, Stage.ENDED)
-    )
+    if after.stage is not Stage.UNATTENDED:
+        assert (after.deadline is None) is (after.stage in (Stage.JOINED, Stage.ENDED))
     if after.stage in (Stage.ASSIGNED, Stage.JOINED, Stage.ADRIFT, Stage.UNATTENDED, Stage.AWAY):
         assert after.worker_id
         assert after.acceptance == AGENT
@@ -212,7 +211,7 @@ def test_a_worker_that_does_not_come_back_loses_a_job_whose_agent_never_joined()
 
 
 def test_an_agent_in_the_room_works_on_without_its_worker() -> None:
-    assert UNATTENDED.deadline is None
+    assert run(UNATTENDED, Due(SHORTAGE)) == replace(UNATTENDED, deadline=None)
     assert run(ADRIFT, AgentJoined()).stage is Stage.UNATTENDED
 
 
@@ -220,6 +219,11 @@ def test_a_job_is_handed_over_when_worker_and_agent_are_gone() -> None:
     lost = ending(run(UNATTENDED, AgentLeft(Parting.LOST), now=500.0))
     assert (lost.retry, lost.status) == (True, JobStatus.FAILED)
     assert ending(run(AWAY, WorkerLost(A))).retry
+
+
+def test_an_agent_that_fell_silent_with_its_worker_is_replaced_at_once() -> None:
+    assert UNATTENDED.deadline == 101.0 + WORKER_RETURN
+    assert ending(run(UNATTENDED, Due(SHORTAGE, silent=True))).retry
 
 
 def test_an_agent_that_says_goodbye_right_after_its_worker_stopped_is_replaced() -> None:

@@ -126,6 +126,7 @@ class Recorder:
     def __init__(self, *, protocol: int = 17, listens: bool = True) -> None:
         self.facts = ClientFacts(protocol=protocol)
         self.watches = True
+        self.reachable = True
         self.listens = listens
         self.updates: list[ParticipantInfo] = []
         self.rooms: list[RoomInfo] = []
