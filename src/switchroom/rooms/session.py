@@ -30,6 +30,7 @@ from switchroom.rooms.info import (
     TrackInfo,
 )
 from switchroom.rooms.outbox import Outbox
+from switchroom.rooms.pace import DATA, SIGNALS, Pace, signal_cost
 from switchroom.rooms.participant import Participant
 from switchroom.rooms.publishing import Publishing, Refusal
 from switchroom.rooms.reasons import DisconnectReason
@@ -101,6 +102,8 @@ class Session:
         self._open_channels: set[str] = set()
         self._early: deque[DataMessage] = deque()
         self._early_bytes = 0
+        self._data_pace = Pace(DATA)
+        self._signal_pace = Pace(SIGNALS)
         self._last_sequence = 0
         self._drop_next_resume = False
         self._ended = False
@@ -189,6 +192,9 @@ class Session:
     def receive(self, outbox: Outbox, data: bytes) -> None:
         """A message from the socket that `outbox` serves; one of an older socket is ignored."""
         if outbox is not self._outbox or self._ended:
+            return
+        if not self._signal_pace.allows(self._around.clock.monotonic(), signal_cost(data)):
+            self._end_for_flooding("signals")
             return
         try:
             request = read_request(data)
@@ -413,6 +419,11 @@ class Session:
         reliable = label == RELIABLE
         if not reliable and label != LOSSY:
             return
+        if not self._data_pace.allows(self._around.clock.monotonic()):
+            # A lossy message may be lost. A reliable one may not, so who sends too many must go.
+            if reliable:
+                self._end_for_flooding("data")
+            return
         message = read_packet(payload, reliable=reliable, sender=self.participant)
         if message is None:
             return
@@ -422,6 +433,10 @@ class Session:
                 return
             self._last_sequence = message.sequence
         self._room.send(message)
+
+    def _end_for_flooding(self, kind: str) -> None:
+        _log.warning("client sends too much", participant=self.participant.sid, kind=kind)
+        self._end(DisconnectReason.STATE_MISMATCH)
 
     def channel_opened(self, label: str) -> None:
         self._open_channels.add(label)

@@ -1,0 +1,67 @@
+"""A client that floods is sent away, or what it may lose is lost; the others go on."""
+
+from __future__ import annotations
+
+from livekit.protocol import models, rtc
+
+from switchroom.media import DataReceived
+from switchroom.rooms.pace import DATA, SIGNALS, Allowance, Pace
+
+from .clients import Door, user_packet
+from .house import House
+
+
+def test_a_burst_is_allowed_and_then_the_rate() -> None:
+    pace = Pace(Allowance(rate=10.0, burst=50.0))
+    assert sum(pace.allows(100.0) for _ in range(80)) == 50
+    assert sum(pace.allows(100.5) for _ in range(80)) == 5
+    assert sum(pace.allows(1000.0) for _ in range(80)) == 50, "no more than a burst is saved up"
+
+
+def test_what_costs_more_than_is_left_costs_nothing() -> None:
+    pace = Pace(Allowance(rate=1.0, burst=10.0))
+    assert not pace.allows(1.0, 11.0)
+    assert pace.allows(1.0, 10.0)
+
+
+async def test_lossy_messages_beyond_the_pace_are_lost_and_the_sender_stays(
+    door: Door, house: House
+) -> None:
+    ann, bob = await door.join("ann"), await door.join("bob")
+    for _ in range(int(DATA.burst) + 500):
+        ann.peer.event(DataReceived("_lossy", user_packet(b"x")))
+    assert len(bob.peer.sent) == DATA.burst
+    await house.time.pass_(1)
+    ann.peer.event(DataReceived("_lossy", user_packet(b"again")))
+    assert len(bob.peer.sent) == DATA.burst + 1
+    assert not ann.is_closed()
+
+
+async def test_who_floods_the_reliable_channel_is_sent_away(door: Door, house: House) -> None:
+    ann, bob = await door.join("ann"), await door.join("bob")
+    for _ in range(int(DATA.burst) + 500):
+        ann.peer.event(DataReceived("_reliable", user_packet(b"x")))
+    leave = await ann.last("leave")
+    assert (leave.reason, leave.action) == (models.STATE_MISMATCH, rtc.LeaveRequest.DISCONNECT)
+    assert len(bob.peer.sent) == DATA.burst
+    assert list(house.room().participants) == ["bob"]
+
+
+async def test_who_floods_its_signal_socket_is_sent_away(door: Door, house: House) -> None:
+    ann = await door.join("ann")
+    await door.join("bob")
+    for _ in range(int(SIGNALS.burst)):
+        ann.say(mute=rtc.MuteTrackRequest(sid="TR_none", muted=True))
+    assert (await ann.last("leave")).reason == models.STATE_MISMATCH
+    assert list(house.room().participants) == ["bob"]
+
+
+async def test_big_updates_use_the_pace_up_before_others_are_cut_off(door: Door) -> None:
+    ann = await door.join("ann", grants={"can_update_own_metadata": True})
+    bob = await door.join("bob")
+    for number in range(8):
+        metadata = str(number) * 500_000
+        ann.say(update_metadata=rtc.UpdateParticipantMetadata(metadata=metadata))
+    told = [m.update.participants[0].state for m in await bob.listen() if m.HasField("update")]
+    assert told[-1] == models.ParticipantInfo.DISCONNECTED
+    assert bob.link.closed_for is None
