@@ -14,7 +14,7 @@ import pytest
 from interop.baresip import RATE, Baresip, baresip
 from interop.dispatching import NUMBER
 from interop.server import outward_address
-from switchroom.speech.endpoint import Endpointer, SpeechEnded
+from switchroom.speech.endpoint import Endpointer, SpeechEnded, SpeechStarted
 from switchroom.speech.pcm import Pcm, silence
 from switchroom.speech.recognition import Recogniser
 from switchroom.speech.synthesis import say
@@ -22,6 +22,7 @@ from switchroom.speech.synthesis import say
 _LOOK_AGAIN = 0.02
 _WAV_HEADER = 44
 _PATIENCE = 60.0
+_BETWEEN_GREETINGS = 3.0
 _SILENT_AFTERWARDS = 120.0
 """Seconds: baresip sends nothing at all when its file is over."""
 
@@ -37,6 +38,7 @@ class TalkingPhone:
     """What was understood, an utterance each, in the words of the phrases it listens for."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _said: int = 0
+    _greeting: bool = False
 
     @property
     def address(self) -> str:
@@ -47,6 +49,13 @@ class TalkingPhone:
         sound = with_silence(await say(text, rate=RATE))
         self._said += 1
         self.phone.play(written(self.folder / f"{self._said}.wav", sound))
+
+    async def greet(self, text: str) -> None:
+        """Say it again and again, as people do, until somebody speaks at the other end."""
+        sound = await say(text, rate=RATE)
+        again = Pcm(sound.samples + silence(_BETWEEN_GREETINGS, RATE).samples, RATE)
+        self._greeting = True
+        self.phone.play(written(self.folder / "greeting.wav", Pcm(again.samples * 10, RATE)))
 
     async def hears(self, words: str) -> None:
         """Until these words were said at the other end and silence followed."""
@@ -91,8 +100,7 @@ class TalkingPhone:
             while True:
                 sound = await self._next_sound(file)
                 for news in ears.feed(sound) if sound else ears.finish():
-                    if isinstance(news, SpeechEnded):
-                        await self._understand(news.sound)
+                    await self._take(news)
                 if not sound:
                     return
 
@@ -105,6 +113,13 @@ class TalkingPhone:
     @property
     def _over(self) -> bool:
         return any("audio: destroyed" in line for line in self.phone.log)
+
+    async def _take(self, news: SpeechStarted | SpeechEnded) -> None:
+        if isinstance(news, SpeechEnded):
+            await self._understand(news.sound)
+        elif self._greeting:
+            self._greeting = False
+            self.phone.play(self.folder / "silence.wav")
 
     async def _understand(self, sound: Pcm) -> None:
         heard = await self.recogniser.recognise(sound)

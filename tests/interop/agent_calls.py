@@ -1,0 +1,69 @@
+"""A call by an agent: its worker, its models on this machine, a person at a phone not of ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from livekit import api
+
+from interop.agents import Worker, agent_worker, javascript_worker
+from interop.dispatching import NUMBER, dispatch, trunk_to
+from interop.server import KEY, SECRET, Server
+from interop.talking_phone import TalkingPhone, talking_phone
+from switchroom.offline.journal import Replied
+from switchroom.offline.server import Gateway
+
+ROOM = "call"
+
+
+@dataclass
+class AgentCall:
+    """Everybody who takes part."""
+
+    lk: api.LiveKitAPI
+    person: TalkingPhone
+    gateway: Gateway
+    worker: Worker
+
+    async def begin(self, agent: str, room: str = ROOM, **metadata: object) -> None:
+        """Dispatch the agent, with the person's number, and let the person take the call."""
+        await dispatch(self.lk, agent, room, phone_number=NUMBER, **metadata)
+        await self.person.is_called()
+
+    @property
+    def tools(self) -> list[str]:
+        """The tools that the model has called, in order."""
+        events = self.gateway.journal.events
+        return [event.tool for event in events if isinstance(event, Replied) and event.tool]
+
+
+def worker_of(
+    file: Path, url: str, inference: str, trunk: str
+) -> AbstractAsyncContextManager[Worker]:
+    """Start a program in the language that it is written in."""
+    start = javascript_worker if file.suffix == ".mjs" else agent_worker
+    return start(file, url, inference, LIVEKIT_SIP_OUTBOUND_TRUNK=trunk)
+
+
+@asynccontextmanager
+async def agent_call(
+    server: Server,
+    folder: Path,
+    program: Path,
+    script: Path,
+    *,
+    person_listens_for: Sequence[str],
+) -> AsyncIterator[AgentCall]:
+    """An agent's program is registered, with its script, and a phone waits for its call."""
+    async with (
+        server.api() as lk,
+        talking_phone(folder / "person", person_listens_for) as person,
+        Gateway(script, keys={KEY: SECRET}) as gateway,
+        worker_of(
+            program, server.ws_url, gateway.inference_url, await trunk_to(lk, person.address)
+        ) as worker,
+    ):
+        yield AgentCall(lk, person, gateway, worker)
