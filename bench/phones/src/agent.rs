@@ -96,8 +96,7 @@ impl Agent {
 
     /// Takes the answer to the last offer; false if it cannot be used.
     pub(crate) fn accept(&mut self, answer: &str) -> bool {
-        let (Ok(answer), Some(pending)) =
-            (SdpAnswer::from_sdp_string(answer), self.pending.take())
+        let (Ok(answer), Some(pending)) = (SdpAnswer::from_sdp_string(answer), self.pending.take())
         else {
             return false;
         };

@@ -136,13 +136,13 @@ fn opus(samples: &[f64]) -> Vec<OpusFrame> {
     else {
         return Vec::new();
     };
-    let (mut packet, mut decoded) = ([0; MAX_PACKET], [0; FRAME]);
+    let (mut packet, mut heard) = ([0; MAX_PACKET], [0; FRAME]);
     let mut was_audible = false;
     let mut encode = |chunk: &[f64]| {
         let linear: Vec<i16> = chunk.iter().map(|&sample| sample as i16).collect();
         let size = encoder.encode(&linear, &mut packet).unwrap_or(0);
-        let _ = decoder.decode(&packet[..size], &mut decoded);
-        let audible = level::of_samples(&decoded) <= AUDIBLE;
+        let _ = decoder.decode(&packet[..size], &mut heard);
+        let audible = level::of_samples(&heard) <= AUDIBLE;
         let burst_begins = audible && !std::mem::replace(&mut was_audible, audible);
         OpusFrame { payload: packet[..size].into(), audible, burst_begins }
     };

@@ -85,6 +85,13 @@ pub fn packet_samples(packet: &[u8], sample_rate: u32) -> Option<usize> {
     (1..=48).contains(&units).then(|| (units * (sample_rate / 400)) as usize)
 }
 
+/// Whether a packet only says that the sender is silent from here on (DTX): its next one comes when
+/// there is something to hear again, or in 400 ms.
+#[must_use]
+pub fn announces_silence(packet: &[u8]) -> bool {
+    (1..=DTX_PACKET).contains(&packet.len())
+}
+
 /// How a stream is encoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct OpusEncoderConfig {
@@ -195,7 +202,7 @@ impl OpusDecoder {
         if packet.is_empty() {
             return Err(OpusError::InvalidPacket); // to libopus that would mean loss
         }
-        self.concealed = (packet.len() > DTX_PACKET).then_some(0);
+        self.concealed = (!announces_silence(packet)).then_some(0);
         self.run(Some(packet), samples, false)
     }
 

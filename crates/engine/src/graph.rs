@@ -34,6 +34,8 @@ pub(crate) struct Frame<'a> {
     /// In ticks of the codec's clock.
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
+    /// The source is silent from here on, and sends nothing meanwhile (DTX).
+    pub(crate) pause: bool,
     pub(crate) level: Option<AudioLevel>,
     pub(crate) payload: &'a [u8],
     /// The payload, if it is shared already.
@@ -174,12 +176,17 @@ impl Graph {
         let Some(source) = self.sources.get_mut(key.0) else { return };
         source.playouts.iter_mut().for_each(|playout| playout.insert(now, sound));
         let Source { listeners, transcoder, .. } = source;
+        let Self { sinks, changed_legs, .. } = self;
         transcoder.begin();
         let mut shared = None;
         for listener in listeners {
-            let Some(sink) = self.sinks.get_mut(listener.0) else { continue };
+            let Some(sink) = sinks.get_mut(listener.0) else { continue };
             match &mut sink.end {
-                SinkEnd::Leg(sender) => to_leg(now, sender, sound, transcoder, out),
+                SinkEnd::Leg(sender) => {
+                    if to_leg(now, sender, sound, transcoder, out) {
+                        changed_legs.push(sender.leg());
+                    }
+                }
                 SinkEnd::Peer(section) => {
                     to_peer(now, *section, sound, transcoder, &mut shared, peers);
                 }
@@ -188,22 +195,26 @@ impl Graph {
     }
 }
 
+/// True if the source is silent from here on, so that the phone's next packet is ours to make.
 fn to_leg(
     now: Instant,
     sender: &mut LegSender,
     sound: &Sound<'_>,
     transcoder: &mut Transcoder,
     out: &mut Output,
-) {
-    let Some(format) = sender.format() else { return };
+) -> bool {
+    let Some(format) = sender.format() else { return false };
+    let mut pause = false;
     match sound {
         Sound::Packet(frame) if frame.codec == format.codec => sender.audio(now, frame, out),
         _ => {
             for (frame, _) in transcoder.form(sound, format.codec).packets(format.codec, None) {
                 sender.audio(now, &frame, out);
+                pause |= frame.pause;
             }
         }
     }
+    pause
 }
 
 fn to_peer(

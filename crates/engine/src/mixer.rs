@@ -46,6 +46,7 @@ impl Graph {
             sequence,
             timestamp: (sequence as u32).wrapping_mul(rate / 50),
             marker: sequence == 0,
+            pause: false,
             level: None,
             payload: &[],
             shared: None,

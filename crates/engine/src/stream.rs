@@ -125,7 +125,9 @@ impl Stream {
                     return self.place_reordered(now, source, frame);
                 }
                 let ahead = self.ahead_of_end(source, frame);
-                if ahead < 0 && self.filled && !self.is_late_for_good(now) {
+                // A word that begins is never cut: what was put into its place was silence.
+                let begins = frame.marker;
+                if ahead < 0 && self.filled && !begins && !self.is_late_for_good(now) {
                     return None;
                 }
                 if ahead < 0 || self.is_jump(now, source, frame, ahead) {
@@ -286,7 +288,12 @@ impl Stream {
         self.source = Some(numbering);
         self.filled = false;
         self.late_since = None;
-        self.steady = self.steady.saturating_add(1);
+        self.steady = match frame {
+            Frame { pause: true, .. } => 0,
+            // What begins with a mark goes on (RFC 3551 §4.1): its second packet may be late, too.
+            Frame { marker: true, .. } => STEADY,
+            _ => self.steady.saturating_add(1),
+        };
         self.line.get_or_insert(TimeLine { at: now, timestamp }).observe(now, timestamp);
         let marker = std::mem::take(&mut self.marker_owed) || frame.marker;
         Placed { sequence: sequence as u16, timestamp, marker }

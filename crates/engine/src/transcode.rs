@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use switchroom_codecs::g711::{self, Law};
 use switchroom_codecs::opus::{
-    MAX_PACKET, OpusDecoder, OpusEncoder, OpusEncoderConfig, packet_samples,
+    MAX_PACKET, OpusDecoder, OpusEncoder, OpusEncoderConfig, announces_silence, packet_samples,
 };
 
 use crate::audio::{AudioCodec, AudioLevel};
@@ -68,6 +68,7 @@ struct Made {
     sequence: u64,
     timestamp: u32,
     marker: bool,
+    pause: bool,
     start: usize,
     end: usize,
     shared: Option<Arc<[u8]>>,
@@ -87,6 +88,7 @@ struct LinearFrame {
     sequence: u64,
     timestamp: u32,
     marker: bool,
+    pause: bool,
     start: usize,
     end: usize,
 }
@@ -132,6 +134,7 @@ impl Form {
                 sequence: made.sequence,
                 timestamp: made.timestamp,
                 marker: made.marker,
+                pause: made.pause,
                 level,
                 payload: &bytes[made.start..made.end],
                 shared: None,
@@ -154,6 +157,7 @@ impl Form {
             sequence: from.sequence,
             timestamp: from.timestamp,
             marker: from.marker,
+            pause: from.pause,
             start,
             end: self.bytes.len(),
             shared: None,
@@ -237,6 +241,7 @@ impl Transcoder {
                     sequence: samples.sequence,
                     timestamp: samples.timestamp,
                     marker: samples.sequence == 0,
+                    pause: false,
                     start: 0,
                     end: FRAME,
                 });
@@ -271,6 +276,7 @@ impl LinearFrame {
             sequence: frame.sequence,
             timestamp: frame.timestamp,
             marker: frame.marker,
+            pause: frame.pause,
             start: 0,
             end: frame.payload.len(),
         }
@@ -304,11 +310,13 @@ impl Decoding {
         self.newest = frame.sequence;
         self.expected = frame.timestamp.wrapping_add(count as u32 * OPUS_TICKS);
         let mut samples = [0; LONGEST];
+        let pause = announces_silence(frame.payload);
         match self.decoder.decode(frame.payload, &mut samples) {
-            Ok(count) => self.pending.extend_from_slice(&samples[..count]),
-            Err(_) => self.pending.resize(self.pending.len() + count, 0),
+            // A breath of comfort noise now and then, and nothing between, would be heard as ticking.
+            Ok(count) if !pause => self.pending.extend_from_slice(&samples[..count]),
+            Ok(_) | Err(_) => self.pending.resize(self.pending.len() + count, 0),
         }
-        self.cut(linear);
+        self.cut(linear, pause);
     }
 
     /// What lies between the last packet and this one: loss is concealed, a pause is let pass.
@@ -336,7 +344,7 @@ impl Decoding {
         }
     }
 
-    fn cut(&mut self, linear: &mut Linear) {
+    fn cut(&mut self, linear: &mut Linear, pause: bool) {
         let whole = self.pending.len() / FRAME * FRAME;
         for start in (0..whole).step_by(FRAME) {
             linear.frames.push(LinearFrame {
@@ -344,6 +352,7 @@ impl Decoding {
                 sequence: self.sequence,
                 timestamp: self.clock,
                 marker: std::mem::take(&mut self.marker),
+                pause,
                 start,
                 end: start + FRAME,
             });
@@ -465,6 +474,7 @@ mod tests {
                 sequence,
                 timestamp,
                 marker: false,
+                pause: false,
                 level: None,
                 payload: &self.payload,
                 shared: None,

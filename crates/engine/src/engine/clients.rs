@@ -98,6 +98,7 @@ impl Engine {
                 sequence: packet.sequence,
                 timestamp: packet.timestamp,
                 marker: packet.marker,
+                pause: false,
                 level: packet.level,
                 payload: &packet.payload,
                 shared: Some(&packet.payload),

@@ -171,6 +171,7 @@ impl Engine {
             self.schedule_speaker(key);
         }
         self.graph.distribute(now, key, &Frame { level, ..*frame }, &mut self.peers, out);
+        self.follow_changes(now);
     }
 
     fn set_inputs(&mut self, sink: u64, inputs: &[(u64, f32)]) {

@@ -92,6 +92,7 @@ impl LegReceiver {
                 sequence,
                 timestamp,
                 marker: header.marker,
+                pause: false,
                 level: None,
                 payload: packet.payload,
                 shared: None,

@@ -16,8 +16,8 @@ use super::paths::{Path, Paths};
 use super::receiver::Receiver;
 use super::sender::{OutgoingRtp, Sender};
 use super::{
-    AUDIO_LEVEL_EXTENSION, IncomingRtp, MID_EXTENSION, Message, Mid, PeerCounters, PeerError,
-    PeerEvent, PeerKind, PeerOutput, Transmit, Waiting,
+    AUDIO_LEVEL_EXTENSION, MID_EXTENSION, Message, Mid, PeerCounters, PeerError, PeerEvent,
+    PeerKind, PeerOutput, Transmit, Waiting,
 };
 use crate::audio::CodecSet;
 
@@ -259,22 +259,20 @@ impl Peer {
             let mut api = rtc.direct_api();
             api.stream_rx(&packet.header.ssrc).map(|stream| Mid::new(stream.mid()))
         };
-        match receiver.name(packet, section) {
-            Ok(Some(packet)) => {
+        let before = out.rtp.len();
+        match receiver.name(packet, section, &mut out.rtp) {
+            Ok(true) => {
                 self.counters.rtp_in += 1;
                 self.hear(now, out);
-                self.pass_on(packet, out);
             }
-            Ok(None) => self.counters.dropped += 1,
-            Err(_) => self.fail("the client used too many RTP streams".to_owned(), out),
+            Ok(false) => self.counters.dropped += 1,
+            Err(_) => return self.fail("the client used too many RTP streams".to_owned(), out),
         }
-    }
-
-    fn pass_on(&mut self, packet: IncomingRtp, out: &mut PeerOutput) {
-        if self.receiver.starts(&packet) {
+        if let Some(packet) = out.rtp.get(before)
+            && self.receiver.starts(packet)
+        {
             out.events.push(PeerEvent::MediaStarted(packet.mid, packet.codec));
         }
-        out.rtp.push(packet);
     }
 
     fn message(&mut self, label: ChannelLabel, bytes: &[u8], out: &mut PeerOutput) {
@@ -435,7 +433,7 @@ fn build(
         .set_ice_lite(true)
         .set_rtp_mode(true)
         .clear_codecs()
-        .enable_opus(true, false)
+        .enable_opus(true, true)
         .enable_pcmu(true, false)
         .enable_pcma(true, false)
         .enable_g722(true, false)

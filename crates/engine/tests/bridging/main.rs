@@ -3,6 +3,7 @@
 
 #[path = "../peers/client.rs"]
 mod client;
+mod hardship;
 mod sound;
 mod speakers;
 mod tone;

@@ -9,6 +9,7 @@ use switchroom_engine::event::{Event, PeerReply};
 use switchroom_engine::peer::{Mid, PeerKind};
 use switchroom_engine::stats::Stats;
 use switchroom_engine::{Config, Engine, LegIds, LegKey, LegPort, Output};
+use switchroom_netem::{Conditions, Link};
 use switchroom_rtp::{Header, Packet};
 
 use crate::client::{self, Client};
@@ -34,6 +35,8 @@ pub struct Phone {
     pub ids: LegIds,
     pub address: SocketAddr,
     pub heard: Vec<Vec<u8>>,
+    /// When each of those was sent, with its header.
+    pub headers: Vec<(Instant, Header)>,
     sequence: u16,
     timestamp: u32,
 }
@@ -46,6 +49,8 @@ pub struct World {
     pub events: Vec<Event>,
     out: Output,
     wire: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
+    /// What lies between the clients and us, if it is not a perfect wire.
+    uplink: Option<Link<(SocketAddr, Vec<u8>)>>,
     number: u64,
 }
 
@@ -67,8 +72,15 @@ impl World {
             events: Vec::new(),
             out: Output::default(),
             wire: BTreeMap::new(),
+            uplink: None,
             number: 100,
         }
+    }
+
+    /// What the clients' datagrams suffer from now on.
+    pub fn worsen(&mut self, conditions: Conditions) {
+        let uplink = self.uplink.get_or_insert_with(|| Link::new(4, conditions));
+        uplink.set_conditions(conditions);
     }
 
     fn id(&mut self) -> u64 {
@@ -134,8 +146,8 @@ impl World {
             media_timeout: None,
         };
         self.command(Command::UpdateLeg { leg: ids.leg, media });
-        let heard = Vec::new();
-        self.phones.push(Phone { key, ids, address, heard, sequence: 9, timestamp: 77 });
+        let (heard, headers) = (Vec::new(), Vec::new());
+        self.phones.push(Phone { key, ids, address, heard, headers, sequence: 9, timestamp: 77 });
         for _ in 0..2 {
             self.say(number, &[0xff; 160]);
         }
@@ -208,15 +220,25 @@ impl World {
     pub fn forget(&mut self) {
         self.events.clear();
         self.guests.iter_mut().for_each(|guest| guest.client.received.clear());
-        self.phones.iter_mut().for_each(|phone| phone.heard.clear());
+        self.phones.iter_mut().for_each(|phone| (phone.heard, phone.headers) = Default::default());
     }
 
     fn transmit(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        if let Some(uplink) = self.uplink.as_mut().filter(|_| to == SERVER.parse().unwrap()) {
+            uplink.send(self.now, (from, bytes));
+            return;
+        }
         self.number += 1;
         self.wire.insert((self.now + LATENCY, self.number), (from, to, bytes));
     }
 
     fn deliver(&mut self) {
+        let now = self.now;
+        while let Some((_, (from, bytes))) = self.uplink.as_mut().and_then(|up| up.receive(now)) {
+            let to = SERVER.parse().unwrap();
+            self.engine.rtc_datagram(self.now, to, from, &bytes, &mut self.out);
+            self.flush();
+        }
         while let Some(entry) = self.wire.first_entry().filter(|e| e.key().0 <= self.now) {
             let (from, to, bytes) = entry.remove();
             if to == SERVER.parse().unwrap() {
@@ -244,8 +266,9 @@ impl World {
         for packet in &self.out.leg_packets {
             let phone = self.phones.iter_mut().find(|phone| phone.key == packet.leg);
             if let Some(phone) = phone.filter(|_| packet.port == LegPort::Rtp) {
-                let bytes = self.out.bytes(packet);
-                phone.heard.push(Packet::parse(bytes).unwrap().payload.to_vec());
+                let sent = Packet::parse(self.out.bytes(packet)).unwrap();
+                phone.heard.push(sent.payload.to_vec());
+                phone.headers.push((self.now, sent.header));
             }
         }
         self.out.clear_packets();

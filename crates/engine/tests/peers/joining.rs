@@ -45,7 +45,7 @@ fn the_captured_offers_are_answered_section_by_section() {
         assert!(answer.contains(" 198.51.100.1 7882 typ host"));
         assert!(answer.contains("ssrc-audio-level"));
         assert!(!answer.contains("transport-wide-cc"));
-        assert!(!answer.contains("red/48000"));
+        assert!(answer.contains("a=rtpmap:63 red/48000/2"));
         assert!(!answer.contains("sctp-init"));
         assert!(answer.contains("a=max-message-size:65535"));
     }
