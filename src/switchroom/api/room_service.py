@@ -19,6 +19,7 @@ from switchroom.rooms.data import DataMessage, UserData
 from switchroom.rooms.errors import Invalid
 from switchroom.rooms.info import RoomSpec
 from switchroom.rooms.registry import Rooms
+from switchroom.rooms.rpc import RESPONSE_LIMIT
 from switchroom.rooms.signal_convert import (
     participant_to_wire,
     permissions_from_wire,
@@ -52,7 +53,7 @@ class RoomService:
             "UpdateRoomMetadata": Method(wire.UpdateRoomMetadataRequest, self._update_metadata),
             "ForwardParticipant": Method(wire.ForwardParticipantRequest, self._not_built),
             "MoveParticipant": Method(wire.MoveParticipantRequest, self._not_built),
-            "PerformRpc": Method(wire.PerformRpcRequest, self._not_built),
+            "PerformRpc": Method(wire.PerformRpcRequest, self._perform_rpc),
         }
 
     async def _create_room(
@@ -158,6 +159,19 @@ class RoomService:
     ) -> models.Room:
         require_room_admin(context.claims, request.room)
         return room_to_wire(await self._rooms.set_room_metadata(request.room, request.metadata))
+
+    async def _perform_rpc(
+        self, request: wire.PerformRpcRequest, context: CallContext
+    ) -> wire.PerformRpcResponse:
+        require_room_admin(context.claims, request.room)
+        answer = await self._rooms.call_method(
+            request.room,
+            request.destination_identity,
+            request.method,
+            request.payload,
+            request.response_timeout_ms / 1000 or RESPONSE_LIMIT,
+        )
+        return wire.PerformRpcResponse(payload=answer)
 
     async def _not_built(self, request: Any, context: CallContext) -> Any:
         """The open server refuses these as well, after the same check."""

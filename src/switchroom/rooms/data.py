@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from switchroom.rooms.rpc import Rpc
+
 RETAIN_SECONDS = 2.0
 _RETAIN_BYTES = 1024 * 1024
 
@@ -62,7 +64,8 @@ class DataMessage:
     `sender_sid` is empty for messages of the server API. `destinations` are identities; none means
     everybody but the sender. `sequence` numbers a sender's reliable messages, 0 where it does not
     count. `content` is what an in-process participant understands, None for kinds that only clients
-    speak; `wire` is the serialised DataPacket, None until `signal_data.wire_of` was asked for it.
+    speak; `rpc` is set for calls of methods and what answers them. `wire` is the serialised
+    DataPacket, None until `signal_data.wire_of` was asked for it.
     """
 
     reliable: bool
@@ -71,6 +74,7 @@ class DataMessage:
     destinations: frozenset[str] = frozenset()
     sequence: int = 0
     content: Content | None = None
+    rpc: Rpc | None = None
     for_metrics: bool = False
     nonce: bytes = b""
     wire: bytes | None = field(default=None, repr=False)

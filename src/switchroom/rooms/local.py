@@ -27,6 +27,7 @@ from switchroom.rooms.info import (
 from switchroom.rooms.participant import Participant
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.room import Room
+from switchroom.rooms.rpc import UNSUPPORTED, RpcAck, RpcAnswer, RpcCode, RpcRequest
 from switchroom.rooms.track import Track, new_track_sid
 
 _FACTS = ClientFacts()
@@ -252,6 +253,22 @@ class _LocalMember:
             self._local.on_dispatch_ended(content)
         elif content is not None:
             self._local.on_data(content)
+        elif isinstance(message.rpc, RpcRequest):
+            self._refuse(message, message.rpc)
+
+    def _refuse(self, message: DataMessage, request: RpcRequest) -> None:
+        """It has no methods: say so, rather than let the caller wait for an answer."""
+        refused = RpcAnswer(request.id, error=(RpcCode.UNSUPPORTED_METHOD, UNSUPPORTED, ""))
+        for reply in (RpcAck(request.id), refused):
+            self._room.send(
+                DataMessage(
+                    reliable=True,
+                    sender_sid=self.participant.sid,
+                    sender_identity=self.participant.identity,
+                    destinations=frozenset({message.sender_identity}),
+                    rpc=reply,
+                )
+            )
 
     async def close(self, reason: DisconnectReason) -> None:
         if self.closing:

@@ -210,6 +210,13 @@ class Rooms:
                 return
         room.send(message)
 
+    async def call_method(
+        self, name: str, identity: str, method: str, payload: str, response_limit: float
+    ) -> str:
+        """Call a method of a participant's client; its answer. Raises also RpcFailed."""
+        room, participant = self._member_of(name, identity)
+        return await room.call_method(participant, method, payload, response_limit)
+
     def count_arrival(self, name: str, identity: str) -> None:
         """A client is about to join or return. Raises TooManyArrivals when it is in a loop."""
         if self._turnstile.passes(name, identity, self.clock.monotonic()):

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from switchroom.base.clock import Clock
 from switchroom.base.ids import new_id
@@ -29,6 +30,7 @@ from switchroom.rooms.info import (
 from switchroom.rooms.limits import check_attributes, check_metadata, check_name
 from switchroom.rooms.participant import Participant
 from switchroom.rooms.reasons import DisconnectReason
+from switchroom.rooms.rpc import ACK_LIMIT, RpcRequest, ServerCalls
 from switchroom.rooms.subscriptions import Audience
 from switchroom.rooms.timers import Timer, Timers
 from switchroom.rooms.track import Track
@@ -89,6 +91,7 @@ class Room:
         self.participants: dict[str, Participant] = {}
         self._hearing = Hearing(self.participants.values)
         self._history = ReliableHistory()
+        self._calls = ServerCalls(house.timers)
         self._nonces: OrderedDict[bytes, None] = OrderedDict()
         self._watchers = 0
         self._departed_at: float | None = None
@@ -360,10 +363,29 @@ class Room:
         """Hand a message to whom it is for; one with a nonce only the first time."""
         if message.nonce and self._seen(message.nonce):
             return
+        if message.rpc is not None and self._calls.hear(message.sender_sid, message.rpc):
+            return
         if message.reliable and self._watchers:
             self._history.add(self._house.clock.monotonic(), message)
         for participant in self.participants.values():
             self._deliver(message, participant)
+
+    async def call_method(
+        self, callee: Participant, method: str, payload: str, response_limit: float
+    ) -> str:
+        """Call a method of a participant's client; its answer. Raises RpcFailed."""
+        waits = max(response_limit - ACK_LIMIT, 1.0)
+        request = RpcRequest(new_id("RPC_"), method, payload, int(waits * 1000))
+        # Clients answer to the identity that asks, and refuse one without: it gets its own.
+        message = DataMessage(
+            reliable=True,
+            sender_sid="",
+            sender_identity=callee.identity,
+            destinations=frozenset({callee.identity}),
+            rpc=request,
+        )
+        send = partial(self._deliver, message, callee)
+        return await self._calls.call(callee.sid, request, send, response_limit)
 
     def replay(self, listener: Participant, last_seen: Mapping[str, int]) -> None:
         """Send a resumed client the reliable messages that it has missed."""
@@ -415,6 +437,7 @@ class Room:
                 event = events.TrackUnpublished(self.info(), participant.info(), track.info)
                 self._emit(event)
         self._hearing.drop_listener(participant)
+        self._calls.left(participant.sid)
         del self.participants[participant.identity]
         self._watchers -= participant.member.watches
         participant.state = ParticipantState.DISCONNECTED

@@ -11,6 +11,7 @@ from livekit.protocol import models
 from switchroom.rooms.data import DataMessage, DispatchEnded, Dtmf, UserData
 from switchroom.rooms.info import ParticipantKind
 from switchroom.rooms.participant import Participant
+from switchroom.rooms.rpc import Rpc, RpcAck, RpcAnswer, RpcRequest
 
 RELIABLE = "_reliable"
 LOSSY = "_lossy"
@@ -45,6 +46,7 @@ def read_packet(data: bytes, *, reliable: bool, sender: Participant) -> DataMess
         destinations=frozenset(packet.destination_identities),
         sequence=packet.sequence,
         content=_content(packet, kind),
+        rpc=_rpc(packet, kind),
         for_metrics=kind == "metrics",
         wire=packet.SerializeToString(),
     )
@@ -91,6 +93,23 @@ def _content(packet: models.DataPacket, kind: str) -> UserData | Dtmf | None:
     return None
 
 
+def _rpc(packet: models.DataPacket, kind: str) -> Rpc | None:
+    match kind:
+        case "rpc_request":
+            asked = packet.rpc_request
+            return RpcRequest(asked.id, asked.method, asked.payload, asked.response_timeout_ms)
+        case "rpc_ack":
+            return RpcAck(packet.rpc_ack.request_id)
+        case "rpc_response":
+            answer = packet.rpc_response
+            failure = answer.error
+            error = (failure.code, failure.message, failure.data)
+            failed = answer.HasField("error")
+            return RpcAnswer(answer.request_id, answer.payload, error if failed else None)
+        case _:
+            return None
+
+
 def _packet(message: DataMessage) -> models.DataPacket:
     packet = models.DataPacket(
         kind=models.DataPacket.RELIABLE if message.reliable else models.DataPacket.LOSSY,
@@ -113,5 +132,28 @@ def _packet(message: DataMessage) -> models.DataPacket:
             packet.sip_dtmf.code = code
             packet.sip_dtmf.digit = digit
         case None:
-            pass
+            _write_rpc(packet, message.rpc)
     return packet
+
+
+def _write_rpc(packet: models.DataPacket, rpc: Rpc | None) -> None:
+    match rpc:
+        case RpcRequest():
+            packet.rpc_request.id = rpc.id
+            packet.rpc_request.method = rpc.method
+            packet.rpc_request.payload = rpc.payload
+            packet.rpc_request.response_timeout_ms = rpc.response_timeout_ms
+            packet.rpc_request.version = 1
+        case RpcAck():
+            packet.rpc_ack.request_id = rpc.request_id
+        case RpcAnswer():
+            packet.rpc_response.request_id = rpc.request_id
+            if rpc.error is None:
+                packet.rpc_response.payload = rpc.payload
+            else:
+                code, message, data = rpc.error
+                packet.rpc_response.error.code = code
+                packet.rpc_response.error.message = message
+                packet.rpc_response.error.data = data
+        case None:
+            pass

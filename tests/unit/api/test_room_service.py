@@ -191,7 +191,6 @@ async def test_subscriptions_of_unknown_tracks_are_refused(service: _Service) ->
     [
         ("ForwardParticipant", wire.ForwardParticipantRequest(room="r")),
         ("MoveParticipant", wire.MoveParticipantRequest(room="r")),
-        ("PerformRpc", wire.PerformRpcRequest(room="r")),
     ],
 )
 async def test_what_the_open_server_does_not_do_is_unimplemented(
