@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from switchroom.base.log import get_logger
@@ -28,18 +29,26 @@ class Listener:
         if phrases is not None and not script.listens_freely:
             self._phrases = Recogniser(phrases, several=True, decoder=self._processes[0])
         self._free = Recogniser(decoder=self._processes[1])
+        self._loading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Load both, so that the first caller waits no longer than the others.
+        """Load what the script needs, so that the first caller waits no longer than the others.
 
+        Where there are phrases, the free recogniser loads while the first of them are heard.
         Raises UnknownWords and SpeechUnavailable.
         """
+        loading = asyncio.create_task(self._free.prepare(), name="free recogniser")
+        self._loading = loading
         if self._phrases is not None:
             await self._phrases.prepare()
-        await self._free.prepare()
+        else:
+            await loading
 
     async def stop(self) -> None:
         """End the processes."""
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
         for process in self._processes:
             await process.aclose()
 

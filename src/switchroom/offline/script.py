@@ -12,6 +12,9 @@ from switchroom.speech.phrases import Phrases
 START = "start"
 """The state in which every conversation begins."""
 
+PAUSE = 0.25
+"""Seconds of silence that end an utterance. flite pauses for 0.14 s at a comma; people need 0.5."""
+
 BUILT_IN = ("heard", "last", "result")
 """Names that are always known: the user's last words, the model's, and the last tool result."""
 
@@ -89,4 +92,4 @@ class Script:
     name: str = ""
     voice: str = "rms"
     listens_freely: bool = False
-    pause: float = 0.4
+    pause: float = PAUSE

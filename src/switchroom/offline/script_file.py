@@ -8,6 +8,7 @@ from pathlib import Path
 from switchroom.offline.errors import ScriptError
 from switchroom.offline.script import (
     BUILT_IN,
+    PAUSE,
     START,
     AtStart,
     Category,
@@ -78,7 +79,7 @@ def read_script(text: str, file: str = "script") -> Script:
         voice=_one_of(fields.get("voice"), "voice", VOICES),
         listens_freely=_one_of(fields.get("listen"), "listen", ("phrases", "anything"))
         == "anything",
-        pause=fields["pause"].number("pause", 0.1, 3.0) if "pause" in fields else 0.4,
+        pause=fields["pause"].number("pause", 0.1, 3.0) if "pause" in fields else PAUSE,
     )
 
 

@@ -16,10 +16,10 @@ LARGEST_MESSAGE = 4 * 1024 * 1024
 
 async def json_body(request: web.Request) -> dict[str, Any]:
     """The body as an object. Raises BadRequest."""
-    return json_object(await request.text())
+    return json_object(await request.read())
 
 
-def json_object(text: str) -> dict[str, Any]:
+def json_object(text: str | bytes) -> dict[str, Any]:
     """Parse an object. Raises BadRequest."""
     try:
         value = json.loads(text)

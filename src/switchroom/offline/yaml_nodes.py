@@ -14,7 +14,7 @@ from switchroom.offline.errors import ScriptError
 LARGEST = 1024 * 1024
 """Characters of a script."""
 
-_BRACE_HINT = 'put quotes around a text that begins with { or [, such as "{name}, hello"'
+_BRACE_HINT = 'put quotes around texts with { or [ in them, such as "{name}, hello"'
 
 
 class Node:
