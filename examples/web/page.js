@@ -12,22 +12,22 @@ const LINGER = 4000; // how long to stay in a call that everybody has left
 const byId = (id) => document.getElementById(id);
 const wanted = new URLSearchParams(location.search).get('room');
 
-let room; // the room client, while it is in a call
+let room; // the room client that listens, hidden, while it is in a call
+let voice; // a second one, which the others see, while the microphone is on
+let myIdentity = ''; // under which they see it
 let began; // when the call began, in milliseconds
 let lingering;
 let soundOn = true;
 let audio; // made by the first click: browsers let nothing sound before
 let score;
-const transcript = new Transcript(
-  byId('transcript'),
-  (identity) => {
-    const who = identity === room?.localParticipant.identity
-      ? room.localParticipant
-      : room?.remoteParticipants.get(identity);
-    return { name: who ? nameOf(who) : identity, tone: score.toneOf(identity) };
-  },
-  age,
-);
+const transcript = new Transcript(byId('transcript'), speaker, age);
+
+function speaker(identity) {
+  const who = identity === myIdentity
+    ? voice?.localParticipant
+    : room?.remoteParticipants.get(identity);
+  return { name: who ? nameOf(who) : identity, tone: score.toneOf(identity) };
+}
 
 function age() {
   return began ? (Date.now() - began) / 1000 : 0;
@@ -101,32 +101,36 @@ function refill(element, items) {
 
 // ── coming and going ─────────────────────────────────────────────────────────
 
-async function enter(name, role, microphone) {
+async function connect(client, name, role) {
+  const { url, identity, token } = await ask(`token?room=${encodeURIComponent(name)}&role=${role}`);
+  if (role === 'speaker') myIdentity = identity;
+  try {
+    await client.connect(url, token, { autoSubscribe: role === 'listener' });
+  } catch (error) {
+    throw new Error(refusal(error, url), { cause: error });
+  }
+}
+
+async function enter(name) {
   audio ??= new AudioContext();
   score ??= new Score(byId('score'), audio);
   await audio.resume();
-  let server = '';
   const joining = new Room();
+  watch(joining);
+  room = joining;
   try {
-    const { url, token } = await ask(`token?room=${encodeURIComponent(name)}&role=${role}`);
-    server = url;
-    watch(joining);
-    room = joining;
-    await joining.connect(url, token);
+    await connect(joining, name, 'listener');
   } catch (error) {
     room = undefined;
-    notice(server ? refusal(error, server) : error.message, true);
-    return false;
+    notice(error.message, true);
+    return;
   }
   show(name);
   for (const participant of joining.remoteParticipants.values()) meet(participant);
-  if (isOnTheLine() && age() > 3) transcript.remark('You came in here. What was said before is not shown.');
-  if (microphone) {
-    await joining.localParticipant.publishTrack(microphone, { source: Track.Source.Microphone });
-    score.hear(joining.localParticipant, microphone);
+  if (isOnTheLine() && age() > 3) {
+    transcript.remark('You came in here. What was said before is not shown.');
   }
   controls();
-  return true;
 }
 
 function show(name) {
@@ -135,14 +139,14 @@ function show(name) {
   byId('call').hidden = byId('controls').hidden = false;
   byId('where').textContent = name;
   document.title = `${name} · Switchroom`;
-  byId('leave').textContent = 'Leave';
 }
 
 function over(text, bad) {
   room = undefined;
   clearTimeout(lingering);
+  hush();
+  transcript.close();
   notice(text, bad);
-  byId('leave').textContent = 'Back to the calls';
   controls();
 }
 
@@ -164,9 +168,10 @@ async function leave() {
   else back();
 }
 
-// Others see and hear the person from now on: a new session, this time not a hidden one.
+// The others see and hear the person from now on. Listening goes on as before, by itself.
 async function speak() {
   const name = byId('where').textContent;
+  const speaking = new Room();
   let microphone;
   try {
     microphone = await createLocalAudioTrack({ echoCancellation: true, noiseSuppression: true });
@@ -174,20 +179,38 @@ async function speak() {
     notice('The browser does not let this page use a microphone.', true);
     return;
   }
-  const listening = room;
-  room = undefined; // its end is no news
-  await listening.disconnect();
-  if (!(await enter(name, 'speaker', microphone))) {
+  voice = speaking;
+  speaking.on(RoomEvent.Disconnected, () => {
     microphone.stop();
-    over(byId('notice').textContent, true);
+    if (voice === speaking) hush();
+  });
+  try {
+    await connect(speaking, name, 'speaker');
+    const me = speaking.localParticipant;
+    await speaking.localParticipant.publishTrack(microphone, { source: Track.Source.Microphone });
+    score.hear(me, microphone);
+    speaking.on(RoomEvent.ActiveSpeakersChanged, () => score.refresh(me));
+    notice('');
+  } catch (error) {
+    hush();
+    microphone.stop();
+    notice(error.message, true);
   }
 }
 
+function hush() {
+  const speaking = voice;
+  voice = undefined;
+  if (!speaking) return;
+  score.forget(myIdentity);
+  speaking.disconnect();
+  controls();
+}
+
 async function toggleMicrophone() {
-  const publication = room.localParticipant.getTrackPublication(Track.Source.Microphone);
-  if (!publication) await speak();
-  else if (publication.isMuted) await publication.unmute();
-  else await publication.mute();
+  byId('microphone').disabled = true;
+  if (voice) hush();
+  else await speak();
   controls();
 }
 
@@ -224,35 +247,40 @@ function part(participant) {
 }
 
 function watch(watched) {
-  const mine = (act) => (...facts) => {
+  // What is heard of an earlier call, or of the person's own voice, is no news.
+  const here = (act) => (...facts) => {
     if (room === watched) act(...facts);
   };
-  const refresh = mine((...facts) => {
-    const participant = facts.at(-1);
-    if (participant) score.refresh(participant);
-    controls();
+  const of = (act) => here((...facts) => {
+    const who = facts.at(-1);
+    if (who && who.identity !== myIdentity) act(...facts);
   });
+  const lost = here(() => notice('The connection is lost. Trying to get back…', true));
   watched
-    .on(RoomEvent.ParticipantConnected, mine((who) => { meet(who); controls(); }))
-    .on(RoomEvent.ParticipantDisconnected, mine(part))
-    .on(RoomEvent.TrackSubscribed, mine((track, _, who) => sound(track, who)))
-    .on(RoomEvent.TrackUnsubscribed, mine((track, _, who) => {
+    .on(RoomEvent.ParticipantConnected, of((who) => { meet(who); controls(); }))
+    .on(RoomEvent.ParticipantDisconnected, here((who) => {
+      if (who.identity !== myIdentity) part(who);
+    }))
+    .on(RoomEvent.TrackSubscribed, of((track, _, who) => sound(track, who)))
+    .on(RoomEvent.TrackUnsubscribed, of((track, _, who) => {
       track.detach();
       score.unhear(who, track.sid);
     }))
-    .on(RoomEvent.ParticipantAttributesChanged, refresh)
-    .on(RoomEvent.ParticipantNameChanged, mine((_, who) => score.refresh(who)))
-    .on(RoomEvent.ActiveSpeakersChanged, mine(() => {
+    .on(RoomEvent.ParticipantAttributesChanged, of((_, who) => { score.refresh(who); controls(); }))
+    .on(RoomEvent.ParticipantNameChanged, of((_, who) => score.refresh(who)))
+    .on(RoomEvent.ActiveSpeakersChanged, here(() => {
       for (const { participant } of score.present) score.refresh(participant);
     }))
-    .on(RoomEvent.Reconnecting, mine(() => notice('The connection is lost. Trying to get back…', true)))
-    .on(RoomEvent.SignalReconnecting, mine(() => notice('The connection is lost. Trying to get back…', true)))
-    .on(RoomEvent.Reconnected, mine(() => {
-      for (const who of watched.remoteParticipants.values()) meet(who);
+    .on(RoomEvent.Reconnecting, lost)
+    .on(RoomEvent.SignalReconnecting, lost)
+    .on(RoomEvent.Reconnected, here(() => {
+      for (const who of watched.remoteParticipants.values()) {
+        if (who.identity !== myIdentity) meet(who);
+      }
       notice('');
     }))
-    .on(RoomEvent.Disconnected, mine((reason) => over(...ending(reason))));
-  watched.registerTextStreamHandler('lk.transcription', mine((reader, who) => {
+    .on(RoomEvent.Disconnected, here((reason) => over(...ending(reason))));
+  watched.registerTextStreamHandler('lk.transcription', here((reader, who) => {
     byId('nobody').hidden = true;
     transcript.read(reader, who);
   }));
@@ -261,33 +289,31 @@ function watch(watched) {
 // ── controls ─────────────────────────────────────────────────────────────────
 
 function controls() {
-  const phoneIsThere = isOnTheLine();
   const agentIsThere = score?.present.some(({ participant }) => isAgent(participant));
-  const publication = room?.localParticipant.getTrackPublication(Track.Source.Microphone);
-  const speaking = Boolean(publication) && !publication.isMuted;
-  byId('microphone').setAttribute('aria-pressed', speaking);
-  byId('microphone').textContent = speaking ? 'Microphone on' : 'Speak';
+  const [sound, microphone] = [byId('sound'), byId('microphone')];
+  sound.hidden = microphone.hidden = !room;
+  sound.setAttribute('aria-pressed', soundOn);
+  sound.textContent = soundOn ? 'Sound on' : 'Sound off';
+  microphone.setAttribute('aria-pressed', Boolean(voice));
+  microphone.textContent = voice ? 'Microphone on' : 'Speak';
   // An agent attaches itself to the first person it sees, which must be the one on the phone.
-  byId('microphone').disabled = !room || !(publication || phoneIsThere || !agentIsThere);
-  byId('sound').setAttribute('aria-pressed', soundOn);
-  byId('sound').textContent = soundOn ? 'Sound on' : 'Sound off';
-  byId('sound').disabled = !room;
-  byId('hint').textContent = hint(speaking, publication, byId('microphone').disabled);
+  microphone.disabled = !(voice || isOnTheLine() || !agentIsThere);
+  byId('leave').textContent = room ? 'Leave' : 'Back to the calls';
+  byId('hint').textContent = hint(microphone.disabled);
+}
+
+function hint(tooEarly) {
+  if (!room) return '';
+  if (voice) return 'Everybody in the call hears you.';
+  return tooEarly
+    ? 'You can speak when the phone is on the line.'
+    : 'Nobody in the call sees or hears you.';
 }
 
 function isOnTheLine() {
   return score?.present.some(
     ({ participant }) => isPhone(participant) && participant.attributes['sip.callStatus'] === 'active',
   );
-}
-
-function hint(speaking, publication, disabled) {
-  if (!room) return '';
-  if (speaking) return 'Everybody in the call hears you.';
-  if (publication) return 'The others see you. Your microphone is off.';
-  return disabled
-    ? 'You can speak when the phone is on the line.'
-    : 'Nobody in the call sees or hears you.';
 }
 
 function toggleSound() {
@@ -302,7 +328,7 @@ function toggleSound() {
 
 byId('rooms-list').addEventListener('click', (event) => {
   const button = event.target.closest('button');
-  if (button) enter(button.dataset.room, 'listener');
+  if (button) enter(button.dataset.room);
 });
 byId('sound').addEventListener('click', toggleSound);
 byId('microphone').addEventListener('click', toggleMicrophone);

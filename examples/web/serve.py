@@ -75,22 +75,28 @@ class Desk:
         except (aiohttp.ClientError, TimeoutError) as lost:
             raise Unavailable(f"No room server answers at {self.url}. Is it running?") from lost
 
-    async def token(self, room: str, role: Role) -> str:
-        """To join a room that is there: nobody comes into being by looking."""
+    async def invite(self, room: str, role: Role) -> dict[str, str]:
+        """What a client joins a room with. The room is there: looking does not make one."""
         if room not in {known["name"] for known in await self.rooms()}:
             raise Unavailable(f"There is no call in “{room}” any more.")
-        # A hidden participant does not exist for the others. An agent attaches itself to the first
-        # person it sees; here it never sees the listener.
-        listens = role == "listener"
-        grants = api.VideoGrants(room_join=True, room=room, hidden=listens, can_publish=not listens)
-        return (
+        identity = f"{role}-{secrets.token_hex(4)}"
+        token = (
             api.AccessToken(self.key, self.secret)
-            .with_identity(f"{role}-{secrets.token_hex(4)}")
+            .with_identity(identity)
             .with_name("Web guest")
-            .with_grants(grants)
+            .with_grants(_grants(room, role))
             .with_ttl(timedelta(minutes=10))
-            .to_jwt()
         )
+        url = self.url.replace("http", "ws", 1)
+        return {"url": url, "identity": identity, "token": token.to_jwt()}
+
+
+def _grants(room: str, role: Role) -> api.VideoGrants:
+    if role == "speaker":
+        return api.VideoGrants(room_join=True, room=room, can_subscribe=False)
+    # A hidden participant does not exist for the others. An agent attaches itself to the first
+    # person it sees; it never sees this one.
+    return api.VideoGrants(room_join=True, room=room, hidden=True, can_publish=False)
 
 
 async def _describe(livekit: api.LiveKitAPI, room: api.Room) -> dict[str, Any]:
@@ -135,9 +141,8 @@ class Page(BaseHTTPRequestHandler):
                 case "/api/rooms", _:
                     self._json(HTTPStatus.OK, {"rooms": asyncio.run(self.desk.rooms())})
                 case "/api/token", ("listener" | "speaker") as role:
-                    token = asyncio.run(self.desk.token(query.get("room", ""), role))
-                    url = self.desk.url.replace("http", "ws", 1)
-                    self._json(HTTPStatus.OK, {"url": url, "token": token})
+                    invitation = asyncio.run(self.desk.invite(query.get("room", ""), role))
+                    self._json(HTTPStatus.OK, invitation)
                 case _:
                     self._json(HTTPStatus.NOT_FOUND, {"error": "There is no such question."})
         except Unavailable as why:

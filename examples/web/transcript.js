@@ -25,6 +25,11 @@ export class Transcript {
     this.list.replaceChildren();
   }
 
+  // Nothing more comes.
+  close() {
+    for (const segment of this.#lines.keys()) this.#finish(segment);
+  }
+
   // A remark of the page itself.
   remark(text) {
     const line = document.createElement('li');

@@ -32,7 +32,7 @@ class Voice {
     this.refresh();
   }
 
-  // Agents first, then phones: the order of the lanes.
+  // Agents come first, then phones: the order of the lanes.
   get rank() {
     if (isAgent(this.participant)) return 0;
     return isPhone(this.participant) ? 1 : 2;
@@ -169,11 +169,11 @@ export class Score {
     this.#voices.get(participant.identity)?.leave();
   }
 
-  forget(participant) {
-    const voice = this.#voices.get(participant.identity);
+  forget(identity) {
+    const voice = this.#voices.get(identity);
     voice?.leave();
     voice?.element.remove();
-    this.#voices.delete(participant.identity);
+    this.#voices.delete(identity);
   }
 
   hear(participant, track) {

@@ -52,6 +52,7 @@ export function stateOf(participant) {
   const phone = attributes['sip.callStatus'];
   if (phone && phone !== 'active') return callStatus(phone);
   if (isSpeaking) return 'speaking';
+  if (participant.isLocal) return 'on';
   return phone ? callStatus(phone) : 'in the room';
 }
 
