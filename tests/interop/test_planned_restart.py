@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from livekit import api, rtc
 
+from interop.browser import chromium, needs_browser, page_server, tab
 from interop.server import KEY, SECRET, Server, server_process
 
 pytestmark = pytest.mark.interop
@@ -56,3 +57,19 @@ async def test_people_come_back_to_the_room_they_were_in_and_agents_are_sent_hom
             present = await livekit.room.list_participants(api.ListParticipantsRequest(room=ROOM))
             assert [info.identity for info in present.participants] == ["ann"]
             await person.disconnect()
+
+
+@needs_browser
+async def test_a_browser_comes_back_too(tmp_path: Path) -> None:
+    with page_server() as address:
+        async with asyncio.timeout(120), chromium() as browser, tab(browser, address) as page:
+            async with server_process(tmp_path, PORT, **SETTINGS) as server:
+                await page.join(server.ws_url, token("ann"))
+                await terminate(server)
+            async with server_process(tmp_path, PORT, **SETTINGS) as server:
+                await page.next("reconnected", 60)
+                async with server.api() as livekit:
+                    request = api.ListParticipantsRequest(room=ROOM)
+                    (back,) = (await livekit.room.list_participants(request)).participants
+                assert back.identity == "ann"
+                await page.js("room.disconnect()")
