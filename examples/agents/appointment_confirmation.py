@@ -78,8 +78,7 @@ class AppointmentConfirmation(Agent):
             patient_name: the name of the patient
             when: the day and the time of the appointment
         """
-        context.userdata.outcome = "confirmed"
-        logger.info("appointment confirmed: %s, %s", patient_name, when)
+        context.userdata.outcome = f"{patient_name} comes on {when}"
         return "confirmed"
 
     @function_tool
@@ -89,8 +88,7 @@ class AppointmentConfirmation(Agent):
         Args:
             patient_name: the name of the patient
         """
-        context.userdata.outcome = "cancelled"
-        logger.info("appointment cancelled: %s", patient_name)
+        context.userdata.outcome = f"{patient_name} does not come"
         return "cancelled"
 
     @function_tool
@@ -144,8 +142,7 @@ async def call_patient(ctx: JobContext) -> None:
         )
     except api.TwirpError as error:
         status = error.metadata.get("sip_status_code"), error.metadata.get("sip_status")
-        about.outcome = "not reached: SIP {} {}".format(*status)
-        logger.warning("nobody to talk to: %s (SIP %s %s)", error.message, *status)
+        about.outcome = "not reached, SIP {} {}".format(*status)
         ctx.shutdown(reason="the call was not answered")
     await started
 

@@ -1,0 +1,170 @@
+"""Was everything as it should be? The summary of the demo, and what each turn took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.markup import escape
+
+from demonstration.calls import APPOINTMENT, PATIENT_NAME
+from demonstration.journal import Journal, ToolCall
+from demonstration.timeline import Timeline
+from switchroom.speech.spoken import words
+
+AGENT_LINES = (
+    f"Hello, this is Bright Smile Dental. Am I speaking with {PATIENT_NAME}?",
+    f"You have an appointment on {APPOINTMENT}. Can you come?",
+    "Thank you. Your appointment is confirmed. Goodbye.",
+)
+PATIENT_LINES = ("Hello?", "Yes, this is Maria.", "Yes, I confirm.")
+MESSAGE = (
+    f"Hello, this is Bright Smile Dental with a message for {PATIENT_NAME}. "
+    f"We are calling about your appointment on {APPOINTMENT}. Please call us back. Goodbye."
+)
+TOOLS = [
+    ToolCall("confirm_appointment", {"patient_name": PATIENT_NAME, "when": APPOINTMENT}),
+    ToolCall("end_call", {}),
+]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that should be so, whether it is, and what was found."""
+
+    what: str
+    good: bool
+    found: str
+
+
+@dataclass(frozen=True)
+class TurnTime:
+    """A turn of the agent: what was said before, and the silence until its first sound."""
+
+    after: str
+    seconds: float
+    text: str
+
+
+def turns(journal: Journal) -> list[TurnTime]:
+    """The reaction times, as the phone measured them: from its last word to the agent's first."""
+    said = journal.told("said")
+    return [
+        TurnTime(_last_before(said, heard["began"]), heard["replied_after"], heard["text"])
+        for heard in journal.told("understood")
+        if heard["replied_after"] is not None
+    ]
+
+
+def check_patient(journal: Journal) -> list[Check]:
+    """The talk with the patient."""
+    understood = [heard["text"] for heard in journal.told("understood")]
+    return [
+        _same("the phone understood every word of the agent", understood, AGENT_LINES),
+        _same(
+            "the agent understood every word of the patient",
+            [said.text for said in journal.agent_heard],
+            PATIENT_LINES,
+        ),
+        _same(
+            "the room's transcript has what the agent said",
+            [said.text for said in journal.agent_said],
+            AGENT_LINES,
+        ),
+        Check(
+            "the agent confirmed the right appointment, then ended the call",
+            journal.tools == TOOLS,
+            ", ".join(tool.name for tool in journal.tools) or "no tool was called",
+        ),
+        _statuses(journal, ["dialing", "ringing", "active"]),
+        _not_clipped(journal),
+    ]
+
+
+def check_busy(journal: Journal) -> list[Check]:
+    """The call to the busy line."""
+    found = "; ".join(journal.remarks) or "the agent logged nothing"
+    return [
+        Check("busy was told as busy, and the agent went", "486" in found, found),
+        Check("nobody was talked to", not journal.agent_said, f"{len(journal.agent_said)} lines"),
+    ]
+
+
+def check_voicemail(journal: Journal) -> list[Check]:
+    """The message on the voicemail."""
+    kept = [message["transcript"] for message in journal.told("message_kept")]
+    because = [message["because"] for message in journal.told("message_kept")]
+    called = [tool.name for tool in journal.tools]
+    return [
+        _same("the whole message was kept, from the beep on", kept, (MESSAGE,)),
+        Check(
+            "the agent recognised the machine, and hung up",
+            called == ["detected_answering_machine"] and because == ["hung up"],
+            ", ".join([*called, *because]) or "it did not",
+        ),
+    ]
+
+
+def show_turns(timeline: Timeline, journal: Journal) -> None:
+    """What each turn took."""
+    console = timeline.console
+    about = "from the patient's last word to the agent's first sound, both at the phone"
+    console.print(f"\n[bold]What each turn took[/bold]  [dim]{about}[/dim]\n")
+    for turn in turns(journal):
+        what = f"“{escape(turn.after)}” → “{_begin(turn.text)}”"
+        console.print(f"  {turn.seconds:.2f} s  {what}")
+
+
+def show_checks(timeline: Timeline, checks: list[Check]) -> bool:
+    """Print the checks; whether all is well."""
+    timeline.console.print("\n[bold]Was it right?[/bold]\n")
+    for check in checks:
+        mark = "[green]✓[/green]" if check.good else "[red]✗[/red]"
+        found = f"[dim]{escape(check.found)}[/dim]"
+        timeline.console.print(f"  {mark} {escape(check.what)}  {found}")
+    return all(check.good for check in checks)
+
+
+def show_latency(timeline: Timeline, journals: list[Journal]) -> None:
+    """The distribution of what the turns of many calls took."""
+    took = sorted(turn.seconds for journal in journals for turn in turns(journal))
+    if took:
+        middle, late = took[len(took) // 2], took[len(took) * 9 // 10]
+        timeline.console.print(
+            f"\n  {len(took)} turns: {took[0]:.2f} s the quickest, {middle:.2f} s the median, "
+            f"{late:.2f} s the 90th percentile, {took[-1]:.2f} s the slowest"
+        )
+
+
+def _same(what: str, found: list[str], wanted: tuple[str, ...]) -> Check:
+    """Compared by words: a transcript has no punctuation, and one turn may come in pieces."""
+    heard, right = words(" ".join(found)), words(" ".join(wanted))
+    if heard == right:
+        return Check(what, good=True, found=f"{len(right)} words")
+    return Check(what, good=False, found=f"{' '.join(heard)!r} instead of {' '.join(right)!r}")
+
+
+def _statuses(journal: Journal, wanted: list[str]) -> Check:
+    found = list(dict.fromkeys(journal.statuses))
+    good = found[: len(wanted)] == wanted
+    return Check("the call went dialing, ringing, active", good, ", ".join(found))
+
+
+def _not_clipped(journal: Journal) -> Check:
+    """The last sound had died away before the call ended, and no packet was lost."""
+    what = "the last word was heard to its end, then the agent hung up"
+    ended, heard = journal.told("ended")[-1], journal.told("understood")
+    if not heard:
+        return Check(what, good=False, found="the phone heard nothing")
+    quiet = ended["time"] - heard[-1]["ended"]
+    good = quiet > 0 and ended["by"] == "caller" and not ended["lost"]
+    found = f"{quiet * 1000:.0f} ms of silence before the end, {ended['lost']} packets lost"
+    return Check(what, good, found)
+
+
+def _last_before(said: list[dict[str, object]], moment: float) -> str:
+    before = [str(each["text"]) for each in said if float(str(each["time"])) < moment]
+    return before[-1] if before else ""
+
+
+def _begin(text: str, longest: int = 40) -> str:
+    return text if len(text) <= longest else f"{text[:longest].rsplit(' ', 1)[0]} …"
