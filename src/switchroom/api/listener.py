@@ -17,6 +17,7 @@ import uvicorn
 import websockets.http11
 
 from switchroom.api.asgi import AsgiApp
+from switchroom.api.websocket import WebSocketProtocol
 
 # The largest signal message (LiveKit's limit for one WebSocket message), in bytes.
 _WEBSOCKET_MESSAGE_LIMIT = 2 * 1024 * 1024
@@ -52,6 +53,11 @@ class HttpListener:
     def port(self) -> int:
         """The port listened on; the one chosen by the system where 0 was asked for."""
         return self._port
+
+    @property
+    def open_connections(self) -> int:
+        """How many clients are connected, with whatever they speak."""
+        return len(self._server.server_state.connections)
 
     async def start(self) -> None:
         """Listen. Returns when connections are accepted. Raises ListenError."""
@@ -108,7 +114,7 @@ def _settings(app: AsgiApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="httptools",
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         ws_max_size=_WEBSOCKET_MESSAGE_LIMIT,
         ws_ping_interval=_WEBSOCKET_PING_INTERVAL,
         ws_ping_timeout=_WEBSOCKET_PING_TIMEOUT,

@@ -7,8 +7,7 @@ HTTP answer in plain text, which is what clients look at.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
 from google.protobuf import json_format
@@ -16,14 +15,19 @@ from livekit.protocol import rtc
 
 from switchroom.api.asgi import AsgiApp, Receive, Scope, Send, claims_of, respond_text
 from switchroom.api.proto_json import NotProtoJson, read_json
+from switchroom.api.websocket import abort_of
 from switchroom.auth.grants import PermissionDenied
 from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.errors import ErrorCode, ServiceError
+from switchroom.base.log import get_logger
 from switchroom.rooms.errors import Invalid
+from switchroom.rooms.outbox import TOO_SLOW
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.requests import JoinRequest
 from switchroom.rooms.sessions import Sessions, SignalLink
 from switchroom.rooms.signal_join import read_join_query, read_join_request
+
+_log = get_logger("api")
 
 _LAST_WORDS = 2.0
 """Seconds that a closed session's last messages get to leave."""
@@ -74,7 +78,7 @@ class SignalSockets:
             return
         try:
             await send({"type": "websocket.accept"})
-            await _Socket(link, receive, send).serve()
+            await _Socket(link, receive, send, abort_of(scope)).serve()
         finally:
             link.lost()
 
@@ -82,10 +86,13 @@ class SignalSockets:
 class _Socket:
     """One accepted WebSocket. Speaks protobuf, or JSON to a client whose last frame was text."""
 
-    def __init__(self, link: SignalLink, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, link: SignalLink, receive: Receive, send: Send, abort: Callable[[], None]
+    ) -> None:
         self._link = link
         self._receive = receive
         self._send = send
+        self._abort = abort
         self._json = False
 
     async def serve(self) -> None:
@@ -96,8 +103,10 @@ class _Socket:
         tasks = (reading, writing, closing)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if not reading.done():
-                # A client that does not read can't be waited for.
+            if self._link.closed_for == TOO_SLOW:
+                _log.warning("signal socket cut off", reason=TOO_SLOW)
+                self._abort()
+            elif not reading.done():
                 await asyncio.wait((writing,), timeout=_LAST_WORDS)
                 await self._close()
         finally:
@@ -128,9 +137,13 @@ class _Socket:
     async def _close(self) -> None:
         reason = self._link.closed_for or "closed"
         close = {"type": "websocket.close", "code": 1000, "reason": reason}
-        # The client may be deaf, or gone already.
-        with suppress(TimeoutError, OSError):
+        try:
             await asyncio.wait_for(self._send(close), timeout=_LAST_WORDS)
+        except TimeoutError:
+            # It does not read its last messages either.
+            self._abort()
+        except OSError:
+            return
 
 
 def _join_request(scope: Scope) -> JoinRequest:

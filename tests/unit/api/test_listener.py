@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from switchroom.api import websocket
 from switchroom.api.asgi import Receive, Scope, Send, respond_text
 from switchroom.api.listener import HttpListener, ListenError
+from switchroom.api.websocket import abort_of
 
 _UPGRADE = (
     "GET /rtc/v1?join_request={query} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
@@ -17,11 +20,24 @@ _UPGRADE = (
 )
 
 
+_BIG = 16 * 1024 * 1024
+"""More bytes than socket buffers take from a client that does not read."""
+
+
 async def _app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         await respond_text(scope, send, 200, "here")
         return
     await receive()
+    if scope["path"] == "/talk":
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "bytes": bytes(_BIG)})
+        abort_of(scope)()
+        return
+    if scope["path"] == "/leave":
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "bytes": bytes(_BIG)})
+        return
     size = len(scope["query_string"])
     await respond_text(scope, send, 418, f"a query of {size}")
 
@@ -54,6 +70,34 @@ async def test_an_upgrade_may_carry_a_whole_offer_in_its_query(
 async def test_an_upgrade_may_carry_a_long_token(listener: HttpListener) -> None:
     answer = await _ask(listener.port, _UPGRADE.format(query="A", token="t" * 60_000))
     assert answer.startswith(b"HTTP/1.1 418 ")
+
+
+@pytest.mark.parametrize("path", ["/talk", "/leave"])
+async def test_a_client_that_does_not_read_does_not_keep_its_connection(
+    listener: HttpListener, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing alone would wait for ever for what it has not read."""
+    monkeypatch.setattr(websocket, "_LINGER", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port, limit=1024)
+    request = _UPGRADE.replace("/rtc/v1", path).format(query="A", token="t")
+    writer.write(request.encode())
+    await reader.readuntil(b"\r\n\r\n")
+    while listener.open_connections:  # noqa: ASYNC110 - uvicorn tells nobody
+        await asyncio.sleep(0)
+    arrived = 0
+    with suppress(ConnectionError):
+        while part := await reader.read(65_536):
+            arrived += len(part)
+    assert arrived < _BIG, "what it did not read in time it never got"
+    writer.close()
+    await asyncio.wait_for(writer.wait_closed(), 10)
+
+
+async def test_a_refused_upgrade_is_no_fault_in_the_log(
+    listener: HttpListener, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _ask(listener.port, _UPGRADE.format(query="A", token="t"))
+    assert caplog.records == []
 
 
 async def test_a_port_that_is_taken_is_named(listener: HttpListener) -> None:

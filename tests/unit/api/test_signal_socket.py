@@ -18,7 +18,6 @@ from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.config import Config
 from switchroom.media import Engine
 from switchroom.rooms import session
-from switchroom.rooms.outbox import TOO_SLOW
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.stores import NoRoomStore
 from unit.rooms.fake_engine import FakeEngine
@@ -36,6 +35,7 @@ class _Socket:
         self.reads = asyncio.Event()
         self.reads.set()
         self.gone = False
+        self.dropped = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
     async def open(self, path: str, **headers: str) -> Reply | None:
@@ -46,7 +46,10 @@ class _Socket:
             "path": route,
             "query_string": query.encode(),
             "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
-            "extensions": {"websocket.http.response": {}},
+            "extensions": {
+                "websocket.http.response": {},
+                "switchroom.abort": {"call": self.dropped.set},
+            },
         }
         self._to_app.put_nowait({"type": "websocket.connect"})
         self.task = asyncio.ensure_future(self._app(scope, self._to_app.get, self._send))
@@ -60,7 +63,7 @@ class _Socket:
     async def _send(self, message: dict[str, Any]) -> None:
         if self.gone:
             raise OSError("client disconnected")
-        if message["type"] == "websocket.send":
+        if message["type"] in ("websocket.send", "websocket.close"):
             await self.reads.wait()
         self._from_app.put_nowait(message)
 
@@ -189,20 +192,30 @@ async def test_a_lost_socket_frees_what_never_connected(socket: _Socket, rooms: 
     assert rooms.participants("r") == ()
 
 
-async def test_a_client_that_does_not_read_is_cut_off_by_name(
-    socket: _Socket, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+async def test_a_client_that_does_not_read_is_dropped_at_once(
+    socket: _Socket, rooms: Rooms
 ) -> None:
-    monkeypatch.setattr(signal_socket, "_LAST_WORDS", 0.01)
     await socket.open("/rtc/v1?join_request=" + _join_request(), authorization=_bearer())
     socket.reads.clear()
     for _ in range(1100):
         socket.send(bytes=rtc.SignalRequest(ping=4).SerializeToString())
-    while (message := await socket.next())["type"] != "websocket.close":
-        pass
-    assert message["reason"] == TOO_SLOW
+    await socket.dropped.wait()
     assert socket.task is not None
     await socket.task
     assert rooms.participants("r") == ()
+
+
+async def test_a_client_that_does_not_read_its_last_messages_is_dropped(
+    socket: _Socket, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signal_socket, "_LAST_WORDS", 0.01)
+    monkeypatch.setattr(session, "LINGER", 0.01)
+    await socket.open("/rtc/v1?join_request=" + _join_request(), authorization=_bearer())
+    socket.reads.clear()
+    await rooms.delete("r")
+    await socket.dropped.wait()
+    assert socket.task is not None
+    await socket.task
 
 
 _GOOD = {"room_join": True, "room": "r"}
