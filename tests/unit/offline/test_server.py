@@ -217,10 +217,21 @@ async def test_an_utterance_is_written_down_as_soon_as_it_ends(
             assert messages[-2]["type"] == "start_of_speech"
             assert messages[-1]["transcript"] == "can i move it to tuesday"
             assert messages[-1]["duration"] > 0.8
-        await socket.send_json({"type": "session.close"})
-        await until(socket, "session.closed")
     heard = [event for event in gateway.journal.events[begin:] if isinstance(event, Understood)]
     assert [event.text for event in heard] == ["can i move it to tuesday"] * 2
+
+
+async def test_nothing_is_sent_after_a_client_closed_its_session(
+    http: aiohttp.ClientSession,
+) -> None:
+    async with http.ws_connect("stt") as socket:
+        await socket.send_json(session())
+        await until(socket, "session.created")
+        await send(socket, await phoned("yes speaking"))
+        await until(socket, "start_of_speech")
+        await socket.send_json({"type": "session.finalize"})
+        await socket.send_json({"type": "session.close"})
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
 async def test_finalize_ends_an_utterance_without_waiting(http: aiohttp.ClientSession) -> None:
