@@ -60,7 +60,7 @@ def random_draw() -> float:
 
 
 class Desk:
-    """The workers and the jobs of one server."""
+    """The workers and the jobs of one server. `workers` are those that have registered."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Desk:
         self._make_token = make_token
         self._draw = draw
         self._pools = Pools()
-        self._workers: dict[str, Worker] = {}
+        self.workers: dict[str, Worker] = {}
         self._runs: dict[str, Run] = {}
         self._held: dict[str, dict[str, Run]] = {}
         self._waiting: dict[PoolKey, dict[str, Run]] = {}
@@ -142,7 +142,7 @@ class Desk:
             self._pools.add(WorkerState(worker.id, key, worker.namespace))
         except PoolsFull:
             raise WorkerRefused("too many workers") from None
-        self._workers[worker.id] = worker
+        self.workers[worker.id] = worker
         worker.send(protocol.registered(worker.id, self._server))
         _log.info(
             "worker registered",
@@ -155,7 +155,7 @@ class Desk:
 
     def lost(self, worker: Worker) -> None:
         """The socket of a worker is closed."""
-        if self._workers.pop(worker.id, None) is None:
+        if self.workers.pop(worker.id, None) is None:
             return
         self._pools.remove(worker.id)
         held = tuple(self._held.pop(worker.id, {}).values())
@@ -245,7 +245,7 @@ class Desk:
         return True
 
     def _perform(self, run: Run, command: happening.Command) -> None:
-        worker = self._workers.get(command.worker_id)
+        worker = self.workers.get(command.worker_id)
         match command:
             case happening.Offer(worker_id) if worker is not None:
                 self._pools.offered(worker_id)
@@ -283,7 +283,7 @@ class Desk:
 
     def _index(self, run: Run, before: Stage) -> None:
         worker_id = run.progress.worker_id
-        if worker_id in self._workers and run.stage is not Stage.ENDED:
+        if worker_id in self.workers and run.stage is not Stage.ENDED:
             self._held.setdefault(worker_id, {})[run.id] = run
         if run.stage is Stage.WAITING:
             self._waiting.setdefault(run.key, {})[run.id] = run

@@ -200,6 +200,8 @@ def _known(kind: type[_Number], value: int) -> _Number | None:
 def _read_json(text: str, message: Message) -> None:
     try:
         fields = json.loads(text)
+        if not isinstance(fields, dict):
+            raise NotAMessage("a message is a JSON object")
         json_format.ParseDict(fields, message, ignore_unknown_fields=True)
     except (json_format.Error, TypeError, AttributeError, RecursionError) as wrong:
         raise NotAMessage(str(wrong)) from wrong

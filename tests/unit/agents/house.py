@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, cast
 
 import websockets.asyncio.client
@@ -30,7 +32,7 @@ from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.room import Room
 from unit.rooms.fake_engine import FakeEngine
-from unit.rooms.house import MemoryStore, Phone, Recorder, Time, settle
+from unit.rooms.house import MemoryStore, Phone, Recorder, Time
 
 KEY, SECRET = "devkey", "secret-that-is-long-enough-for-hs256"
 OTHER_KEY, OTHER_SECRET = "otherkey", "another-secret-long-enough-for-hs256"
@@ -73,12 +75,23 @@ class Kept:
     dispatches: MemoryDispatches = field(default_factory=MemoryDispatches)
 
 
+class TimeOfDay(Time):
+    """Time by hand that begins now: the tokens of the official SDK are of today."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began = time.time_ns() - int(self.now * 1e9)
+
+    def unix_ns(self) -> int:
+        return self._began + int(self.now * 1e9)
+
+
 class House:
     """One server, without media and telephony."""
 
     def __init__(self, kept: Kept | None = None, draw: float = 0.0) -> None:
         self.kept = kept or Kept()
-        self.time = Time()
+        self.time = TimeOfDay()
         self.events: list[JobEvent] = []
         self.draw = draw
         self.rooms = Rooms(
@@ -146,7 +159,7 @@ class House:
 
     def person(self, identity: str, room: str = ROOM, **facts: Any) -> tuple[Participant, Recorder]:
         """Somebody joins with a client, and is connected."""
-        participant, member = Participant(identity, Recorder(), **facts), Recorder()
+        member = Recorder()
         participant = Participant(identity, member, **facts)
         there = self.open(room)
         there.join(participant)
@@ -180,14 +193,21 @@ class House:
         async with self.socket(key=key, secret=secret) as worker:
             await worker.register(agent_name, **register)
             yield worker
+        async with asyncio.timeout(10):
+            while worker.id in self.agents.desk.workers:  # noqa: ASYNC110 - no event tells of it
+                await asyncio.sleep(0)
 
     @asynccontextmanager
     async def socket(
-        self, *, key: str = KEY, secret: str = SECRET, **grants: bool
+        self,
+        *,
+        key: str = KEY,
+        secret: str = SECRET,
+        grants: Mapping[str, bool] = MappingProxyType({"agent": True}),
     ) -> AsyncIterator[Worker]:
         """A connection to `/agent` on which nothing was said yet."""
         token = api.AccessToken(key, secret)
-        token = token.with_grants(api.VideoGrants(**(grants or {"agent": True})))  # type: ignore[arg-type]
+        token = token.with_grants(api.VideoGrants(**grants))  # type: ignore[arg-type]
         headers = {"Authorization": f"Bearer {token.to_jwt()}"}
         address = "ws" + self.url.removeprefix("http") + "/agent"
         connect = websockets.asyncio.client.connect(
@@ -227,9 +247,10 @@ class Worker:
         assert (await self.expect("pong")).last_timestamp == 7
 
     async def closed(self) -> str:
-        """Wait for the server to close; the reason it gives."""
+        """Read until the server closes; the reason it gives."""
         async with asyncio.timeout(10):
-            await self.socket.wait_closed()
+            async for _ in self.socket:
+                pass
         return self.socket.close_reason or ""
 
     async def register(self, agent_name: str, **fields: Any) -> None:
@@ -255,11 +276,3 @@ class Worker:
         status = agent.WS_FULL if full else agent.WS_AVAILABLE
         await self.say(update_worker=agent.UpdateWorkerStatus(status=status, load=load))
         await self.nothing()
-
-
-def attributes_of(job: agent.Job) -> Mapping[str, str]:
-    """A plain mapping, to compare."""
-    return dict(job.attributes)
-
-
-__all__ = ["House", "Kept", "Worker", "attributes_of", "settle"]

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from switchroom.agents import pool
@@ -197,3 +197,4 @@ class PoolsOverTime(RuleBasedStateMachine):
 
 
 TestPoolsOverTime = PoolsOverTime.TestCase
+TestPoolsOverTime.settings = settings(max_examples=40, stateful_step_count=30)

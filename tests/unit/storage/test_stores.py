@@ -9,11 +9,23 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
+from switchroom.rooms.dispatches import (
+    Dispatch,
+    DispatchOutcome,
+    DispatchRecord,
+    DispatchSpec,
+    Job,
+    JobKind,
+    JobReason,
+    JobStatus,
+    RestartPolicy,
+)
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.stores import StoredRoom
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.storage.calls import SqlCallStore, _record, _row
 from switchroom.storage.connection import Database
+from switchroom.storage.dispatches import SqlDispatchStore
 from switchroom.storage.rooms import SqlRoomStore
 from switchroom.storage.trunks import SqlTrunkStore
 from switchroom.telephony.call_events import CallStatus
@@ -173,3 +185,59 @@ def test_any_ending_survives_the_form_it_is_stored_in(
     ending = Termination(cause, status, reason, was_active=was_active, left_with=left_with)
     record = replace(_CALL, termination=ending)
     assert _record(_row(record)) == record
+
+
+_DISPATCH = Dispatch(
+    id="AD_1",
+    room_name="Büro",
+    room_sid="RM_1",
+    spec=DispatchSpec(
+        agent_name="clerk",
+        metadata='{"phone_number": "+1"}',
+        attributes={"k": "ä"},
+        deployment="blue",
+        restart_policy=RestartPolicy.NEVER,
+        implicit=True,
+    ),
+    created_at_ns=1_700_000_000_123_456_789,
+)
+_JOB = Job(
+    id="AJ_1",
+    dispatch_id="AD_1",
+    kind=JobKind.PARTICIPANT,
+    outcome=DispatchOutcome.FAILED,
+    status=JobStatus.FAILED,
+    reason=JobReason.RETRYING,
+    error="the worker and its agent are gone",
+    participant_identity="ann",
+    agent_identity="agent-AJ_1",
+    namespace="n",
+    worker_id="AW_1",
+    api_key="devkey",
+    started_at_ns=1_700_000_000_000_000_001,
+    ended_at_ns=1_700_000_000_000_000_002,
+    updated_at_ns=1_700_000_000_000_000_002,
+)
+
+
+async def test_a_dispatch_comes_back_with_its_jobs(url: str) -> None:
+    database = Database(url)
+    await database.open()
+    store = SqlDispatchStore(database)
+    await store.save_durably(_DISPATCH)
+    store.save(replace(_DISPATCH, id="AD_0", created_at_ns=1))
+    store.save_job(replace(_JOB, status=JobStatus.RUNNING))
+    store.save_job(_JOB)
+    store.save_job(replace(_JOB, id="AJ_2", updated_at_ns=_JOB.updated_at_ns + 1))
+    await database.close()
+    database = Database(url)
+    await database.open()
+    store = SqlDispatchStore(database)
+    older, record = await store.load()
+    assert older.dispatch.id == "AD_0"
+    assert record == DispatchRecord(
+        _DISPATCH, (_JOB, replace(_JOB, id="AJ_2", updated_at_ns=_JOB.updated_at_ns + 1))
+    )
+    await store.delete(["AD_1", "AD_unknown"])
+    assert await store.load() == [older]
+    await database.close()

@@ -1,0 +1,803 @@
+"""Who gets which job, and what becomes of it: workers over real sockets, time by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from livekit import api
+from livekit.protocol import agent, models
+
+from switchroom.agents import keeping
+from switchroom.agents.dispatcher import MAX_ATTEMPTS
+from switchroom.agents.events import JobEnded, JobStarted
+from switchroom.agents.job import OFFER_TIMEOUT, WORKER_RETURN
+from switchroom.auth.tokens import TokenVerifier
+from switchroom.rooms.data import DispatchEnded
+from switchroom.rooms.dispatches import DispatchOutcome, JobReason, JobStatus
+from switchroom.rooms.info import ParticipantKind
+from switchroom.rooms.reasons import DisconnectReason
+from unit.rooms.house import settle
+
+from .house import OTHER_KEY, OTHER_SECRET, ROOM, House, Kept, Worker
+
+# ── what a worker gets ───────────────────────────────────────────────────────
+
+
+async def test_a_job_says_what_was_asked_and_where(house: House) -> None:
+    async with house.worker(deployment="blue") as worker:
+        dispatch_id = await house.dispatch(
+            metadata='{"phone_number": "+1"}', deployment="blue", attributes={"a": "1"}
+        )
+        job = await worker.offer()
+        assert job.id.startswith("AJ_")
+        assert job.dispatch_id == dispatch_id
+        assert job.type == agent.JT_ROOM
+        assert (job.room.name, job.room.sid) == (ROOM, house.rooms.get(ROOM).sid)
+        assert job.metadata == '{"phone_number": "+1"}'
+        assert (job.agent_name, job.deployment) == ("clerk", "blue")
+        assert dict(job.attributes) == {"a": "1"}
+        assert job.state.worker_id == worker.id
+        assert not job.HasField("participant")
+
+
+async def test_the_token_lets_the_agent_in_as_its_worker_said(house: House) -> None:
+    async with house.worker(key=OTHER_KEY, secret=OTHER_SECRET) as worker:
+        await house.dispatch()
+        assignment = await worker.take(
+            participant_identity="anna",
+            participant_name="Anna",
+            participant_metadata="m",
+            participant_attributes={"lk.agent.name": "clerk"},
+        )
+        tokens = TokenVerifier({OTHER_KEY: OTHER_SECRET}, house.time)
+        claims = tokens.verify(assignment.token)
+        assert (claims.identity, claims.name, claims.kind) == ("anna", "Anna", "agent")
+        assert claims.metadata == "m"
+        assert claims.attributes == {"lk.agent.name": "clerk", "lk.agent_name": "clerk"}
+        assert claims.video is not None
+        assert claims.video.room == ROOM
+        assert claims.expires_at == pytest.approx(house.time.unix_ns() / 1e9 + 3600, abs=1)
+        assert not assignment.HasField("url")
+
+
+async def test_an_agent_without_an_identity_is_named_after_its_job(house: House) -> None:
+    async with house.worker() as worker:
+        await house.dispatch()
+        job = (await worker.take()).job
+        assert job.state.participant_identity == f"agent-{job.id}"
+
+
+# ── what triggers jobs ───────────────────────────────────────────────────────
+
+
+async def test_a_new_room_gets_an_agent_from_a_worker_without_a_name(house: House) -> None:
+    async with house.worker("") as worker, house.worker("clerk") as named:
+        room = house.open()
+        assert (await worker.offer()).room.sid == room.sid
+        await named.nothing()
+
+
+async def test_the_configuration_of_a_room_names_its_agents(house: House) -> None:
+    async with house.worker("") as unnamed, house.worker("clerk") as worker:
+        agents = [{"agentName": "clerk", "metadata": "m", "attributes": {"k": "v"}}, 5, {"a": []}]
+        house.open(configuration=json.dumps({"agents": agents}))
+        job = await worker.offer()
+        assert (job.metadata, dict(job.attributes)) == ("m", {"k": "v"})
+        # The last entry asks for the agent without a name, since it names none.
+        assert (await unnamed.offer()).agent_name == ""
+        await unnamed.nothing()
+
+
+async def test_a_room_made_by_the_api_gets_the_agents_it_was_made_with(house: House) -> None:
+    async with house.worker() as worker, house.api() as livekit:
+        request = api.CreateRoomRequest(
+            name=ROOM, agents=[api.RoomAgentDispatch(agent_name="clerk", metadata="m")]
+        )
+        await livekit.room.create_room(request)
+        assert (await worker.offer()).metadata == "m"
+        await livekit.room.create_room(request)
+        await worker.nothing()
+
+
+async def test_a_configured_dispatch_beyond_the_limits_does_not_keep_the_room_from_opening(
+    house: House,
+) -> None:
+    agents = [{"agentName": "clerk", "metadata": "x" * (512 * 1024 + 1)}, {"agentName": "clerk"}]
+    async with house.worker() as worker:
+        house.open(configuration=json.dumps({"agents": agents}))
+        assert (await worker.offer()).metadata == ""
+        await worker.nothing()
+
+
+async def test_participant_workers_get_a_job_for_each_who_joins(house: House) -> None:
+    async with house.worker("", type=agent.JT_PARTICIPANT) as worker:
+        house.person("ann")
+        job = await worker.offer()
+        assert (job.type, job.participant.identity) == (agent.JT_PARTICIPANT, "ann")
+        house.agent("agent-1")
+        house.person("recorder", kind=ParticipantKind.EGRESS)
+        await worker.nothing()
+        await house.phone("phone")
+        assert (await worker.offer()).participant.kind == models.ParticipantInfo.SIP
+
+
+async def test_publisher_workers_get_one_job_for_each_who_publishes(house: House) -> None:
+    async with house.worker("", type=agent.JT_PUBLISHER) as worker:
+        seat, _ = await house.phone("phone")
+        await worker.nothing()
+        seat.publish_audio("voice", None, "audio/opus")
+        seat.publish_audio("more", None, "audio/opus")
+        job = await worker.offer()
+        assert (job.type, job.participant.identity) == (agent.JT_PUBLISHER, "phone")
+        assert [track.name for track in job.participant.tracks] == ["voice"]
+        await worker.nothing()
+
+
+async def test_a_dispatch_into_a_live_room_serves_those_who_are_there(house: House) -> None:
+    async with (
+        house.worker(type=agent.JT_PARTICIPANT) as participants,
+        house.worker(type=agent.JT_PUBLISHER) as publishers,
+    ):
+        house.person("ann")
+        seat, _ = await house.phone("phone")
+        seat.publish_audio("voice", None, "audio/opus")
+        await house.dispatch()
+        offers = [await participants.offer(), await participants.offer()]
+        assert {job.participant.identity for job in offers} == {"ann", "phone"}
+        assert (await publishers.offer()).participant.identity == "phone"
+
+
+async def test_a_job_for_somebody_who_left_is_offered_no_more(house: House) -> None:
+    person, _ = house.person("ann")
+    house.leave(person)
+    async with house.worker("", type=agent.JT_PARTICIPANT) as worker:
+        await worker.nothing()
+
+
+async def test_a_worker_gets_the_job_that_it_asks_for_itself(house: House) -> None:
+    async with house.worker() as other, house.worker() as worker:
+        await worker.say(simulate_job=agent.SimulateJobRequest(room=models.Room(name="try")))
+        job = await worker.offer()
+        assert (job.room.name, job.agent_name) == ("try", "clerk")
+        await other.nothing()
+
+
+# ── which worker ─────────────────────────────────────────────────────────────
+
+
+async def test_the_random_number_chooses_by_free_capacity(house: House) -> None:
+    async with house.worker() as first, house.worker() as second:
+        await first.busy(full=False, load=0.9)
+        await second.busy(full=False, load=0.1)
+        house.draw = 0.09
+        await house.dispatch()
+        await first.offer()
+        house.draw = 0.11
+        await house.dispatch()
+        await second.offer()
+
+
+@pytest.mark.parametrize("load", [float("nan"), float("inf"), -1e30, 1e30])
+async def test_a_worker_that_lies_about_its_load_is_served_like_the_others(
+    house: House, load: float
+) -> None:
+    async with house.worker() as worker:
+        await worker.busy(full=False, load=load)
+        await house.dispatch()
+        await worker.take()
+
+
+async def test_a_refusal_sends_the_job_to_the_next_worker(house: House) -> None:
+    async with house.worker() as first, house.worker() as second:
+        await house.dispatch()
+        await first.answer(await first.offer(), available=False)
+        await second.take()
+        await first.nothing()
+
+
+async def test_a_final_refusal_sends_the_job_to_nobody(house: House) -> None:
+    async with house.worker() as first, house.worker() as second:
+        dispatch_id = await house.dispatch()
+        await first.answer(await first.offer(), available=False, terminate=True)
+        await first.nothing()
+        await second.nothing()
+        (job,) = await house.jobs(dispatch_id)
+        assert job.state.status == agent.JS_SUCCESS
+        assert house.rooms.get(ROOM).dispatches.get(dispatch_id).jobs[0].outcome == "declined"
+
+
+async def test_a_worker_that_does_not_answer_loses_the_offer_and_gets_none_for_a_while(
+    house: House,
+) -> None:
+    async with house.worker() as mute, house.worker() as second:
+        await house.dispatch()
+        await mute.offer()
+        await house.time.pass_(OFFER_TIMEOUT)
+        await second.take()
+        await house.dispatch()
+        await second.take()
+        await mute.nothing()
+
+
+async def test_an_answer_that_comes_too_late_gets_nothing(house: House) -> None:
+    async with house.worker() as slow, house.worker() as second:
+        await house.dispatch()
+        job = await slow.offer()
+        await house.time.pass_(OFFER_TIMEOUT)
+        await second.take()
+        await slow.answer(job)
+        await slow.nothing()
+
+
+async def test_answering_twice_brings_one_assignment(house: House) -> None:
+    async with house.worker() as worker:
+        await house.dispatch()
+        job = await worker.offer()
+        for _ in range(3):
+            await worker.answer(job)
+        await worker.answer(job, available=False)
+        assert (await worker.expect("assignment")).job.id == job.id
+        await worker.nothing()
+
+
+async def test_answers_for_jobs_of_others_bring_nothing(house: House) -> None:
+    async with house.worker() as worker, house.worker() as thief:
+        await house.dispatch()
+        job = await worker.offer()
+        await thief.answer(job)
+        await thief.answer(agent.Job(id="AJ_unheard_of"))
+        await thief.say(update_job=agent.UpdateJobStatus(job_id=job.id, status=agent.JS_FAILED))
+        await thief.nothing()
+        await worker.answer(job)
+        await worker.expect("assignment")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"participant_identity": "phone"},
+        {"participant_identity": "x" * 257},
+        {"participant_metadata": "x" * (512 * 1024 + 1)},
+        {"participant_attributes": {"k": "x" * (64 * 1024)}},
+    ],
+    ids=["the phone's identity", "long identity", "long metadata", "long attributes"],
+)
+async def test_an_agent_that_could_not_join_counts_as_a_refusal(
+    house: House, answer: dict[str, Any]
+) -> None:
+    await house.phone("phone")
+    async with house.worker() as worker, house.worker() as second:
+        await house.dispatch()
+        await worker.answer(await worker.offer(), **answer)
+        await second.take()
+
+
+async def test_two_agents_of_one_identity_do_not_put_each_other_out(house: House) -> None:
+    async with house.worker() as first, house.worker() as second:
+        await house.dispatch()
+        await first.take(participant_identity="anna")
+        await house.dispatch()
+        await first.answer(await first.offer(), participant_identity="anna")
+        await second.take()
+
+
+# ── waiting ──────────────────────────────────────────────────────────────────
+
+
+async def test_a_worker_that_registers_in_time_gets_the_job_at_once(house: House) -> None:
+    dispatch_id = await house.dispatch()
+    (job,) = await house.jobs(dispatch_id)
+    assert job.state.status == agent.JS_PENDING
+    await house.time.pass_(9.9)
+    async with house.worker() as worker:
+        assert (await worker.offer()).dispatch_id == dispatch_id
+
+
+async def test_a_worker_without_a_name_gets_the_rooms_of_the_last_seconds(house: House) -> None:
+    house.open("old")
+    await house.time.pass_(10.1)
+    house.open("new")
+    async with house.worker("") as worker:
+        assert (await worker.offer()).room.name == "new"
+        await worker.nothing()
+
+
+async def test_a_dispatch_that_finds_no_worker_says_so_to_everybody(house: House) -> None:
+    _, person = house.person("ann")
+    _, phone = await house.phone()
+    dispatch_id = await house.dispatch("nobody-knows-me")
+    await house.time.pass_(10.0)
+    (job,) = await house.jobs(dispatch_id)
+    assert job.state.status == agent.JS_FAILED
+    assert job.state.reason == agent.JSR_NO_CAPACITY
+    assert job.state.error == "no worker named 'nobody-knows-me' registered in time"
+    news = DispatchEnded(dispatch_id, "nobody-knows-me", "no_worker", job.state.error)
+    assert phone.news == [news]
+    told = [message.content for message in person.data]
+    assert told == [news]
+    assert json.loads(news.as_user_data().payload)["outcome"] == "no_worker"
+    (ended,) = house.events
+    assert isinstance(ended, JobEnded)
+    assert ended.job.outcome is DispatchOutcome.NO_WORKER
+
+
+async def test_an_unknown_agent_in_a_configuration_is_reported_too(house: House) -> None:
+    room = house.open(configuration='{"agents": [{"agent_name": "ghost"}]}')
+    await house.time.pass_(10.0)
+    (record,) = room.dispatches.list()
+    assert record.jobs[0].outcome is DispatchOutcome.NO_WORKER
+
+
+async def test_nobody_is_bothered_with_the_dispatch_that_nobody_asked_for(house: House) -> None:
+    _, phone = await house.phone()
+    await house.time.pass_(11.0)
+    assert phone.news == []
+    assert house.events == []
+    (record,) = house.rooms.get(ROOM).dispatches.list()
+    assert (record.dispatch.spec.implicit, record.jobs) == (True, ())
+    assert house.kept.dispatches.dispatches == {}
+
+
+async def test_workers_without_room_are_named_as_the_reason(house: House) -> None:
+    async with house.worker() as worker:
+        await worker.busy(full=True)
+        dispatch_id = await house.dispatch()
+        await house.time.pass_(10.0)
+        (job,) = await house.jobs(dispatch_id)
+        assert job.state.error == "none of the 1 workers named 'clerk' had room in time"
+
+
+async def test_workers_that_all_decline_are_named_as_the_reason(house: House) -> None:
+    _, phone = await house.phone()
+    async with house.worker() as worker:
+        dispatch_id = await house.dispatch()
+        await worker.answer(await worker.offer(), available=False)
+        await worker.nothing()
+        await house.time.pass_(10.0)
+        (job,) = await house.jobs(dispatch_id)
+        assert job.state.error == "each of the 1 workers named 'clerk' declined"
+        assert [news.outcome for news in phone.news] == ["declined"]
+
+
+async def test_a_worker_that_was_full_is_asked_again_when_it_has_room(house: House) -> None:
+    async with house.worker() as worker:
+        await house.dispatch()
+        job = await worker.offer()
+        await worker.busy(full=True)
+        await worker.answer(job, available=False)
+        await worker.nothing()
+        status = agent.UpdateWorkerStatus(status=agent.WS_AVAILABLE, load=0.5)
+        await worker.say(update_worker=status)
+        assert (await worker.take()).job.id == job.id
+
+
+async def test_a_draining_worker_gets_nothing_new(house: House) -> None:
+    async with house.worker() as worker:
+        await worker.say(update_worker=agent.UpdateWorkerStatus(draining=True))
+        await worker.nothing()
+        await house.dispatch()
+        await worker.nothing()
+
+
+async def test_a_server_that_drains_offers_nothing(house: House) -> None:
+    async with house.worker() as worker:
+        house.agents.drain()
+        await house.dispatch()
+        await worker.nothing()
+
+
+# ── the agent in the room ────────────────────────────────────────────────────
+
+
+async def test_a_job_runs_until_its_agent_leaves_whatever_its_worker_says(house: House) -> None:
+    await house.phone()
+    async with house.worker() as worker:
+        dispatch_id = await house.dispatch()
+        job = (await worker.take()).job
+        room = house.rooms.get(ROOM)
+        assert room.dispatches.get(dispatch_id).jobs[0].outcome is DispatchOutcome.ASSIGNED
+        await house.time.pass_(90)
+        anna, _ = house.agent(job.state.participant_identity)
+        assert room.dispatches.get(dispatch_id).jobs[0].outcome is DispatchOutcome.JOINED
+        await worker.say(update_job=agent.UpdateJobStatus(job_id=job.id, status=agent.JS_SUCCESS))
+        await worker.nothing()
+        (listed,) = await house.jobs(dispatch_id)
+        assert listed.state.status == agent.JS_RUNNING
+        house.leave(anna)
+        (listed,) = await house.jobs(dispatch_id)
+        assert (listed.state.status, listed.state.error) == (agent.JS_SUCCESS, "")
+        assert listed.state.ended_at >= listed.state.started_at > 0
+        assert [type(event) for event in house.events] == [JobStarted, JobEnded]
+        await worker.nothing()
+
+
+async def test_a_job_without_a_joined_agent_ends_with_its_room_and_its_worker_hears_it(
+    house: House,
+) -> None:
+    async with house.worker() as worker, house.api() as livekit:
+        await house.dispatch()
+        job = (await worker.take()).job
+        await livekit.room.delete_room(api.DeleteRoomRequest(room=ROOM))
+        assert (await worker.expect("termination")).job_id == job.id
+        ended = house.events[-1].job
+        assert (ended.status, ended.reason) == (JobStatus.CANCELLED, JobReason.ROOM_CLOSED)
+        await settle()
+        assert house.kept.dispatches.dispatches == {}
+        assert house.kept.dispatches.jobs == {}
+
+
+async def test_an_agent_that_reconnects_keeps_its_job(house: House) -> None:
+    async with house.worker() as worker:
+        dispatch_id = await house.dispatch()
+        identity = (await worker.take()).job.state.participant_identity
+        house.agent(identity)
+        house.agent(identity)  # DUPLICATE_IDENTITY for the first connection
+        again, _ = house.agent(identity)
+        (listed,) = await house.jobs(dispatch_id)
+        assert listed.state.status == agent.JS_RUNNING
+        house.leave(again)
+        (listed,) = await house.jobs(dispatch_id)
+        assert listed.state.status == agent.JS_SUCCESS
+
+
+# ── workers that are lost ────────────────────────────────────────────────────
+
+
+async def test_a_worker_that_dies_before_it_answers_loses_the_offer_at_once(house: House) -> None:
+    async with house.worker() as second:
+        house.draw = 0.99
+        async with house.worker() as first:
+            await house.dispatch()
+            await first.offer()
+        await second.take()
+
+
+async def test_a_worker_that_dies_after_the_assignment_is_replaced_in_a_few_seconds(
+    house: House,
+) -> None:
+    await house.phone()
+    async with house.worker() as second:
+        house.draw = 0.99
+        async with house.worker() as first:
+            dispatch_id = await house.dispatch()
+            lost = (await first.take()).job
+        await second.nothing()
+        await house.time.pass_(WORKER_RETURN)
+        successor = await second.offer()
+        assert successor.id != lost.id
+        assert successor.dispatch_id == dispatch_id
+        before, now = await house.jobs(dispatch_id)
+        assert (before.state.status, before.state.reason) == (agent.JS_FAILED, agent.JSR_RETRYING)
+        assert successor.id in before.state.error
+        assert now.state.status == agent.JS_PENDING
+
+
+async def test_a_worker_that_comes_back_in_time_keeps_its_job(house: House) -> None:
+    await house.phone()
+    async with house.worker() as second:
+        house.draw = 0.99
+        async with house.worker() as first:
+            dispatch_id = await house.dispatch()
+            job = (await first.take()).job
+        async with house.worker() as first:
+            await first.say(migrate_job=agent.MigrateJobRequest(job_ids=[job.id]))
+            await first.nothing()
+            await house.time.pass_(WORKER_RETURN)
+            await second.nothing()
+            (listed,) = await house.jobs(dispatch_id)
+            assert listed.state.worker_id == first.id
+
+
+async def test_a_job_is_not_given_to_a_worker_that_has_no_right_to_it(house: House) -> None:
+    await house.phone()
+    async with house.worker() as first:
+        dispatch_id = await house.dispatch()
+        job = (await first.take()).job
+        async with (
+            house.worker("somebody") as other,
+            house.worker(key=OTHER_KEY, secret=OTHER_SECRET) as stranger,
+        ):
+            for thief in (other, stranger):
+                await thief.say(migrate_job=agent.MigrateJobRequest(job_ids=[job.id]))
+                await thief.nothing()
+            (listed,) = await house.jobs(dispatch_id)
+            assert listed.state.worker_id == first.id
+
+
+async def test_an_agent_works_on_when_its_workers_socket_is_lost(house: House) -> None:
+    await house.phone()
+    async with house.worker() as second:
+        house.draw = 0.99
+        async with house.worker() as first:
+            dispatch_id = await house.dispatch()
+            anna, _ = house.agent((await first.take()).job.state.participant_identity)
+        await second.nothing()
+        await house.time.pass_(60)
+        await second.nothing()
+        house.leave(anna)
+        (listed,) = await house.jobs(dispatch_id)
+        assert listed.state.status == agent.JS_SUCCESS
+        await second.nothing()
+
+
+@pytest.mark.parametrize(
+    "reason", [DisconnectReason.CONNECTION_TIMEOUT, DisconnectReason.SIGNAL_CLOSE]
+)
+async def test_worker_and_agent_gone_mid_call_bring_another_agent_to_the_caller(
+    house: House, reason: DisconnectReason
+) -> None:
+    await house.phone()
+    async with house.worker() as second:
+        house.draw = 0.99
+        async with house.worker() as first:
+            await house.dispatch(metadata="m")
+            anna, _ = house.agent((await first.take()).job.state.participant_identity)
+        await second.nothing()
+        house.leave(anna, reason)
+        assert (await second.take()).job.metadata == "m"
+
+
+async def test_an_agent_that_died_with_its_worker_does_not_wait_for_its_media_to_time_out(
+    house: House,
+) -> None:
+    await house.phone()
+    async with house.worker() as second:
+        house.draw = 0.99
+        async with house.worker() as first:
+            await house.dispatch()
+            anna, member = house.agent((await first.take()).job.state.participant_identity)
+        member.reachable = False
+        await second.nothing()
+        await house.time.pass_(WORKER_RETURN)
+        await second.take()
+        assert anna.gone
+        assert member.closed == [DisconnectReason.PARTICIPANT_REMOVED]
+
+
+async def test_nobody_is_sent_to_a_room_whose_caller_has_gone(house: House) -> None:
+    seat, _ = await house.phone()
+    async with house.worker() as second:
+        house.draw = 0.99
+        async with house.worker() as first:
+            dispatch_id = await house.dispatch()
+            anna, _ = house.agent((await first.take()).job.state.participant_identity)
+            await seat.leave(DisconnectReason.CLIENT_INITIATED)
+        await second.nothing()
+        house.leave(anna, DisconnectReason.CONNECTION_TIMEOUT)
+        await second.nothing()
+        (listed,) = await house.jobs(dispatch_id)
+        assert (listed.state.status, listed.state.reason) == (agent.JS_FAILED, 0)
+
+
+async def test_a_dispatch_that_is_never_to_be_restarted_is_not(house: House) -> None:
+    _, phone = await house.phone()
+    async with house.worker() as second:
+        house.draw = 0.99
+        async with house.worker() as first:
+            await house.dispatch(restart_policy=1)
+            await first.take()
+        await house.time.pass_(WORKER_RETURN)
+        await second.nothing()
+        assert [news.outcome for news in phone.news] == ["failed"]
+
+
+async def test_a_job_that_kills_every_worker_ends(house: House) -> None:
+    await house.phone()
+    dispatch_id = await house.dispatch()
+    for _ in range(MAX_ATTEMPTS):
+        async with house.worker() as victim:
+            await victim.take()
+        await settle()
+        await house.time.pass_(WORKER_RETURN)
+    async with house.worker() as survivor:
+        await survivor.nothing()
+    assert [job.state.status for job in await house.jobs(dispatch_id)] == [agent.JS_FAILED] * 4
+
+
+async def test_an_agent_whose_job_was_given_away_is_shown_out_when_it_comes_back(
+    house: House,
+) -> None:
+    await house.phone()
+    async with house.worker() as second:
+        house.draw = 0.99
+        async with house.worker() as first:
+            job = (await _dispatched(house, first)).job
+            anna, _ = house.agent(job.state.participant_identity)
+        await second.nothing()
+        house.leave(anna, DisconnectReason.CONNECTION_TIMEOUT)
+        await second.take()
+        again, member = house.agent(job.state.participant_identity)
+        await settle()
+        assert member.closed == [DisconnectReason.PARTICIPANT_REMOVED]
+        assert again.gone
+        async with house.worker() as first:
+            await first.say(migrate_job=agent.MigrateJobRequest(job_ids=[job.id]))
+            assert (await first.expect("termination")).job_id == job.id
+
+
+async def _dispatched(house: House, worker: Worker) -> agent.JobAssignment:
+    await house.dispatch()
+    return await worker.take()
+
+
+# ── many ─────────────────────────────────────────────────────────────────────
+
+
+async def test_a_burst_of_dispatches_is_neither_lost_nor_doubled(house: House) -> None:
+    async with AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(house.worker()) for _ in range(4)]
+        assigned: Counter[str] = Counter()
+        all_there = asyncio.Event()
+
+        async def work(worker: Worker) -> None:
+            while True:
+                message = await worker.hear()
+                if message.WhichOneof("message") == "availability":
+                    await worker.answer(message.availability.job)
+                elif message.WhichOneof("message") == "assignment":
+                    assigned[message.assignment.job.dispatch_id] += 1
+                    if len(assigned) == 200:
+                        all_there.set()
+
+        working = [asyncio.ensure_future(work(worker)) for worker in workers]
+        async with house.api() as livekit:
+            requests = (
+                api.CreateAgentDispatchRequest(agent_name="clerk", room=f"room-{number}")
+                for number in range(200)
+            )
+            made = await asyncio.gather(
+                *(livekit.agent_dispatch.create_dispatch(request) for request in requests)
+            )
+        async with asyncio.timeout(20):
+            await all_there.wait()
+        for task in working:
+            task.cancel()
+        assert assigned == Counter(dispatch.id for dispatch in made)
+
+
+async def test_the_jobs_of_a_dispatch_are_remembered_up_to_a_bound(house: House) -> None:
+    async with house.worker("", type=agent.JT_PARTICIPANT) as worker:
+        room = house.open()
+        (dispatch,) = room.dispatches.list()
+        for number in range(70):
+            person, _ = house.person(f"p{number}")
+            job = (await worker.take()).job
+            done = agent.UpdateJobStatus(job_id=job.id, status=agent.JS_SUCCESS)
+            await worker.say(update_job=done)
+            await worker.nothing()
+            house.leave(person)
+        jobs = await house.jobs(dispatch.dispatch.id)
+        assert len(jobs) == 64
+        assert jobs[-1].participant.identity == "p69"
+
+
+# ── restarts ─────────────────────────────────────────────────────────────────
+
+
+async def test_a_dispatch_that_waits_when_the_server_dies_waits_again_after_the_start() -> None:
+    kept = Kept()
+    before = House(kept)
+    await before.start()
+    dispatch_id = await before.dispatch(metadata="m", attributes={"a": "1"})
+    # No stop: the process is killed.
+    after = House(kept)
+    await after.start()
+    async with after.worker() as worker:
+        job = await worker.offer()
+        assert (job.dispatch_id, job.metadata, dict(job.attributes)) == (
+            dispatch_id,
+            "m",
+            {"a": "1"},
+        )
+        assert [r.dispatch.id for r in after.rooms.get(ROOM).dispatches.list()].count(
+            dispatch_id
+        ) == 1
+    await after.stop()
+    await before.stop()
+
+
+async def test_a_job_goes_on_after_a_crash_when_its_worker_and_its_agent_come_back() -> None:
+    kept = Kept()
+    before = House(kept)
+    await before.start()
+    async with before.worker() as worker:
+        await before.phone()
+        dispatch_id = await before.dispatch()
+        job = (await worker.take()).job
+        before.agent(job.state.participant_identity)
+        after = House(kept)
+        await after.start()
+        async with after.worker() as again, after.worker() as other:
+            await again.say(migrate_job=agent.MigrateJobRequest(job_ids=[job.id]))
+            await again.nothing()
+            after.agent(job.state.participant_identity)
+            await after.time.pass_(30)
+            (listed,) = await after.jobs(dispatch_id)
+            assert (listed.id, listed.state.worker_id) == (job.id, again.id)
+            assert listed.state.status == agent.JS_RUNNING
+            await again.nothing()
+            await other.nothing()
+        await after.stop()
+    await before.stop()
+
+
+async def test_after_a_crash_a_job_without_anybody_to_talk_to_is_not_done_again() -> None:
+    kept = Kept()
+    before = House(kept)
+    await before.start()
+    async with before.worker() as worker:
+        dispatch_id = await before.dispatch()
+        await before.phone()
+        await worker.take()
+        after = House(kept)
+        await after.start()
+        async with after.worker() as again:
+            await after.time.pass_(keeping.RETURN_LIMIT)
+            await again.nothing()
+            (listed,) = await after.jobs(dispatch_id)
+            assert listed.state.status == agent.JS_FAILED
+            # Somebody is there for whom it can be done.
+            after.person("ann")
+            assert (await again.offer()).dispatch_id == dispatch_id
+        await after.stop()
+    await before.stop()
+
+
+async def test_after_a_planned_stop_a_running_job_is_begun_anew_for_who_comes_back() -> None:
+    kept = Kept()
+    before = House(kept)
+    await before.start()
+    async with before.worker("") as worker:
+        before.person("ann")
+        job = (await worker.take()).job
+        before.agent(job.state.participant_identity)
+        await before.stop()
+    after = House(kept)
+    await after.start()
+    async with after.worker("") as again:
+        after.person("ann")
+        await after.time.pass_(0.1)
+        successor = await again.offer()
+        assert (successor.dispatch_id, successor.id != job.id) == (job.dispatch_id, True)
+        await again.nothing()
+    await after.stop()
+
+
+async def test_an_ended_job_is_listed_and_not_done_again_after_a_restart() -> None:
+    kept = Kept()
+    before = House(kept)
+    await before.start()
+    async with before.worker() as worker:
+        dispatch_id = await before.dispatch()
+        anna, _ = before.agent((await worker.take()).job.state.participant_identity)
+        before.leave(anna)
+        await before.stop()
+    after = House(kept)
+    await after.start()
+    async with after.worker() as again:
+        await again.nothing()
+        (listed,) = await after.jobs(dispatch_id)
+        assert listed.state.status == agent.JS_SUCCESS
+    await after.stop()
+
+
+async def test_what_belongs_to_rooms_that_do_not_come_back_is_forgotten() -> None:
+    kept = Kept()
+    before = House(kept)
+    await before.start()
+    before.open("joined")  # made by a join, so it is not kept
+    await before.dispatch(room="joined")
+    after = House(kept)
+    await after.start()
+    await after.time.pass_(keeping.PATIENCE)
+    assert kept.dispatches.dispatches == {}
+    async with after.worker() as worker:
+        after.open("joined")
+        await worker.nothing()
+    await after.stop()
+    await before.stop()
