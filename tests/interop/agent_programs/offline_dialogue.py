@@ -30,7 +30,8 @@ FRAME = RATE // 50
 
 
 def tell(event: str, **facts: Any) -> None:
-    print(json.dumps({"event": event, "at": time.monotonic(), **facts}), flush=True)
+    sys.stdout.write(json.dumps({"event": event, "at": time.monotonic(), **facts}) + "\n")
+    sys.stdout.flush()
 
 
 class Dentist(Agent):
@@ -70,8 +71,10 @@ class Caller(AudioInput):
     async def __anext__(self) -> rtc.AudioFrame:
         self._due += 0.02
         await asyncio.sleep(max(0, self._due - time.monotonic()))
-        frame = self._frames.pop(0) if self._frames else bytes(2 * FRAME)
-        if frame and not self._frames and any(frame):
+        if not self._frames:
+            return rtc.AudioFrame(bytes(2 * FRAME), RATE, 1, FRAME)
+        frame = self._frames.pop(0)
+        if not self._frames:
             tell("caller ended")
         return rtc.AudioFrame(frame, RATE, 1, FRAME)
 
@@ -138,9 +141,9 @@ async def converse(sentences: list[bytes]) -> None:
     await session.aclose()
 
 
-async def main() -> None:
+async def main(sentences: list[bytes]) -> None:
     async with utils.http_context.open():
-        await converse([Path(name).read_bytes() for name in sys.argv[1:]])
+        await converse(sentences)
 
 
-asyncio.run(main())
+asyncio.run(main([Path(name).read_bytes() for name in sys.argv[1:]]))
