@@ -56,7 +56,7 @@ class Journal:
         """The reports of the phone of one kind."""
         return [record for record in self.phone if record["event"] == event]
 
-    async def until(self, what: str, happened: Callable[[], object], seconds: float = 45) -> None:
+    async def until(self, what: str, happened: Callable[[], object], seconds: float = 120) -> None:
         """Wait for something; raises Overdue, with `what`, if it takes longer."""
         try:
             async with asyncio.timeout(seconds):

@@ -15,7 +15,7 @@ def mailbox(
     *,
     greeting: str,
     expects: Sequence[str] = (),
-    rings: float = 2.0,
+    rings: float = 1.0,
     pause: float = 0.3,
     beep_hz: int = 1000,
     beep_seconds: float = 0.3,

@@ -36,11 +36,11 @@ class Person:
     """A person's script. Times are in seconds.
 
     `answers` and `goodbyes` map phrases to listen for to what is said then; after a goodbye the
-    person hangs up when the caller has been silent for `lingers`. `interrupts` maps the number of
-    an utterance of the caller (the first is 1) to what the person says into it, `interrupts_after`
-    its beginning. What was not understood is answered by `pardon`, and `patience` of silence by
-    `are_you_there`; after the third time of either the person gives up and hangs up. Whoever asks the
-    person to say something `again` hears the last answer once more.
+    person hangs up when the caller has been silent for `lingers`. Whoever says one of `again` hears
+    the last answer once more. `interrupts` maps the number of an utterance of the caller (the first
+    is 1) to what the person says into it, `interrupts_after` its beginning. What was not understood
+    is answered by `pardon`, and `patience` of silence by `are_you_there`; after the third time of
+    either the person gives up and hangs up.
     """
 
     hello: str = "Hello?"
@@ -51,7 +51,7 @@ class Person:
     again: Sequence[str] = ("[Sorry] I did not catch that", "Could you say (it | that) again?")
     pardon: str = "Sorry, what did you say?"
     are_you_there: str = "Hello? Is anybody there?"
-    rings: float = 2.0
+    rings: float = 1.0
     draws_breath: float = 0.5
     patience: float = 5.0
     lingers: float = 2.0

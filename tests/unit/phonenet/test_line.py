@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from array import array
+
 import pytest
 
 from switchroom.phonenet.g711 import PCMA, PCMU
@@ -126,3 +128,31 @@ def test_an_echo_is_silent_while_nothing_comes() -> None:
     assert [p.payload[0] for p in packets(line, 2)] == [0x10, 0xFF]
     line.receive(audio(2, b"\x10" * 160, 8), 0.0)
     assert packets(line, 1)[0].payload[0] == 0xFF
+
+
+class Follower:
+    def __init__(self) -> None:
+        self.loud: list[bool] = []
+
+    def hear(self, frame: array[int]) -> None:
+        self.loud.append(max(frame) > 1000)
+
+
+def test_a_follower_hears_what_the_line_hears() -> None:
+    line, follower = new_line(), Follower()
+    line.followers.append(follower)
+    line.receive(audio(1, PCMU.encode(tone(440).samples[:160])), 0)
+    line.receive(audio(3, PCMU.encode(tone(440).samples[:160])), 0)
+    assert follower.loud == [True, False, True]
+
+
+def test_a_follower_of_a_line_on_which_nothing_comes_hears_silence_after_200_ms() -> None:
+    line, follower = new_line(), Follower()
+    line.followers.append(follower)
+    packets(line, 10)
+    assert follower.loud == []
+    packets(line, 5)
+    assert follower.loud == [False] * 5
+    line.receive(audio(1, PCMU.encode(tone(440).samples[:160])), 0)
+    packets(line, 10)
+    assert follower.loud == [False] * 5 + [True]

@@ -1,4 +1,4 @@
-"""People on a virtual clock: who speaks when, what is answered, when they hang up."""
+"""People on a virtual clock (VirtualLoop): who speaks when, what is answered, when they hang up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MARIA = Person(answers=ANSWERS, goodbyes=GOODBYES)
 
 
 def maria(**habits: object) -> Script:
-    return person("Answers.", answers=ANSWERS, goodbyes=GOODBYES, **habits)
+    return person("Answers.", answers=ANSWERS, goodbyes=GOODBYES, **habits)  # type: ignore[arg-type]
 
 
 def texts(caller: Caller) -> list[str]:
@@ -34,8 +34,7 @@ def spoken_to(text: str) -> Reply:
 
 async def until_said(caller: Caller, count: int) -> None:
     """Wait until the phone has begun to say so many things."""
-    while len(caller.all_of(events.Said)) < count:
-        await asyncio.sleep(0.02)
+    await caller.until_told(events.Said, count)
     await asyncio.sleep(2)
 
 
@@ -129,8 +128,7 @@ def test_a_person_waits_until_the_caller_has_finished_and_answers_what_was_asked
 
 def test_the_silence_before_a_reply_is_measured_from_the_phones_last_word() -> None:
     async def ask(caller: Caller) -> None:
-        while not caller.all_of(events.Said):
-            await asyncio.sleep(0.02)
+        await caller.until_told(events.Said)
         hello = caller.all_of(events.Said)[0]
         await asyncio.sleep(hello.seconds + 1.5)
         await caller.says("Can you come on Monday?")
@@ -142,8 +140,7 @@ def test_the_silence_before_a_reply_is_measured_from_the_phones_last_word() -> N
 
 def test_what_is_said_while_the_phone_speaks_is_not_lost() -> None:
     async def talk_over(caller: Caller) -> None:
-        while not caller.all_of(events.Said):
-            await asyncio.sleep(0.02)
+        await caller.until_told(events.Said)
         await caller.says("Am I speaking with Maria?")
         await until_said(caller, 2)
 

@@ -167,6 +167,7 @@ class Caller:
         self._script = script
         self._bodies: list[bytes] = []
         self.answered = asyncio.Event()
+        self._news = asyncio.Event()
 
     def dial(self, body: bytes | None = None) -> None:
         info = CallInfo("c1", "+12025550100", "+15550199")
@@ -184,6 +185,7 @@ class Caller:
 
     def _report(self, event: events.Event) -> None:
         self.told.append((self.loop.time() - self.started, event))
+        self._news.set()
 
     def ring(self, status: int, body: bytes) -> None:
         self.signals.append(str(status))
@@ -229,6 +231,12 @@ class Caller:
         self.line.play(sound)
         self.line.on_played = done.set
         await done.wait()
+
+    async def until_told(self, kind: type[events.Event], count: int = 1) -> None:
+        """Wait until the phone has told of so many events of a kind."""
+        while len(self.all_of(kind)) < count:
+            self._news.clear()
+            await self._news.wait()
 
     def all_of(self, kind: type[_Kind]) -> list[_Kind]:
         return [event for _, event in self.told if isinstance(event, kind)]
