@@ -17,8 +17,9 @@ from switchroom.media import (
     TrackStarted,
 )
 from switchroom.rooms.connection import ConnectionHost
+from switchroom.rooms.info import AudioFeature
 from switchroom.rooms.publishing import Publishing
-from switchroom.sdp.webrtc import OfferedSection
+from switchroom.sdp.webrtc import OfferedSection, PublishedAudio
 
 
 class Incoming:
@@ -27,6 +28,17 @@ class Incoming:
     def __init__(self, publishing: Publishing, host: ConnectionHost) -> None:
         self._publishing = publishing
         self._host = host
+
+    def wishes(self, sections: Sequence[OfferedSection]) -> dict[str, PublishedAudio]:
+        """How the client sends where it publishes, by mid, for the answer to its offer."""
+        return {
+            mid: PublishedAudio(
+                dtx=AudioFeature.NO_DTX not in info.audio_features,
+                redundant=not info.disable_red,
+                stereo=AudioFeature.STEREO in info.audio_features,
+            )
+            for mid, info in self._publishing.foreseen(sections).items()
+        }
 
     def apply(self, peer: Peer, sections: Sequence[OfferedSection]) -> None:
         """An offer has been answered: start and stop the tracks of its sections."""

@@ -109,6 +109,14 @@ class Publishing:
                 started.append((mid, self._live[mid]))
         return Matched(tuple(started), stopped)
 
+    def foreseen(self, sections: Iterable[OfferedSection]) -> dict[str, TrackInfo]:
+        """The tracks by mid as `match` of this offer will have them; changes nothing."""
+        copy = Publishing()
+        copy._pending, copy._live = dict(self._pending), dict(self._live)
+        copy._ended = set(self._ended)
+        copy.match(sections)
+        return copy._live
+
     def drop(self, track_sid: str) -> None:
         """The server ended the track."""
         self._pending = {cid: i for cid, i in self._pending.items() if i.sid != track_sid}

@@ -116,7 +116,7 @@ class SingleConnection:
         # Who left while the engine made the answer is not known to the client any more.
         labels = {s.mid: s.label for s in self._sections if s.label is not None}
         sids = {mid: label.track_sid for mid, label in labels.items()}
-        answer = finish_answer(offer.sdp, answered, labels)
+        answer = finish_answer(offer.sdp, answered, labels, self._incoming.wishes(offered))
         self._sections.tell()
         self._host.send(signal_out.answer(answer, offer.id, sids))
         self._incoming.apply(peer, offered)

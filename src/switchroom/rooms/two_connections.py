@@ -143,7 +143,7 @@ class TwoConnections:
         answered = await peer.accept_offer(prepare_offer(offer.sdp))
         if self._closed:
             return
-        answer = finish_answer(offer.sdp, answered, {})
+        answer = finish_answer(offer.sdp, answered, {}, self._incoming.wishes(sections))
         self._host.send(signal_out.answer(answer, offer.id, {}))
         self._incoming.apply(peer, sections)
 

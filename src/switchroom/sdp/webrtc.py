@@ -19,6 +19,9 @@ from switchroom.sdp.description import Direction, is_ip
 from switchroom.sdp.errors import SdpError
 from switchroom.sdp.webrtc_text import Section, WebRtcText, without_attributes
 
+_STEREO = ("stereo=1", "maxaveragebitrate=510000")
+"""What livekit-server asks of a stereo track."""
+
 _TRANSPORT = ("ice-ufrag", "ice-pwd", "ice-options", "fingerprint", "setup")
 
 
@@ -36,6 +39,18 @@ class TrackLabel:
         A stream id without exactly one ``|`` means a spare section to them.
         """
         return f"{self.participant_sid}|{self.track_sid} {self.track_sid}"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedAudio:
+    """How the client wants to send a track that it publishes.
+
+    ``dtx`` pauses in silence, ``redundant`` repeats what may have been lost (RED, RFC 2198).
+    """
+
+    dtx: bool = True
+    redundant: bool = True
+    stereo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +102,18 @@ def offered_sections(text: str) -> tuple[OfferedSection, ...]:
     )
 
 
-def finish_answer(offer: str, answer: str, tracks: Mapping[str, TrackLabel]) -> str:
+def finish_answer(
+    offer: str,
+    answer: str,
+    tracks: Mapping[str, TrackLabel],
+    published: Mapping[str, PublishedAudio] | None = None,
+) -> str:
     """The media engine's answer as the client should read it.
 
-    `offer` is the client's text, `tracks` says by mid which track we send in which section. A label
-    for a section that the offer does not let us send in has no effect. Raises SdpError if the
-    answer does not fit the offer: better no answer than one that confuses a client for good.
+    `offer` is the client's text, `tracks` says by mid which track we send in which section,
+    `published` how the client sends where it does. A label for a section that the offer does not
+    let us send in has no effect. Raises SdpError if the answer does not fit the offer: better no
+    answer than one that confuses a client for good.
     """
     offered = WebRtcText.parse(offer)
     answered = WebRtcText.parse(answer)
@@ -100,7 +121,10 @@ def finish_answer(offer: str, answer: str, tracks: Mapping[str, TrackLabel]) -> 
         raise SdpError("the answer's sections are not the offer's")
     transport = _transport_lines(answered)
     sections = tuple(
-        _finish_section(question, reply, tracks.get(question.mid), transport)
+        _as_published(
+            _finish_section(question, reply, tracks.get(question.mid), transport),
+            (published or {}).get(question.mid),
+        )
         for question, reply in zip(offered.sections, answered.sections, strict=True)
     )
     # The engine lists the streams of its own invention there; clients look at the sections only.
@@ -212,6 +236,35 @@ def _kept_alive(offered: Section, transport: tuple[str, ...]) -> Section:
             *(line for line in offered.lines if _describes(line, chosen)),
         )
     )
+
+
+def _as_published(answered: Section, wish: PublishedAudio | None) -> Section:
+    """The section, asking the client to send as it wants to.
+
+    libwebrtc sends what the answer prefers: Opus with ``usedtx=1`` pauses in silence (RFC 7587
+    section 7.1), RED is used where it is listed.
+    """
+    if wish is None or answered.rejected or answered.direction not in ("recvonly", "sendrecv"):
+        return answered
+    section = answered if wish.redundant else _without_red(answered)
+    parameters = (("usedtx=1",) if wish.dtx else ()) + (_STEREO if wish.stereo else ())
+    opus = {codec.payload_type for codec in section_codecs(section) if codec.name.lower() == "opus"}
+    return Section(tuple(_with_parameters(line, opus, parameters) for line in section.lines))
+
+
+def _without_red(section: Section) -> Section:
+    red = {str(c.payload_type) for c in section_codecs(section) if c.name.lower() == "red"}
+    formats = " ".join(format_ for format_ in section.formats if format_ not in red)
+    first = " ".join((*section.lines[0].split()[:3], formats))
+    kept = (line for line in section.lines[1:] if not any(_describes(line, pt) for pt in red))
+    return Section((first, *kept))
+
+
+def _with_parameters(line: str, payload_types: set[int], parameters: Iterable[str]) -> str:
+    if not any(line.startswith(f"a=fmtp:{payload_type} ") for payload_type in payload_types):
+        return line
+    listed = line.partition(" ")[2].split(";")
+    return ";".join((line, *(new for new in parameters if new not in listed)))
 
 
 def _describes(line: str, payload_type: str) -> bool:

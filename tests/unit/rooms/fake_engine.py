@@ -113,6 +113,8 @@ def answer_to(offer: str) -> str:
             kind, _, protocol, first, *_ = line[2:].split()
             lines += [f"m={kind} 9 {protocol} {first}", "c=IN IP4 0.0.0.0"]
             lines += ["a=ice-ufrag:srv", "a=ice-pwd:" + "x" * 22, "a=setup:passive"]
+            if kind == "audio":
+                lines += [f"a=rtpmap:{first} opus/48000/2", f"a=fmtp:{first} minptime=10"]
         elif line.startswith("a=mid:"):
             lines.append(line)
         elif line[2:] in _REVERSED:

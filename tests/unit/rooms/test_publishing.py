@@ -43,6 +43,18 @@ async def test_a_track_is_published_once_its_section_is_answered(door: Door) -> 
     assert told.is_publisher
 
 
+async def test_a_track_pauses_in_silence_unless_its_client_does_not_want_that(door: Door) -> None:
+    for identity, single in (("ann", True), ("bob", False)):
+        client = await door.join(identity, single=single)
+        for number, disable in enumerate((False, True)):
+            track = rtc.AddTrackRequest(cid=f"c{number}", disable_dtx=disable)
+            client.say(add_track=track)
+        answer = await client.offer(("3", "sendonly", "c0"), ("4", "sendonly", "c1"))
+        pausing, going_on = answer.sdp.split("m=audio")[1:]
+        assert "a=fmtp:111 minptime=10;usedtx=1" in pausing
+        assert "usedtx" not in going_on
+
+
 async def test_a_phone_hears_the_client_and_the_client_is_told_of_its_first_listener(
     door: Door,
 ) -> None:

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given, strategies as st
 
 from switchroom.sdp.errors import SdpError
-from switchroom.sdp.webrtc import TrackLabel, finish_answer, offered_sections, prepare_offer
+from switchroom.sdp.webrtc import (
+    PublishedAudio,
+    TrackLabel,
+    finish_answer,
+    offered_sections,
+    prepare_offer,
+)
 from switchroom.sdp.webrtc_text import Section, WebRtcText
 
 CAPTURES = Path(__file__).parents[2] / "conformance" / "sdp"
@@ -174,6 +180,38 @@ def test_an_answer_that_does_not_fit_the_offer_is_refused_loudly() -> None:
     ):
         with pytest.raises(SdpError):
             finish_answer(JOIN, damaged, {})
+
+
+def published_section(wish: PublishedAudio) -> Section:
+    """The answer to the section in which Chromium publishes, from an engine that takes RED."""
+    answer = engine_answer(CHROMIUM).replace("SAVPF 111", "SAVPF 63 111")
+    codecs = (
+        "a=fmtp:111 minptime=10;useinbandfec=1",
+        "a=rtpmap:63 red/48000/2",
+        "a=fmtp:63 111/111",
+    )
+    answer = answer.replace("opus/48000/2\r\n", "opus/48000/2\r\n" + "\r\n".join((*codecs, "")))
+    (mid,) = (s.mid for s in WebRtcText.parse(CHROMIUM).sections if s.direction == "sendonly")
+    told = WebRtcText.parse(finish_answer(CHROMIUM, answer, {}, {mid: wish}))
+    other = next(s for s in told.sections if s.kind == "audio" and s.mid != mid)
+    assert "usedtx=1" not in str(other.lines), "only where the client sends"
+    return with_mid(told, mid)
+
+
+def test_a_published_track_pauses_in_silence_and_repeats_itself_unless_it_must_not() -> None:
+    section = published_section(PublishedAudio())
+    assert section.formats[:2] == ["63", "111"]
+    assert "a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1" in section.lines
+    section = published_section(PublishedAudio(dtx=False, redundant=False))
+    assert section.formats[0] == "111"
+    assert "a=fmtp:111 minptime=10;useinbandfec=1" in section.lines
+    assert not any(line.startswith(("a=rtpmap:63", "a=fmtp:63")) for line in section.lines)
+
+
+def test_a_stereo_track_is_asked_for_in_stereo() -> None:
+    section = published_section(PublishedAudio(stereo=True))
+    fmtp = "minptime=10;useinbandfec=1;usedtx=1;stereo=1;maxaveragebitrate=510000"
+    assert section.value("fmtp") == f"111 {fmtp}"
 
 
 # ── prepare_offer ────────────────────────────────────────────────────────────
