@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from playwright.async_api import Browser
 
 from interop.browser import Tab, chromium, needs_browser, page_server, tab
 from interop.cable import cable_to
-from interop.datagrams import needs_private_network, server_behind
+from interop.datagrams import MediaPath, needs_private_network, server_behind
 from interop.hearing import CLIENT_RATE, Voice, listen, steady_stretch, windows
 from interop.server import KEY, SECRET, Server, server_here
 
@@ -30,7 +30,7 @@ pytestmark = [
 
 RECONNECTS = {"signalReconnecting", "reconnecting"}
 LOSSY = 1  # DataPacket_Kind of the protocol
-MODES = pytest.mark.parametrize("single", [True, False], ids=["one-connection", "two-connections"])
+MODES = {"one connection": True, "two connections": False}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -174,12 +174,30 @@ class Python:
         raise AssertionError(f"{track.sid} does not fall silent")
 
 
-@pytest.fixture
-def meeting(
-    server: Server, browser: Browser, address: str, request: pytest.FixtureRequest
-) -> Meeting:
-    single = request.node.callspec.params["single"]
-    return Meeting(server, browser, address, request.node.name, single)
+def in_both_modes(
+    test: Callable[[Meeting], Awaitable[None]],
+) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Run a test in the mode that the SDK chooses itself and in the older one, at the same time."""
+
+    async def both(
+        server: Server, browser: Browser, address: str, request: pytest.FixtureRequest
+    ) -> None:
+        name = request.node.name
+        runs = [
+            test(Meeting(server, browser, address, f"{name}, {mode}", single))
+            for mode, single in MODES.items()
+        ]
+        ended = await asyncio.gather(*runs, return_exceptions=True)
+        errors = []
+        for mode, error in zip(MODES, ended, strict=True):
+            if isinstance(error, Exception):
+                error.add_note(f"with {mode}")
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup(name, errors)
+
+    both.__doc__ = test.__doc__
+    return both
 
 
 # A busy machine makes sound stumble, so a tone is waited for. It has come when it is there for half
@@ -222,8 +240,8 @@ async def hears_nothing(client: Tab, sid: str) -> None:
 # ── sound ────────────────────────────────────────────────────────────────────
 
 
-@MODES
-async def test_browser_and_python_hear_each_other(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_browser_and_python_hear_each_other(meeting: Meeting) -> None:
     async with meeting.python() as ben, meeting.tab() as anna:
         sid = await ben.publish_tone(1000)
         await anna.publish_tone(440)
@@ -233,8 +251,8 @@ async def test_browser_and_python_hear_each_other(meeting: Meeting, single: bool
         assert await ben.room.sid == await anna.js("room.getSid()")
 
 
-@MODES
-async def test_who_comes_late_hears_what_is_there(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_who_comes_late_hears_what_is_there(meeting: Meeting) -> None:
     async with meeting.tab("anna") as anna, meeting.python() as ben:
         await asyncio.gather(anna.publish_tone(440), ben.publish_tone(1000))
         async with meeting.tab("carl") as carl:
@@ -245,8 +263,8 @@ async def test_who_comes_late_hears_what_is_there(meeting: Meeting, single: bool
                 await hears(carl, hz, sid)
 
 
-@MODES
-async def test_a_track_is_heard_when_it_is_asked_for(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_a_track_is_heard_when_it_is_asked_for(meeting: Meeting) -> None:
     publication = "[...participant('ben').trackPublications.values()][0]"
     async with meeting.python() as ben:
         await ben.publish_tone(700)
@@ -259,8 +277,8 @@ async def test_a_track_is_heard_when_it_is_asked_for(meeting: Meeting, single: b
                 await anna.next("trackUnsubscribed")
 
 
-@MODES
-async def test_each_of_several_tracks_is_heard_for_itself(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_each_of_several_tracks_is_heard_for_itself(meeting: Meeting) -> None:
     tones = [400.0, 700.0, 1000.0, 1300.0]
     async with meeting.python() as ben, meeting.tab() as anna:
         theirs = {await ben.publish_tone(hz): hz for hz in tones}
@@ -272,10 +290,8 @@ async def test_each_of_several_tracks_is_heard_for_itself(meeting: Meeting, sing
         await asyncio.gather(*(ben.hears(mine[track.sid], track) for track in tracks))
 
 
-@MODES
-async def test_unpublished_tracks_are_gone_and_others_take_their_place(
-    meeting: Meeting, single: bool
-) -> None:
+@in_both_modes
+async def test_unpublished_tracks_are_gone_and_others_take_their_place(meeting: Meeting) -> None:
     async with meeting.python() as ben, meeting.tab() as anna:
         for hz in (440, 880):
             sid = await anna.publish_tone(hz)
@@ -289,8 +305,8 @@ async def test_unpublished_tracks_are_gone_and_others_take_their_place(
             assert (await anna.next("trackUnpublished"))[0]["sid"] == sid
 
 
-@MODES
-async def test_muting_is_seen_and_heard(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_muting_is_seen_and_heard(meeting: Meeting) -> None:
     async with meeting.python() as ben, meeting.tab() as anna:
         sid = await anna.publish_tone(440)
         track = await ben.hears(440)
@@ -302,8 +318,8 @@ async def test_muting_is_seen_and_heard(meeting: Meeting, single: bool) -> None:
         await ben.hears(440, track)
 
 
-@MODES
-async def test_the_server_mutes_a_browser(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_the_server_mutes_a_browser(meeting: Meeting) -> None:
     async with meeting.server.api() as service, meeting.python() as ben, meeting.tab() as anna:
         sid = await anna.publish_tone(440)
         track = await ben.hears(440)
@@ -322,10 +338,8 @@ async def test_the_server_mutes_a_browser(meeting: Meeting, single: bool) -> Non
         await ben.hears_nothing(track)
 
 
-@MODES
-async def test_a_track_that_is_disabled_is_silent_until_it_is_enabled(
-    meeting: Meeting, single: bool
-) -> None:
+@in_both_modes
+async def test_a_track_that_is_disabled_is_silent_until_it_is_enabled(meeting: Meeting) -> None:
     async with meeting.python() as ben, meeting.tab() as anna:
         await ben.publish_tone(1000)
         sid = await hears(anna, 1000)
@@ -335,8 +349,8 @@ async def test_a_track_that_is_disabled_is_silent_until_it_is_enabled(
         await hears(anna, 1000, sid)
 
 
-@MODES
-async def test_who_speaks_is_told(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_who_speaks_is_told(meeting: Meeting) -> None:
     async with meeting.python() as ben, meeting.tab() as anna:
         await ben.publish_tone(1000)
         while not (speakers := (await anna.next("activeSpeakersChanged"))[0]):
@@ -355,8 +369,8 @@ async def test_who_speaks_is_told(meeting: Meeting, single: bool) -> None:
 # ── what is told ─────────────────────────────────────────────────────────────
 
 
-@MODES
-async def test_messages_arrive_whole_and_in_order(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_messages_arrive_whole_and_in_order(meeting: Meeting) -> None:
     sent = [bytes([n]) * 14_000 for n in range(50)]
     send = "room.localParticipant.publishData(bytesOf(data), options)"
     async with meeting.python() as ben, meeting.tab() as anna:
@@ -384,8 +398,8 @@ async def test_messages_arrive_whole_and_in_order(meeting: Meeting, single: bool
         assert (payload, kind, topic) == (quick, LOSSY, "t")
 
 
-@MODES
-async def test_the_server_tells_a_browser_things(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_the_server_tells_a_browser_things(meeting: Meeting) -> None:
     async with meeting.server.api() as service, meeting.tab() as anna:
         data = api.SendDataRequest(room=meeting.name, data=b"from the server", topic="s")
         await service.room.send_data(data)
@@ -396,8 +410,8 @@ async def test_the_server_tells_a_browser_things(meeting: Meeting, single: bool)
         assert await anna.next("roomMetadataChanged") == ["m"]
 
 
-@MODES
-async def test_text_and_bytes_stream_both_ways(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_text_and_bytes_stream_both_ways(meeting: Meeting) -> None:
     text, content = "ü" * 100_000, random.Random(4).randbytes(200_000)
     async with meeting.python() as ben, meeting.tab() as anna:
         await anna.expect_streams("notes")
@@ -417,8 +431,8 @@ async def test_text_and_bytes_stream_both_ways(meeting: Meeting, single: bool) -
         assert await asyncio.wait_for(contents.get(), 20) == content
 
 
-@MODES
-async def test_browser_and_python_call_each_other(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_browser_and_python_call_each_other(meeting: Meeting) -> None:
     payload = "x" * 40_000
     call = "room.localParticipant.performRpc({destinationIdentity: 'ben', method, payload})"
     async with meeting.python() as ben, meeting.tab() as anna:
@@ -440,8 +454,8 @@ async def _triple(call: rtc.RpcInvocationData) -> str:
     return call.payload * 3
 
 
-@MODES
-async def test_facts_are_changed_and_told(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_facts_are_changed_and_told(meeting: Meeting) -> None:
     async with meeting.python() as ben, meeting.tab() as anna:
         await anna.js("room.localParticipant.setAttributes({lang: 'de', mood: 'good'})")
         changed, who = await ben.next("participant_attributes_changed")
@@ -466,10 +480,8 @@ async def test_facts_are_changed_and_told(meeting: Meeting, single: bool) -> Non
         assert seen_by_anna["attributes"] == {"lk.agent.state": "thinking"}
 
 
-@MODES
-async def test_permissions_change_while_a_browser_is_in_the_room(
-    meeting: Meeting, single: bool
-) -> None:
+@in_both_modes
+async def test_permissions_change_while_a_browser_is_in_the_room(meeting: Meeting) -> None:
     permission = api.ParticipantPermission(can_subscribe=True)
     update = api.UpdateParticipantRequest(room=meeting.name, identity="anna", permission=permission)
     attributes = "room.localParticipant.setAttributes({late: '1'})"
@@ -500,10 +512,8 @@ async def test_permissions_change_while_a_browser_is_in_the_room(
 # ── leaving and returning ────────────────────────────────────────────────────
 
 
-@MODES
-async def test_a_killed_socket_is_resumed_and_nobody_hears_it(
-    meeting: Meeting, single: bool
-) -> None:
+@in_both_modes
+async def test_a_killed_socket_is_resumed_and_nobody_hears_it(meeting: Meeting) -> None:
     async with (
         cable_to(meeting.server.url) as cable,
         meeting.python() as ben,
@@ -513,7 +523,7 @@ async def test_a_killed_socket_is_resumed_and_nobody_hears_it(
         track = await ben.hears(440)
         await ben.publish_tone(1000)
         sid = await hears(anna, 1000)
-        recording = asyncio.gather(anna.listen(sid, 4), listen(track, 4))
+        recording = asyncio.gather(anna.listen(sid, 3), listen(track, 3))
         cable.cut()
         await ben.me.set_attributes({"changed": "meanwhile"})
         await ben.me.publish_data("meanwhile", topic="t")
@@ -530,50 +540,52 @@ async def test_a_killed_socket_is_resumed_and_nobody_hears_it(
     assert share_of(heard_by_ben, 440) > 0.8
 
 
+@asynccontextmanager
+async def one_in_each_mode(
+    tmp_path: Path, browser: Browser, address: str
+) -> AsyncIterator[tuple[Tab, Tab, MediaPath]]:
+    """Two browsers in a room, one in each mode, whose media take a path that can move."""
+    async with server_behind(tmp_path) as (server, path):
+        meeting = Meeting(server, browser, address, "elsewhere", single=True)
+        older = replace(meeting, single=False)
+        async with meeting.tab("anna") as anna, older.tab("carl") as carl:
+            yield anna, carl, path
+
+
 @needs_private_network
-@MODES
 async def test_media_go_on_when_their_path_moves(
-    meeting: Meeting, tmp_path: Path, single: bool
+    tmp_path: Path, browser: Browser, address: str
 ) -> None:
-    async with server_behind(tmp_path) as (server, path):
-        elsewhere = replace(meeting, server=server)
-        async with elsewhere.python() as ben, elsewhere.tab() as anna:
-            await anna.publish_tone(440)
-            track = await ben.hears(440)
-            await ben.publish_tone(1000)
-            sid = await hears(anna, 1000)
-            path.move()
-            await asyncio.gather(ben.hears(440, track), hears(anna, 1000, sid))
-            assert not RECONNECTS & set(await anna.news())
+    async with one_in_each_mode(tmp_path, browser, address) as (anna, carl, path):
+        await asyncio.gather(anna.publish_tone(440), carl.publish_tone(1000))
+        at_carl, at_anna = await asyncio.gather(hears(carl, 440), hears(anna, 1000))
+        path.move()
+        await asyncio.gather(hears(carl, 440, at_carl), hears(anna, 1000, at_anna))
+        for client in (anna, carl):
+            assert not RECONNECTS & set(await client.news())
 
 
 @needs_private_network
-@MODES
 async def test_what_was_said_while_the_path_was_broken_arrives_after_the_resume(
-    meeting: Meeting, tmp_path: Path, single: bool
+    tmp_path: Path, browser: Browser, address: str
 ) -> None:
-    async with server_behind(tmp_path) as (server, path):
-        elsewhere = replace(meeting, server=server)
-        async with elsewhere.tab("carl") as carl, elsewhere.tab() as anna:
-            await anna.publish_tone(440)
-            at_carl = await hears(carl, 440)
-            await carl.publish_tone(1000)
-            at_anna = await hears(anna, 1000)
-            path.block()
-            for client in (anna, carl):
-                await client.js("room.localParticipant.publishData(bytesOf(''), {reliable: true})")
-            for client in (anna, carl):
-                await client.next("signalReconnecting", 40)
-            await asyncio.gather(*(client.next("reconnected", 40) for client in (anna, carl)))
-            await asyncio.gather(hears(carl, 440, at_carl), hears(anna, 1000, at_anna))
-            for client in (anna, carl):
-                await client.next("dataReceived")
-                assert "reconnecting" not in await client.news()
+    say = "room.localParticipant.publishData(bytesOf(''), {reliable: true})"
+    async with one_in_each_mode(tmp_path, browser, address) as (anna, carl, path):
+        await asyncio.gather(anna.publish_tone(440), carl.publish_tone(1000))
+        at_carl, at_anna = await asyncio.gather(hears(carl, 440), hears(anna, 1000))
+        path.block()
+        await asyncio.gather(anna.js(say), carl.js(say))
+        for event in ("signalReconnecting", "reconnected"):
+            await asyncio.gather(anna.next(event, 40), carl.next(event, 40))
+        await asyncio.gather(hears(carl, 440, at_carl), hears(anna, 1000, at_anna))
+        for client in (anna, carl):
+            await client.next("dataReceived")
+            assert "reconnecting" not in await client.news()
 
 
-@MODES
+@in_both_modes
 async def test_a_client_whose_session_is_lost_comes_back_and_is_heard_again(
-    meeting: Meeting, single: bool
+    meeting: Meeting,
 ) -> None:
     async with meeting.python() as ben, meeting.tab() as anna:
         await anna.publish_tone(440)
@@ -587,8 +599,8 @@ async def test_a_client_whose_session_is_lost_comes_back_and_is_heard_again(
         assert await anna.js("[...room.remoteParticipants.keys()]") == ["ben"]
 
 
-@MODES
-async def test_each_ending_has_its_reason_on_both_sides(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_each_ending_has_its_reason_on_both_sides(meeting: Meeting) -> None:
     reasons = rtc.DisconnectReason
     async with (
         meeting.server.api() as service,
@@ -598,7 +610,7 @@ async def test_each_ending_has_its_reason_on_both_sides(meeting: Meeting, single
     ):
 
         async def join(client: Tab) -> None:
-            await client.join(meeting.server.ws_url, meeting.token("anna"), single=single)
+            await client.join(meeting.server.ws_url, meeting.token("anna"), single=meeting.single)
 
         async def left() -> int | None:
             reason: int | None = (await ben.next("participant_disconnected"))[0].disconnect_reason
@@ -619,20 +631,18 @@ async def test_each_ending_has_its_reason_on_both_sides(meeting: Meeting, single
         assert await double.next("disconnected") == [reasons.ROOM_DELETED]
 
 
-@MODES
-async def test_a_browser_that_vanishes_is_gone_for_the_others(
-    meeting: Meeting, single: bool
-) -> None:
+@in_both_modes
+async def test_a_browser_that_vanishes_is_gone_for_the_others(meeting: Meeting) -> None:
     async with meeting.python() as ben:
         async with tab(meeting.browser, meeting.address) as anna:
-            await anna.join(meeting.server.ws_url, meeting.token("anna"), single=single)
+            await anna.join(meeting.server.ws_url, meeting.token("anna"), single=meeting.single)
             await anna.publish_tone(440)
             await ben.hears(440)
         assert (await ben.next("participant_disconnected"))[0].identity == "anna"
 
 
-@MODES
-async def test_who_may_not_come_in_is_told_so(meeting: Meeting, single: bool) -> None:
+@in_both_modes
+async def test_who_may_not_come_in_is_told_so(meeting: Meeting) -> None:
     refused = "join(url, token, {singlePeerConnection: single}).catch(tellError)"
     async with tab(meeting.browser, meeting.address) as anna:
         for token, told in (
@@ -640,6 +650,6 @@ async def test_who_may_not_come_in_is_told_so(meeting: Meeting, single: bool) ->
             (meeting.token("anna") + "x", "signature verification failed"),
         ):
             url = meeting.server.ws_url
-            error = await anna.js(refused, url=url, token=token, single=single)
+            error = await anna.js(refused, url=url, token=token, single=meeting.single)
             assert error["status"] == 401
             assert error["message"].endswith(told)
