@@ -63,6 +63,10 @@ soak: .make/engine .make/network .make/peers .make/agents ## a thousand calls, t
 bench: .make/engine .make/network ## measure capacity and call set-up; results in bench/RESULTS.md
 	@bench/run
 
+.PHONY: screenshots
+screenshots: .make/engine .make/network .make/peers ## take the pictures in docs/images anew
+	@SWITCHROOM_SCREENSHOTS=docs/images tools/test-network $(BIN)/python -m pytest -q tests/interop/test_web_page.py
+
 .PHONY: format
 format: .make/python ## bring everything into the house style
 	@ruff format --quiet . && ruff check --quiet --fix . ; cargo fmt --all
@@ -84,7 +88,7 @@ help: ## this list
 	@printf 'Switchroom. Two commands matter: \033[1mmake demo\033[0m and \033[1mmake test\033[0m.\n'
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z]+:.*## / {printf "  \033[36mmake %-7s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z]+:.*## / {printf "  \033[36mmake %-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ── what is set up once ──────────────────────────────────────────────────────
 
