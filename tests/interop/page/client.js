@@ -209,3 +209,32 @@ async function sendBytes(bytes, options) {
   await writer.write(bytes);
   await writer.close();
 }
+
+// ── how long it takes ────────────────────────────────────────────────────────
+
+// Joins, hears the first sound, leaves: milliseconds from the beginning to each.
+async function timeJoin(url, token, roomOptions) {
+  await recorderReady;
+  await audio.resume();
+  const joining = new Room(roomOptions);
+  const began = performance.now();
+  const since = () => performance.now() - began;
+  const times = {};
+  const sounds = new Promise((resolve) => {
+    joining.on('trackSubscribed', (track) => {
+      times.subscribed ??= since();
+      track.attach();
+      const recorder = new AudioWorkletNode(audio, 'recorder', { numberOfOutputs: 0 });
+      recorder.port.onmessage = ({ data }) => {
+        if (data.some((value) => Math.abs(value) > 0.01)) resolve(since());
+      };
+      const mediaStream = new MediaStream([track.mediaStreamTrack]);
+      new MediaStreamAudioSourceNode(audio, { mediaStream }).connect(recorder);
+    });
+  });
+  await joining.connect(url, token);
+  times.connected = since();
+  times.heard = await sounds;
+  await joining.disconnect();
+  return times;
+}
