@@ -77,6 +77,11 @@ class Connection(Protocol):
         """Get the engine's ends. Raises PeerError."""
         ...
 
+    @property
+    def peer_ids(self) -> Sequence[int]:
+        """The engine's numbers of them."""
+        ...
+
     def begin(self) -> None:
         """The client has been told that it joined: negotiation may begin."""
         ...

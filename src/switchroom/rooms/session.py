@@ -29,10 +29,12 @@ from switchroom.rooms.info import (
     Speaker,
     TrackInfo,
 )
+from switchroom.rooms.measuring import Measuring
 from switchroom.rooms.outbox import Outbox
 from switchroom.rooms.pace import DATA, SIGNALS, Pace, signal_cost
 from switchroom.rooms.participant import Participant
 from switchroom.rooms.publishing import Publishing, Refusal
+from switchroom.rooms.quality import Counts, Gauge
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.room import Room
 from switchroom.rooms.signal_data import LOSSY, RELIABLE, read_packet, wire_of
@@ -73,6 +75,7 @@ class Surroundings:
     tokens: TokenVerifier
     clock: Clock
     timers: Timers
+    measuring: Measuring
 
 
 class Session:
@@ -99,6 +102,7 @@ class Session:
         self._outbox: Outbox | None = None
         self._timers: dict[str, Timer] = {}
         self._levels: dict[Source, Speaker] = {}
+        self._gauge = Gauge()
         self._open_channels: set[str] = set()
         self._early: deque[DataMessage] = deque()
         self._early_bytes = 0
@@ -361,6 +365,18 @@ class Session:
             self._room.activate(self.participant)
             self._refresh_token()
         self._room.set_quality(self.participant, ConnectionQuality.EXCELLENT)
+        self._around.measuring.add(self)
+
+    @property
+    def peer_ids(self) -> Sequence[int]:
+        """For Measuring: the engine's numbers of the connections."""
+        return self._connection.peer_ids
+
+    def measured(self, counts: Counts) -> None:
+        """For Measuring: what became of the packets so far."""
+        quality = self._gauge.judge(counts)
+        if self.participant.quality is not ConnectionQuality.LOST:
+            self._room.set_quality(self.participant, quality)
 
     def disconnected(self) -> None:
         """Nothing comes any more: ask the client to renew the connection, and wait a little."""
@@ -517,6 +533,7 @@ class Session:
         if self._ended:
             return
         self._ended = True
+        self._around.measuring.remove(self)
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

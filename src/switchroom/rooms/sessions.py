@@ -11,6 +11,7 @@ from switchroom.rooms import signal_out
 from switchroom.rooms.admission import Admission, admit
 from switchroom.rooms.connection import Connection
 from switchroom.rooms.incoming import Incoming
+from switchroom.rooms.measuring import Measuring
 from switchroom.rooms.outbox import Outbox
 from switchroom.rooms.participant import Participant
 from switchroom.rooms.reasons import DisconnectReason
@@ -69,6 +70,7 @@ class Sessions:
             tokens=tokens,
             clock=rooms.clock,
             timers=rooms.timers,
+            measuring=Measuring(rooms.engine, tasks=rooms.tasks, timers=rooms.timers),
         )
 
     def check(self, claims: Claims | None, request: JoinRequest) -> Admission:

@@ -51,6 +51,10 @@ class SingleConnection:
         self._peer = await self._engine.open_peer(PeerKind.ANSWERER, self._news)
         self._sections.open(self._peer)
 
+    @property
+    def peer_ids(self) -> Sequence[int]:
+        return () if self._peer is None else (self._peer.id,)
+
     def begin(self) -> None:
         """The client's offer came with its join, or will come."""
 

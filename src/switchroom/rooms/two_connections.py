@@ -77,6 +77,10 @@ class TwoConnections:
         self._sections.open(self._subscriber)
         self._transport = await self._subscriber.describe()
 
+    @property
+    def peer_ids(self) -> Sequence[int]:
+        return [peer.id for peer in (self._publisher, self._subscriber) if peer is not None]
+
     def begin(self) -> None:
         self._send_offer()
 

@@ -7,7 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from switchroom.media import LocalTransport, PeerError, PeerKind, Source
+from switchroom.media import (
+    EngineStats,
+    LocalTransport,
+    PeerError,
+    PeerKind,
+    PeerStats,
+    Source,
+)
 
 _REVERSED = {
     "sendonly": "recvonly",
@@ -94,6 +101,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.peers: list[FakePeer] = []
         self.broken = False
+        self.counted: dict[int, PeerStats] = {}
         self.may_open = asyncio.Event()
         self.may_open.set()
 
@@ -103,6 +111,14 @@ class FakeEngine:
         await self.may_open.wait()
         self.peers.append(FakePeer(len(self.peers), kind, on_event))
         return self.peers[-1]
+
+    def count(self, peer: FakePeer, **totals: Any) -> None:
+        """What `stats` tells of a peer from now on: totals since it was opened, zero by default."""
+        counts: Any = dict.fromkeys(PeerStats.__dataclass_fields__, 0)
+        self.counted[peer.id] = PeerStats(**{**counts, "peer": peer.id, **totals})
+
+    async def stats(self) -> EngineStats:
+        return EngineStats((), tuple(self.counted.values()), 0, 0, 0, 0)
 
 
 def answer_to(offer: str) -> str:
