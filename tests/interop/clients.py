@@ -27,7 +27,7 @@ from interop.hearing import Window, steady_stretch, windows
 from interop.server import KEY, SECRET, Server
 
 ROOM = "meeting"
-PATIENCE = 8.0
+PATIENCE = 30.0
 """Seconds that a test waits for an event."""
 
 _TESTS = Path(__file__).parents[1]

@@ -11,6 +11,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from interop.clients import (
     payload_of,
     token_for,
 )
+from interop.datagrams import needs_private_network, server_behind
 from interop.hearing import steady_stretch
 from interop.server import Server
 
@@ -370,13 +372,13 @@ async def test_a_killed_socket_is_resumed_without_a_gap_and_without_a_message_lo
     assert len(steady_stretch(at_anna, 1000)) >= 75
 
 
-async def count(anna: Client, ben: Client, until: str) -> None:
-    """Each sends the other numbers until ben tells of an event: every one arrives, once, in order.
+async def count(anna: Client, ben: Client, until: str | int) -> None:
+    """Each sends the other numbers, so many or until ben tells of an event.
 
-    What ben sends while he has no signal connection goes out with what waits for it.
+    Every one arrives, once and in order.
     """
     sent: list[bytes] = []
-    while ben.told(until) is None:
+    while len(sent) < until if isinstance(until, int) else ben.told(until) is None:
         sent.append(str(len(sent)).encode())
         await asyncio.gather(anna.send(sent[-1]), ben.send(sent[-1]))
         await asyncio.wait((asyncio.ensure_future(ben.told_more()),), timeout=0.05)
@@ -384,6 +386,36 @@ async def count(anna: Client, ben: Client, until: str) -> None:
         arrived = [payload_of(await receiver.next("data")) for _ in sent]
         assert arrived == sent
         assert receiver.told("data") is None
+
+
+@needs_private_network
+async def test_media_go_on_when_their_path_moves(tmp_path: Path, kind: Kind) -> None:
+    """A NAT forgot the client: its packets come from another address, and nobody tells us."""
+    async with server_behind(tmp_path) as (server, path), two(server, kind) as (anna, ben):
+        low, high = await anna.publish(440), await ben.publish(1000)
+        await asyncio.gather(ben.next("heard", sid=low), anna.next("heard", sid=high))
+        await asyncio.gather(ben.hears(low, 440), anna.hears(high, 1000))
+        path.move()
+        at_ben, at_anna = await asyncio.gather(ben.listen(low, 8), anna.listen(high, 8))
+        assert len(steady_stretch(at_ben, 440)) >= 45
+        assert len(steady_stretch(at_anna, 1000)) >= 45
+        assert ben.told("reconnecting") is None
+        await count(anna, ben, 20)
+
+
+@needs_private_network
+async def test_media_cut_off_are_renewed_on_another_path(tmp_path: Path, kind: Kind) -> None:
+    """What flowed never arrives again: the client restarts ICE, and nothing reliable is lost."""
+    async with server_behind(tmp_path) as (server, path), two(server, kind) as (anna, ben):
+        low, high = await anna.publish(440), await ben.publish(1000)
+        await asyncio.gather(ben.next("heard", sid=low), anna.next("heard", sid=high))
+        path.block()
+        await asyncio.gather(anna.next("reconnected"), ben.next("reconnected"))
+        await count(anna, ben, 20)
+        assert await ben.hears(low, 440)
+        assert await anna.hears(high, 1000)
+        assert ben.told("left") is None
+        assert ben.told("disconnected") is None
 
 
 async def test_a_session_that_is_lost_begins_anew_and_is_heard_again(
