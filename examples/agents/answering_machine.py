@@ -1,7 +1,8 @@
 """An agent that finds out who has answered, a person or a machine, before it says a word.
 
 AMD, the detector that comes with livekit-agents, holds the agent's speech back while it listens: a
-short "hello" is a person at once; a longer greeting is judged by the model.
+short "hello" is a person at once, and the agent answers it; a longer greeting is judged by the
+model, and a voicemail gets a message.
 """
 
 from __future__ import annotations
@@ -15,15 +16,14 @@ from livekit.agents import AMD, Agent, AgentServer, AgentSession, AMDCategory, J
 
 logger = logging.getLogger("answering-machine")
 
-FOR_PEOPLE = "Hello. The road in front of your house is closed tomorrow. Goodbye."
-FOR_MACHINES = "This is a message from the town. Your road is closed tomorrow. Goodbye."
+MESSAGE = "This is a message from the town. Your road is closed tomorrow. Goodbye."
 
 server = AgentServer()
 
 
 @server.rtc_session(agent_name="answering-machine")
 async def announce(ctx: JobContext) -> None:
-    """One job: dial, find out who is there, say the right thing, hang up."""
+    """One job: dial, find out who is there, and say the right thing."""
     number = json.loads(ctx.job.metadata)["phone_number"]
     session = AgentSession[None](
         stt="deepgram/nova-3",
@@ -49,11 +49,11 @@ async def announce(ctx: JobContext) -> None:
             return
         verdict = await detector.execute()
     logger.info("answered by: %s (%s)", verdict.category.value, verdict.reason)
-    if verdict.category != AMDCategory.MACHINE_UNAVAILABLE:
-        words = FOR_MACHINES if verdict.is_machine else FOR_PEOPLE
-        await session.say(words, allow_interruptions=False).wait_for_playout()
-    await ctx.delete_room()
-    ctx.shutdown(reason="announced")
+    if verdict.category == AMDCategory.MACHINE_VM:
+        await session.say(MESSAGE, allow_interruptions=False).wait_for_playout()
+    if verdict.is_machine:
+        await ctx.delete_room()
+        ctx.shutdown(reason="no person there")
 
 
 if __name__ == "__main__":

@@ -44,9 +44,10 @@ class TalkingPhone:
     def address(self) -> str:
         return self.phone.address
 
-    async def say(self, text: str) -> None:
-        """Begin to say a sentence."""
-        sound = with_silence(await say(text, rate=RATE))
+    async def say(self, text: str, *, after: float = 0.0) -> None:
+        """Begin to say a sentence, after so many seconds of silence."""
+        spoken = await say(text, rate=RATE)
+        sound = with_silence(Pcm(silence(after, RATE).samples + spoken.samples, RATE))
         self._said += 1
         self.phone.play(written(self.folder / f"{self._said}.wav", sound))
 
