@@ -2,7 +2,7 @@
 
 Notices of one room wait for each other, rooms do not. A notice that fails holds up its own room
 only. A receiver that fails the notices of several rooms, and takes none, is *down*: it is then
-asked with one notice at a time, another room's each time, and the first success ends all waiting.
+asked with one notice at a time, another room's each time, until one arrives.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ class Receiver:
         queue = self._queues[notice.room_sid]
         queue.busy = False
         if outcome is Outcome.DELIVERED:
-            self._succeeded(queue, now)
+            queue.failures = self._probes = 0
+            self._failing.clear()
             self._remove(notice)
             self.dropped = 0
         else:
@@ -163,15 +164,6 @@ class Receiver:
     def _line_up(self, room_sid: str, at: float) -> None:
         self._turns += 1
         heapq.heappush(self._ready, (at, self._turns, room_sid))
-
-    def _succeeded(self, queue: _Queue, now: float) -> None:
-        was_down = self.down
-        self._failing.clear()
-        self._probes = 0
-        queue.failures = 0
-        if was_down:
-            self._ready = [(min(at, now), turn, room_sid) for at, turn, room_sid in self._ready]
-            heapq.heapify(self._ready)
 
     def _failed(self, room_sid: str, queue: _Queue, now: float, retry_after: float) -> None:
         queue.failures += 1

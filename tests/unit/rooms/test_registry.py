@@ -39,8 +39,12 @@ async def test_creating_again_leaves_metadata_as_they_were_changed_since(house: 
     assert (await house.rooms.create(RoomSpec("r", empty_timeout=9))).metadata == "changed"
 
 
-async def test_a_room_joined_first_and_created_later_is_kept_too(house: House, time: Time) -> None:
-    await house.phone("tel")
+@pytest.mark.parametrize("joined_first", [True, False])
+async def test_a_room_created_by_api_outlives_the_server_whoever_came_first(
+    house: House, time: Time, joined_first: bool
+) -> None:
+    if joined_first:
+        await house.phone("tel")
     await house.rooms.create(RoomSpec("r"))
     await house.rooms.stop()
     finished = [event for event in house.events if isinstance(event, RoomFinished)]

@@ -57,10 +57,12 @@ async def test_a_client_is_asked_and_its_answer_returned(door: Door, house: Hous
     assert packet.participant_identity == "ann", "clients answer to whom they are asked by"
     request_id = acknowledge(ann)
     await house.time.pass_(9.9)
+    deadlines = house.time.pending
     answer(ann, rpc_response=models.RpcResponse(request_id=request_id, payload="out"))
     assert await call == "out"
     assert bob.peer.sent == []
     assert ann.peer.sent[1:] == []
+    assert house.time.pending == deadlines - 1
 
 
 async def test_a_client_that_does_not_acknowledge_is_given_up_soon(

@@ -87,15 +87,26 @@ def test_a_dead_receiver_is_asked_with_one_notice_at_a_time_another_rooms_each_t
     assert now > 60
 
 
-def test_the_first_success_ends_all_waiting() -> None:
+def test_after_the_first_success_nobody_waits_for_a_receiver_that_was_dead() -> None:
     receiver = filled(*(f"RM_{n}" for n in range(DOWN_AFTER + 1)))
     for sent in receiver.due(0.0):
         receiver.settle(sent, FAILED, 0.0)
-    now = receiver.next_at() or 0.0
-    (probe,) = receiver.due(now)
-    receiver.settle(probe, DELIVERED, now)
+    now = 0.0
+    for outcome in [FAILED] * 12 + [DELIVERED]:
+        now = receiver.next_at() or 0.0
+        (probe,) = receiver.due(now)
+        receiver.settle(probe, outcome, now)
     assert not receiver.down
     assert len(receiver.due(now)) == DOWN_AFTER
+
+
+def test_a_room_that_lost_its_notices_and_has_new_ones_is_still_told_one_after_the_other() -> None:
+    receiver = filled("RM_a")
+    assert numbers(list(receiver.expire(2))) == [1]
+    for sequence in (2, 3):
+        receiver.add(notice(sequence), 1.0)
+    assert numbers(receiver.due(1.0)) == [2]
+    assert receiver.due(1.0) == []
 
 
 def test_one_bad_notice_does_not_take_a_receiver_down_for_the_others() -> None:

@@ -220,6 +220,15 @@ async def test_what_happens_at_the_same_time_is_written_in_one_batch(post: Post)
     post.poster.held[A].set()
 
 
+async def test_what_arrives_before_it_is_written_never_is(post: Post) -> None:
+    for name in ("r", "s"):
+        await post.house.rooms.create(RoomSpec(name))
+        await settle()
+    await post.time.pass_(PAUSE)
+    assert post.told() == ["room_started"] * 2
+    assert post.store.batches == []
+
+
 async def test_a_full_disk_stops_no_delivery_and_is_tried_again(post: Post) -> None:
     post.store.disk_full = True
     post.poster.answers[A] = BROKEN
