@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 
 from demonstration.journal import ToolCall
 
@@ -19,58 +21,71 @@ COLOURS = {
     "tool": "magenta",
     "api": "blue",
 }
-_WIDEST_NAME = max(map(len, COLOURS))
+_WIDTH_OF_NAMES = max(map(len, COLOURS))
+_WIDTH_OF_LOGS = 300
+"""Characters in a line that goes to a file: enough for every sentence, so that none is broken."""
 
 
 class Timeline:
     """Prints with the seconds since the call began. A terminal shows what is waited for as well."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        # Wide enough for a whole sentence where the output is a file: a log breaks no lines.
-        self.console = console or Console(highlight=False, soft_wrap=True)
+    def __init__(self) -> None:
+        width = None if sys.stdout.isatty() else _WIDTH_OF_LOGS
+        self.console = Console(highlight=False, width=width)
         self._start = time.time()
 
     def chapter(self, title: str) -> None:
         """A new call begins."""
         self._start = time.time()
-        self.console.print(f"\n[bold]{escape(title)}[/bold]\n")
+        self.console.print(Text(f"\n{title}\n", style="bold"))
 
     def note(self, who: str, what: str, at: float | None = None) -> None:
         """Something that somebody does."""
-        self._line(who, f"[dim]{escape(what)}[/dim]", at)
+        self._line(who, Text(what, style="dim"), at)
 
     def speech(self, who: str, text: str, at: float | None = None) -> None:
         """Something that somebody says."""
-        self._line(who, f"[bold]“{escape(text)}”[/bold]", at)
+        self._line(who, Text(f"“{text}”", style="bold"), at)
 
     def understood(self, by: str, text: str) -> None:
         """What the other end made of it."""
-        ear = f"the {by} understands:"
-        words = escape(text) if text else "nothing"
-        self.console.print(f"{'':>{_WIDEST_NAME + 14}}[dim]{ear} {words}[/dim]")
+        self._row("", Text(), Text(f"↳ the {by} understands: {text or 'nothing'}", style="dim"))
 
     def tool(self, call: ToolCall) -> None:
         """A tool that was called."""
         arguments = ", ".join(f"{name}={value!r}" for name, value in call.arguments.items())
-        self._line("tool", f"[bold]{escape(call.name)}[/bold]({escape(arguments)})")
+        self._line("tool", Text.assemble((call.name, "bold"), f"({arguments})"), None)
+
+    def check(self, what: str, found: str, *, good: bool) -> None:
+        """Whether something was as it should be."""
+        mark = Text("✓", style="green") if good else Text("✗", style="red")
+        found = f"  {found}" if found else ""
+        self.console.print(Text.assemble("  ", mark, " ", what, (found, "dim")))
 
     def failed(self, why: str) -> None:
         """The end of a demo that did not go as it should."""
-        self.console.print(f"\n[red]✗[/red] {escape(why)}\n")
+        self.console.print(Text.assemble("\n", ("✗", "red"), f" {why}\n"))
 
     @contextlib.contextmanager
     def waiting(self, what: str, *, in_logs: bool = True) -> Iterator[None]:
         """Show what is waited for while the block runs; in a log, a line says so once."""
         if not self.console.is_terminal:
             if in_logs:
-                self.console.print(f"  {escape(what)} …")
+                self.console.print(Text(f"  {what} …", style="dim"))
             yield
             return
-        with self.console.status(f"[dim]{escape(what)} …[/dim]"):
+        with self.console.status(Text(f"{what} …", style="dim")):
             yield
 
-    def _line(self, who: str, what: str, at: float | None = None) -> None:
+    def _line(self, who: str, what: Text, at: float | None) -> None:
         seconds = (time.time() if at is None else at) - self._start
-        colour = COLOURS[who]
-        name = f"[{colour}]{who:<{_WIDEST_NAME}}[/{colour}]"
-        self.console.print(f"  [dim]{seconds:6.2f} s[/dim]  {name}  {what}")
+        self._row(f"{seconds:.2f} s", Text(who, style=COLOURS[who]), what)
+
+    def _row(self, when: str, who: Text, what: Text) -> None:
+        """In columns, so that a long sentence goes on below its own beginning."""
+        row = Table.grid(padding=(0, 2))
+        row.add_column(width=10, justify="right")
+        row.add_column(width=_WIDTH_OF_NAMES)
+        row.add_column(overflow="fold")
+        row.add_row(Text(when, style="dim"), who, what)
+        self.console.print(row)

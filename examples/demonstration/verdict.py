@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rich.markup import escape
+from rich.text import Text
 
 from demonstration.calls import APPOINTMENT, PATIENT_NAME
 from demonstration.journal import Journal, ToolCall
@@ -107,20 +107,19 @@ def check_voicemail(journal: Journal) -> list[Check]:
 def show_turns(timeline: Timeline, journal: Journal) -> None:
     """What each turn took."""
     console = timeline.console
-    about = "from the patient's last word to the agent's first sound, both at the phone"
-    console.print(f"\n[bold]What each turn took[/bold]  [dim]{about}[/dim]\n")
+    console.print("\n[bold]What each turn took[/bold]")
+    console.print(
+        "[dim]from the patient's last word to the agent's first sound, at the phone[/dim]\n"
+    )
     for turn in turns(journal):
-        what = f"“{escape(turn.after)}” → “{_begin(turn.text)}”"
-        console.print(f"  {turn.seconds:.2f} s  {what}")
+        console.print(Text(f"  {turn.seconds:.2f} s  “{turn.after}” → “{_begin(turn.text)}”"))
 
 
 def show_checks(timeline: Timeline, checks: list[Check]) -> bool:
     """Print the checks; whether all is well."""
     timeline.console.print("\n[bold]Was it right?[/bold]\n")
     for check in checks:
-        mark = "[green]✓[/green]" if check.good else "[red]✗[/red]"
-        found = f"[dim]{escape(check.found)}[/dim]"
-        timeline.console.print(f"  {mark} {escape(check.what)}  {found}")
+        timeline.check(check.what, check.found, good=check.good)
     return all(check.good for check in checks)
 
 
