@@ -75,6 +75,7 @@ def reply_to(script: Script, conversation: Conversation) -> Reply:
     memory = _Memory(script, conversation.instructions)
     for turn in conversation.turns:
         memory.follow(turn)
+    memory.read_end_of_prompt()
     choice = memory.choose(offered)
     if choice is None:
         return memory.without_rule(offered)
@@ -112,6 +113,7 @@ class _Memory:
         # Rules whose tool was called while their text is still being spoken: it comes later.
         self._unspoken: list[Rule] = []
         self._prompted = False
+        self._end_of_prompt = ""
         self._begun = False
         self._heard: list[str] = []
         self._returned: list[Returned] = []
@@ -126,6 +128,8 @@ class _Memory:
                 # The first message is the agent's prompt, the others belong to one reply each.
                 if self._prompted:
                     self._told.append(text)
+                else:
+                    self._end_of_prompt = text.rpartition("\n")[2]
                 self._prompted = True
             case Heard(text):
                 self._prompted = True
@@ -145,6 +149,14 @@ class _Memory:
                 self._returned.clear()
                 self._told.clear()
                 self._begun = True
+
+    def read_end_of_prompt(self) -> None:
+        """After the last message: @livekit/agents writes one reply's instructions there."""
+        if any(
+            isinstance(rule.trigger, OnTold) and rule.trigger.phrases.match(self._end_of_prompt)
+            for rule in self._script.rules
+        ):
+            self._told.append(self._end_of_prompt)
 
     def _remember(self, spoke: Spoke) -> None:
         """Find the rule behind something the model said or did, and go where it leads."""

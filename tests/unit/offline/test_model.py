@@ -193,6 +193,16 @@ def test_a_tool_that_is_not_offered_is_told_and_not_called() -> None:
     assert reply.text == "Sorry, could you say that again?"
 
 
+def test_instructions_of_one_reply_may_stand_at_the_end_of_the_prompt() -> None:
+    """@livekit/agents 1.9 appends them there, where the Python package adds a message."""
+    rules = 'rules: [{told: "say goodbye", say: "Bye."}, {hears: hello, say: "Good day."}]'
+    told = Talk(read_script(rules), prompt="You are polite.\nsay goodbye")
+    assert told.answer().text == "Bye."
+    assert told.hears("hello").text == "Bye."
+    not_told = Talk(read_script(rules), prompt="You are polite.\nYou never say goodbye first.")
+    assert not_told.hears("hello").text == "Good day."
+
+
 def test_without_any_rule_the_remark_says_what_happened() -> None:
     script = read_script("rules: [{hears: hello, call: greet}]")
     talk = Talk(script)
