@@ -84,6 +84,8 @@ class PaperEngine(Engine):
                 self._note(f"digits {digits}")
             case "set_inputs", (_, inputs):
                 self._note(f"phone hears {len(inputs)}")
+            case "play_out", (number,):
+                next(leg for leg in self.legs if leg.id == number).handle(("played_out", number))
             case "close_leg", _:
                 self._note("leg closes")
             case "stop_player", _:

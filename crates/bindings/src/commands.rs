@@ -25,6 +25,7 @@ pub(crate) fn command(tuple: &Bound<'_, PyTuple>) -> PyResult<Command> {
             let (_, leg, digits): (String, u64, String) = tuple.extract()?;
             Ok(Command::SendDigits { leg, digits })
         }
+        "play_out" => Ok(Command::PlayOut { leg: number(tuple)? }),
         "close_leg" => Ok(Command::CloseLeg { leg: number(tuple)? }),
         "set_inputs" => {
             let (_, sink, inputs): (String, u64, Vec<(u64, f32)>) = tuple.extract()?;

@@ -37,6 +37,7 @@ fn leg_event<'py>(py: Python<'py>, leg: u64, event: &LegEvent) -> Written<'py> {
             ("digit_received", leg, *digit, *duration_ms).into_pyobject(py)
         }
         LegEvent::DigitsSent => ("digits_sent", leg).into_pyobject(py),
+        LegEvent::PlayedOut => ("played_out", leg).into_pyobject(py),
     }
 }
 

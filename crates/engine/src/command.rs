@@ -23,6 +23,11 @@ pub enum Command {
         /// Which keys.
         digits: String,
     },
+    /// Tell when the phone has been sent all that was received for it by now; a few ticks at most.
+    PlayOut {
+        /// The leg.
+        leg: u64,
+    },
     /// Say good-bye and let the ports go.
     CloseLeg {
         /// The leg.

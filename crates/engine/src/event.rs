@@ -77,6 +77,8 @@ pub enum LegEvent {
     },
     /// All digits that were to be sent have been.
     DigitsSent,
+    /// The answer to [`crate::command::Command::PlayOut`].
+    PlayedOut,
 }
 
 /// What a command about a WebRTC client gave.

@@ -11,9 +11,13 @@ use crate::audio::{AudioCodec, AudioLevel, CodecSet};
 use crate::leg::LegSender;
 use crate::output::Output;
 use crate::peers::{PeerSection, Peers};
+use crate::playout::Playout;
 use crate::sink::{Input, Mixing, Sink, SinkEnd, needs_mixing};
 use crate::source::Source;
 use crate::transcode::{Samples, Sound, Transcoder};
+
+/// Ticks of a mix that somebody may be made to wait for: its buffers hold no more by intent.
+const MOST_PLAYED_OUT: usize = 3;
 
 /// Place of a source in the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +70,8 @@ pub(crate) struct Graph {
     pub(crate) mixing: Vec<SinkKey>,
     /// Legs that hear other things than they did, to be looked at again.
     pub(crate) changed_legs: Vec<LegKey>,
+    /// Legs to which everything has been sent that was received for them when they asked.
+    pub(crate) played_out: Vec<LegKey>,
     mixes_made: u64,
 }
 
@@ -89,6 +95,7 @@ impl Graph {
         }
     }
 
+    /// The source is gone; what mixes have received of it they still play.
     pub(crate) fn remove_source(&mut self, key: SourceKey) {
         let hears = |sink: &Sink| sink.inputs.iter().any(|input| input.source == key);
         let hearing: Vec<SinkKey> =
@@ -98,46 +105,98 @@ impl Graph {
             let left = left.copied().collect();
             self.set_inputs(sink, left);
         }
-        self.sources.try_remove(key.0);
+        if let Some(source) = self.sources.get_mut(key.0) {
+            source.ended = true;
+        }
+        self.forget_unheard(key);
     }
 
     pub(crate) fn remove_sink(&mut self, key: SinkKey) {
-        self.set_inputs(key, Vec::new());
+        self.rewire(key, Vec::new(), Vec::new());
         self.sinks.try_remove(key.0);
     }
 
     /// What `sink` hears from now on.
     pub(crate) fn set_inputs(&mut self, key: SinkKey, inputs: Vec<Input>) {
-        let Some(sink) = self.sinks.get_mut(key.0) else { return };
+        let Some(sink) = self.sinks.get(key.0) else { return };
         if sink.inputs == inputs {
             return;
         }
         let rate = sink.rate();
+        let stays = |input: &Input| inputs.iter().any(|other| other.source == input.source);
+        let ring = |input: &&Input| sink.mixing.is_some() && self.rings(**input, rate);
+        let leaving = sink.voices().filter(|input| !stays(input)).filter(ring).copied().collect();
+        self.rewire(key, inputs, leaving);
+    }
+
+    /// Whether a mix at this rate has something of the source to play yet.
+    pub(crate) fn rings(&self, input: Input, rate: u32) -> bool {
+        let playout = self.sources.get(input.source.0).and_then(|source| source.playout(rate));
+        playout.is_some_and(Playout::rings)
+    }
+
+    /// Lets a sink hear `inputs`, and of `leaving` what is left. A mix goes on until they are gone.
+    pub(crate) fn rewire(&mut self, key: SinkKey, inputs: Vec<Input>, leaving: Vec<Input>) {
+        let Some(sink) = self.sinks.get_mut(key.0) else { return };
+        let rate = sink.rate();
         let was_mixing = sink.mixing.is_some();
-        let old = std::mem::replace(&mut sink.inputs, inputs);
-        let mixes = needs_mixing(&sink.inputs);
+        let mixes = needs_mixing(&inputs) || !leaving.is_empty();
+        let before: Vec<Input> = sink.voices().copied().collect();
+        let changes = sink.inputs != inputs || mixes != was_mixing;
+        (sink.inputs, sink.leaving) = (inputs, leaving);
         if mixes && !was_mixing {
             // Numberings of mixes are told from those of packets by their highest bit.
             self.mixes_made += 1;
             let stream = 1 << 63 | self.mixes_made;
-            sink.mixing = Some(Box::new(Mixing { stream, sequence: 0, encoder: None }));
+            let mixing = Mixing { stream, sequence: 0, encoder: None, play_out: None };
+            sink.mixing = Some(Box::new(mixing));
             self.mixing.push(key);
-        } else if !mixes && was_mixing {
-            sink.mixing = None;
+        } else if !mixes && let Some(mixing) = sink.mixing.take() {
             self.mixing.retain(|mixing| *mixing != key);
+            self.played_out.extend(mixing.play_out.and(sink.leg()));
         }
-        if let SinkEnd::Leg(sender) = &mut sink.end {
+        if changes && let SinkEnd::Leg(sender) = &mut sink.end {
             sender.inputs_changed();
             self.changed_legs.push(sender.leg());
         }
         // New ones first: a source that stays keeps its playout.
-        for input in &sink.inputs {
+        for input in sink.voices() {
             let Some(source) = self.sources.get_mut(input.source.0) else { continue };
             if mixes { source.open_playout(rate) } else { source.listeners.push(key) }
         }
-        for input in old {
+        for input in before {
             let Some(source) = self.sources.get_mut(input.source.0) else { continue };
-            if was_mixing { source.close_playout(rate) } else { source.drop_listener(key) }
+            if was_mixing {
+                source.close_playout(rate);
+            } else {
+                source.drop_listener(key);
+            }
+            self.forget_unheard(input.source);
+        }
+    }
+
+    fn forget_unheard(&mut self, key: SourceKey) {
+        let unheard = |source: &Source| {
+            source.ended && source.playouts.is_empty() && source.listeners.is_empty()
+        };
+        if self.sources.get(key.0).is_some_and(unheard) {
+            self.sources.try_remove(key.0);
+        }
+    }
+
+    /// Tells when everything has been sent to a leg that was received for it by now.
+    pub(crate) fn play_out(&mut self, sink: SinkKey, leg: LegKey) {
+        let Some(sink) = self.sinks.get_mut(sink.0) else { return };
+        let rate = sink.rate();
+        let held = |input: &Input| {
+            let playout = self.sources.get(input.source.0)?.playout(rate)?;
+            Some(playout.ticks_held())
+        };
+        let ticks = sink.voices().filter_map(held).max().unwrap_or(0).min(MOST_PLAYED_OUT);
+        match &mut sink.mixing {
+            Some(mixing) if ticks > 0 => mixing.play_out = Some(ticks),
+            // What is passed through is never held.
+            _ => self.played_out.push(leg),
         }
     }
 

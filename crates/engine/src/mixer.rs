@@ -24,16 +24,38 @@ impl Graph {
         for at in 0..self.mixing.len() {
             self.mix_one(now, self.mixing[at], peers, out);
         }
+        for at in (0..self.mixing.len()).rev() {
+            self.settle(self.mixing[at]);
+        }
+    }
+
+    /// What follows a tick: who has been played to the end leaves the mix.
+    fn settle(&mut self, key: SinkKey) {
+        let Some(sink) = self.sinks.get_mut(key.0) else { return };
+        if let Some(mixing) = &mut sink.mixing
+            && let Some(left) = mixing.play_out.take()
+        {
+            match left.saturating_sub(1) {
+                0 => self.played_out.extend(sink.leg()),
+                left => mixing.play_out = Some(left),
+            }
+        }
+        if !sink.leaving.is_empty() {
+            let (inputs, rate) = (sink.inputs.clone(), sink.rate());
+            let mut leaving = sink.leaving.clone();
+            leaving.retain(|input| self.rings(*input, rate));
+            self.rewire(key, inputs, leaving);
+        }
     }
 
     fn mix_one(&mut self, now: Instant, key: SinkKey, peers: &mut Peers, out: &mut Output) {
         let Some(sink) = self.sinks.get_mut(key.0) else { return };
         let rate = sink.rate();
         let voice = |input: &Input| {
-            let played = self.sources.get(input.source.0)?.played(rate)?;
+            let played = self.sources.get(input.source.0)?.playout(rate)?.frame();
             Some((played, Gain::from_linear(input.gain)))
         };
-        let voices: Vec<_> = sink.inputs.iter().filter_map(voice).collect();
+        let voices: Vec<_> = sink.voices().filter_map(voice).collect();
         let mut mixed = [0; 6 * FRAME];
         let mixed = &mut mixed[..(rate / 50) as usize];
         mix(&voices, mixed);

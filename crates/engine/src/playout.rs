@@ -18,6 +18,8 @@ const MAX_DELAY: Duration = Duration::from_millis(40);
 const MAX_TAKEN: usize = 16;
 /// Buffers kept for packets to come.
 const MAX_SPARE: usize = 8;
+/// Ticks without a packet after which concealment has faded to silence.
+const FADED: u32 = 4;
 /// Milliseconds of the longest packet.
 const LONGEST_MS: u32 = 120;
 
@@ -36,6 +38,8 @@ pub(crate) struct Playout {
     frame: Vec<i16>,
     /// Samples of the last packet: as much is missing when one is lost.
     last: usize,
+    /// Ticks in a row for which there was no packet.
+    starved: u32,
     spare: Vec<Vec<u8>>,
 }
 
@@ -67,12 +71,23 @@ impl Playout {
             ready: VecDeque::with_capacity(2 * size),
             frame: vec![0; size],
             last: size,
+            starved: FADED,
             spare: Vec::new(),
         }
     }
 
     pub(crate) fn rate(&self) -> u32 {
         self.rate
+    }
+
+    /// Whether there is something of the source to be heard yet, were it the last of its fading.
+    pub(crate) fn rings(&self) -> bool {
+        self.starved < FADED || self.ticks_held() > 0
+    }
+
+    /// How many ticks it takes to play what was received.
+    pub(crate) fn ticks_held(&self) -> usize {
+        (self.ready.len() + self.jitter.len() * self.last).div_ceil(self.frame.len())
     }
 
     /// What [`Self::tick`] played.
@@ -108,9 +123,13 @@ impl Playout {
                 break;
             }
             match self.jitter.take(now) {
-                Taken::Packet(held) => self.play(held),
+                Taken::Packet(held) => {
+                    self.starved = 0;
+                    self.play(held);
+                }
                 Taken::Lost => self.conceal(self.last),
                 Taken::Nothing => {
+                    self.starved = self.starved.saturating_add(1);
                     self.conceal(self.frame.len() - self.ready.len());
                     break;
                 }

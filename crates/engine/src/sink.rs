@@ -3,6 +3,7 @@
 use switchroom_codecs::mixer::Gain;
 use switchroom_codecs::opus::OpusEncoder;
 
+use crate::LegKey;
 use crate::graph::SourceKey;
 use crate::leg::LegSender;
 use crate::peers::PeerSection;
@@ -15,6 +16,8 @@ const PEER_RATE: u32 = 48_000;
 #[derive(Debug)]
 pub(crate) struct Sink {
     pub(crate) inputs: Vec<Input>,
+    /// Heard no more, but for what a mix has received of them.
+    pub(crate) leaving: Vec<Input>,
     pub(crate) mixing: Option<Box<Mixing>>,
     pub(crate) end: SinkEnd,
 }
@@ -39,11 +42,26 @@ pub(crate) struct Mixing {
     pub(crate) stream: u64,
     pub(crate) sequence: u64,
     pub(crate) encoder: Option<OpusEncoder>,
+    /// Ticks until all has been played of which somebody wants to be told.
+    pub(crate) play_out: Option<usize>,
 }
 
 impl Sink {
     pub(crate) fn new(end: SinkEnd) -> Self {
-        Self { inputs: Vec::new(), mixing: None, end }
+        Self { inputs: Vec::new(), leaving: Vec::new(), mixing: None, end }
+    }
+
+    /// The leg, if it leads to one.
+    pub(crate) fn leg(&self) -> Option<LegKey> {
+        match &self.end {
+            SinkEnd::Leg(sender) => Some(sender.leg()),
+            SinkEnd::Peer(_) => None,
+        }
+    }
+
+    /// All that is in its mix.
+    pub(crate) fn voices(&self) -> impl Iterator<Item = &Input> {
+        self.inputs.iter().chain(&self.leaving)
     }
 
     /// Samples a second of what is mixed for it.

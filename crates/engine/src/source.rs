@@ -21,6 +21,8 @@ pub(crate) struct Source {
     pub(crate) playouts: Vec<Playout>,
     pub(crate) speaker: Speaker,
     pub(crate) scheduled: Option<Instant>,
+    /// It is gone, and kept only until mixes have played what they received of it.
+    pub(crate) ended: bool,
 }
 
 impl Source {
@@ -33,6 +35,7 @@ impl Source {
             playouts: Vec::new(),
             speaker: Speaker::default(),
             scheduled: None,
+            ended: false,
         }
     }
 
@@ -62,8 +65,8 @@ impl Source {
         self.playouts.retain(|playout| playout.users > 0);
     }
 
-    /// The frame of this tick at this rate.
-    pub(crate) fn played(&self, rate: u32) -> Option<&[i16]> {
-        self.playouts.iter().find(|playout| playout.rate() == rate).map(Playout::frame)
+    /// Where mixes at this rate take it from, if there are any.
+    pub(crate) fn playout(&self, rate: u32) -> Option<&Playout> {
+        self.playouts.iter().find(|playout| playout.rate() == rate)
     }
 }

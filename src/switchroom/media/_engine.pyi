@@ -5,6 +5,7 @@
 # - update_leg — leg; (ip, port) or None; list of codecs; codec of digits or None; direction;
 #   packet time in ms; media timeout in s or None. A codec is (payload type, name, clock rate).
 # - send_digits — leg; digits
+# - play_out — leg
 # - close_leg — leg
 # - set_inputs — sink; list of (source, gain)
 # - stop_player — player
@@ -32,6 +33,7 @@
 # - media_timed_out — leg
 # - digit_received — leg; digit; duration in ms
 # - digits_sent — leg
+# - played_out — leg
 # - level_changed — leg or peer; source; level; whether active
 # - connected, disconnected, closed — peer
 # - failed — peer; reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -80,6 +81,7 @@ class Leg:
         self._on_event = on_event
         self._on_close = on_close
         self._closed = False
+        self._playing_out: list[asyncio.Future[None]] = []
 
     def __repr__(self) -> str:
         return f"<Leg {self.id} at {self.local_address[0]}:{self.local_address[1]}>"
@@ -113,10 +115,23 @@ class Leg:
             raise EngineError(f"{min(unknown)!r} is not a digit or 'w'")
         self._send("send_digits", self.id, digits)
 
+    async def play_out(self) -> None:
+        """Wait until the phone has been sent what was received for it by now.
+
+        That is at once, but for a phone that hears a mix: 60 ms at most then.
+        """
+        if self._closed:
+            return
+        played_out = asyncio.get_running_loop().create_future()
+        self._playing_out.append(played_out)
+        self._send("play_out", self.id)
+        await played_out
+
     def close(self) -> None:
         """Say good-bye (RTCP) and free the ports. No event comes afterwards."""
         if not self._closed:
             self._closed = True
+            self._played_out()
             self._send("close_leg", self.id)
             self._on_close(self.id)
 
@@ -131,8 +146,16 @@ class Leg:
                 self._on_event(DigitReceived(digit, duration_ms))
             case ("digits_sent", _):
                 self._on_event(DigitsSent())
+            case ("played_out", _):
+                self._played_out()
             case ("level_changed", _, _, level, active):
                 self._on_event(LevelChanged(self.source, level, active))
+
+    def _played_out(self) -> None:
+        waiting, self._playing_out = self._playing_out, []
+        for played_out in waiting:
+            if not played_out.done():
+                played_out.set_result(None)
 
 
 def _codec(codec: LegCodec) -> tuple[int, str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -53,6 +54,9 @@ from switchroom.telephony.stores import CallStore
 from switchroom.telephony.termination import Cause, Termination
 
 _log = get_logger("telephony")
+
+#: Seconds that the last word may take before we hang up: the engine holds less.
+_PLAY_OUT_LIMIT = 0.1
 
 #: Receivers without a G.711 codec of their own get Opus, which is what LiveKit's phones publish.
 _TRACK_MIME_TYPE = "audio/opus"
@@ -240,7 +244,7 @@ class CallRunner:
             attributes=self.dial.attributes,
         )
         try:
-            self._seat = await self._ports.rooms.join_local(spec, PhoneParticipant(self.tell))
+            self._seat = await self._ports.rooms.join_local(spec, PhoneParticipant(self.tell, self._play_out))
         except ServiceError as refusal:
             self.tell(do.JoinRefused(refusal.message))
             return
@@ -371,6 +375,12 @@ class CallRunner:
             self._leg.send_digits(digits)
         else:
             self.tell(do.DigitsPlayed())
+
+    async def _play_out(self) -> None:
+        if self._is_active():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PLAY_OUT_LIMIT):
+                    await self._leg.play_out()
 
     def _close_leg(self, _command: do.CloseLeg) -> None:
         self._stop_tone()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from switchroom.rooms.data import DispatchEnded, Dtmf, UserData
 from switchroom.rooms.reasons import DisconnectReason
@@ -13,11 +13,18 @@ from switchroom.telephony.dtmf import playable
 class PhoneParticipant:
     """A `rooms.local.LocalParticipant`: what the room says becomes an event of the call."""
 
-    def __init__(self, tell_call: Callable[[object], None]) -> None:
+    def __init__(
+        self, tell_call: Callable[[object], None], play_out: Callable[[], Awaitable[None]]
+    ) -> None:
         self._tell_call = tell_call
+        self._play_out = play_out
 
     async def close(self, reason: DisconnectReason) -> None:
-        """The call hangs up before this returns: attribute and BYE are on their way."""
+        """The call hangs up before this returns: attribute and BYE are on their way.
+
+        The phone is sent the last word before: an agent that ends the room has just said it.
+        """
+        await self._play_out()
         self._tell_call(RoomClosed(reason))
 
     def on_data(self, data: UserData | Dtmf) -> None:

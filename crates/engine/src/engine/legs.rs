@@ -140,6 +140,18 @@ impl Engine {
         self.schedule_leg(now, key);
     }
 
+    pub(super) fn play_out(&mut self, id: u64) {
+        let Some(key) = self.leg_key(id) else { return };
+        self.graph.play_out(self.legs[key.0].sink, key);
+    }
+
+    pub(super) fn tell_played_out(&mut self, out: &mut Output) {
+        for key in self.graph.played_out.drain(..) {
+            let Some(leg) = self.legs.get(key.0) else { continue };
+            out.events.push(Event::Leg { leg: leg.ids.leg, event: LegEvent::PlayedOut });
+        }
+    }
+
     pub(super) fn close_leg(&mut self, now: Instant, id: u64, out: &mut Output) {
         let Some(key) = self.leg_key(id) else { return };
         let unix_ns = self.unix_ns(now);

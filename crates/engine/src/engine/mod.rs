@@ -112,6 +112,7 @@ impl Engine {
         match command {
             Command::UpdateLeg { leg, media } => self.update_leg(now, leg, &media),
             Command::SendDigits { leg, digits } => self.send_digits(now, leg, &digits, out),
+            Command::PlayOut { leg } => self.play_out(leg),
             Command::CloseLeg { leg } => self.close_leg(now, leg, out),
             Command::SetInputs { sink, inputs } => self.set_inputs(sink, &inputs),
             Command::StopPlayer { player } => self.stop_player(player),
@@ -122,6 +123,7 @@ impl Engine {
             }
         }
         self.follow_changes(now);
+        self.tell_played_out(out);
     }
 
     /// Closes everything, with the good-byes that are owed.
@@ -205,6 +207,8 @@ impl Engine {
         }
         self.graph.mix(now, &mut self.peers, out);
         self.deadlines.schedule(Timer::Mix, next_tick(now, at), &mut self.next_mix);
+        self.follow_changes(now);
+        self.tell_played_out(out);
     }
 
     fn speaker_timeout(&mut self, now: Instant, at: Instant, key: SourceKey, out: &mut Output) {

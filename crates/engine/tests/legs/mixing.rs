@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use switchroom_codecs::g711::Law;
 use switchroom_engine::command::Command;
+use switchroom_engine::event::{Event, LegEvent};
 
 use crate::world::{
     FRAME, Phone, World, assert_continuous, assert_whole, decode, level_of, tone_packets,
@@ -150,4 +151,81 @@ fn a_mix_goes_on_when_one_of_its_sources_ends() {
     let samples = decode(&heard);
     assert!((level_of(&samples, TONES[1]) + 20.0).abs() < 1.0);
     assert!(level_of(&samples, TONES[2]) < -50.0);
+}
+
+#[test]
+fn who_leaves_a_mix_is_heard_to_the_last_packet_that_came() {
+    for ends in [false, true] {
+        let mut world = World::new();
+        let (mut a, mut b, hears) = (world.call(0), world.call(0), world.call(0));
+        let (low, high) =
+            (tone_packets(Law::Mu, 400.0, -20.0), tone_packets(Law::Mu, 1_600.0, -20.0));
+        world.hear(&hears, &[&a, &b]);
+        // B's packets come by turns late and at once, so that some are held back.
+        for n in 0..150 {
+            world.say_payload(&mut a, &low[n % 50]);
+            if n % 2 == 1 {
+                world.say_payload(&mut b, &high[(n - 1) % 50]);
+                world.say_payload(&mut b, &high[n % 50]);
+            }
+            world.pass(FRAME);
+        }
+        world.forget();
+        world.say_payload(&mut a, &low[0]);
+        world.say_payload(&mut b, &high[0]);
+        world.say_payload(&mut b, &high[1]);
+        if ends {
+            world.command(Command::CloseLeg { leg: b.ids.leg });
+        } else {
+            world.hear(&hears, &[&a]);
+        }
+        for packet in &low[1..50] {
+            world.pass(FRAME);
+            world.say_payload(&mut a, packet);
+        }
+        let samples = decode(&world.heard(&hears));
+        let loud = |part: &[i16]| level_of(part, 1_600.0) > -30.0;
+        assert!(samples.chunks(160).take(2).all(loud), "its last two packets");
+        assert!(!samples[1_600..].chunks(160).any(loud), "and no more of it");
+        assert_continuous(&world.heard(&hears));
+        assert_eq!(world.stats().sources, if ends { 2 } else { 3 });
+    }
+}
+
+#[test]
+fn what_a_mix_has_received_is_sent_before_it_is_said_to_be() {
+    let mut conference = Conference::new();
+    conference.talk(100, |_, _| false);
+    // Of packets that come together all but the first are held.
+    let leg = conference.phones[0].ids.leg;
+    let world = &mut conference.world;
+    let payload = tone_packets(Law::Mu, 800.0, -20.0);
+    for packet in &payload[..3] {
+        world.say_payload(&mut conference.phones[2], packet);
+    }
+    world.forget();
+    let asked = world.now;
+    world.command(Command::PlayOut { leg });
+    assert_eq!(world.told(&conference.phones[0]), []);
+    world.pass(Duration::from_millis(100));
+    assert_eq!(world.told(&conference.phones[0]), [LegEvent::PlayedOut]);
+    let told = world.events.iter().find_map(|(at, event)| match event {
+        Event::Leg { event: LegEvent::PlayedOut, .. } => Some(world.started + *at - asked),
+        _ => None,
+    });
+    assert!(told.unwrap() <= Duration::from_millis(60), "{told:?}");
+}
+
+#[test]
+fn what_is_passed_through_is_never_waited_for() {
+    let mut world = World::new();
+    let (mut a, b) = (world.call(0), world.call(0));
+    world.hear(&b, &[&a]);
+    world.say(&mut a, 0x55);
+    world.forget();
+    world.command(Command::PlayOut { leg: b.ids.leg });
+    assert_eq!(world.told(&b), [LegEvent::PlayedOut]);
+    world.hear(&b, &[]);
+    world.command(Command::PlayOut { leg: b.ids.leg });
+    assert_eq!(world.told(&b), [LegEvent::PlayedOut, LegEvent::PlayedOut]);
 }
