@@ -58,6 +58,10 @@ class WorkerLink:
         except WorkerRefused as refused:
             self._refuse(str(refused))
 
+    def as_text(self, message: bytes) -> str:
+        """A message as JSON, for a worker that speaks it."""
+        return protocol.as_json(message)
+
     def lost(self) -> None:
         """The socket is closed."""
         self._deadline.cancel()

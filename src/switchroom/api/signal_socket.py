@@ -6,31 +6,26 @@ HTTP answer in plain text, which is what clients look at.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from google.protobuf import json_format
 from livekit.protocol import rtc
 
 from switchroom.api.asgi import AsgiApp, Receive, Scope, Send, claims_of, respond_text
+from switchroom.api.message_socket import MessageSocket
 from switchroom.api.proto_json import NotProtoJson, read_json
-from switchroom.api.websocket import abort_of
 from switchroom.auth.grants import PermissionDenied
 from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.base.log import get_logger
 from switchroom.rooms.errors import Invalid
-from switchroom.rooms.outbox import TOO_SLOW
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.requests import JoinRequest
 from switchroom.rooms.sessions import Sessions, SignalLink
 from switchroom.rooms.signal_join import read_join_query, read_join_request
 
 _log = get_logger("api")
-
-_LAST_WORDS = 2.0
-"""Seconds that a closed session's last messages get to leave."""
 
 _STATUS = {
     ErrorCode.INVALID_ARGUMENT: 400,
@@ -78,72 +73,36 @@ class SignalSockets:
             return
         try:
             await send({"type": "websocket.accept"})
-            await _Socket(link, receive, send, abort_of(scope)).serve()
+            await MessageSocket(_Frames(link), scope, receive, send).serve()
         finally:
             link.lost()
 
 
-class _Socket:
-    """One accepted WebSocket. Speaks protobuf, or JSON to a client whose last frame was text."""
+class _Frames:
+    """The signal protocol's two encodings, and a session in between."""
 
-    def __init__(
-        self, link: SignalLink, receive: Receive, send: Send, abort: Callable[[], None]
-    ) -> None:
+    def __init__(self, link: SignalLink) -> None:
         self._link = link
-        self._receive = receive
-        self._send = send
-        self._abort = abort
-        self._json = False
 
-    async def serve(self) -> None:
-        """Carry messages until the client or the session closes."""
-        reading = asyncio.ensure_future(self._read())
-        writing = asyncio.ensure_future(self._write())
-        closing = asyncio.ensure_future(self._link.closed())
-        tasks = (reading, writing, closing)
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if self._link.closed_for == TOO_SLOW:
-                _log.warning("signal socket cut off", reason=TOO_SLOW)
-                self._abort()
-            elif not reading.done():
-                await asyncio.wait((writing,), timeout=_LAST_WORDS)
-                await self._close()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    @property
+    def closed_for(self) -> str | None:
+        return self._link.closed_for
 
-    async def _read(self) -> None:
-        while (message := await self._receive())["type"] == "websocket.receive":
-            data = message.get("bytes")
-            self._json = data is None
-            if data is None:
-                data = _from_json(message.get("text") or "")
-            if data is None:
-                self._link.refuse()
-            else:
-                self._link.receive(data)
+    async def next(self) -> bytes | None:
+        return await self._link.next()
 
-    async def _write(self) -> None:
-        while (message := await self._link.next()) is not None:
-            frame = {"text": _to_json(message)} if self._json else {"bytes": message}
-            try:
-                await self._send({"type": "websocket.send", **frame})
-            except OSError:
-                # The client has gone (ASGI: send raises OSError then); the reader hears of it.
-                return
+    async def closed(self) -> str:
+        return await self._link.closed()
 
-    async def _close(self) -> None:
-        reason = self._link.closed_for or "closed"
-        close = {"type": "websocket.close", "code": 1000, "reason": reason}
-        try:
-            await asyncio.wait_for(self._send(close), timeout=_LAST_WORDS)
-        except TimeoutError:
-            # It does not read its last messages either.
-            self._abort()
-        except OSError:
-            return
+    def receive(self, frame: bytes | str) -> None:
+        data = frame if isinstance(frame, bytes) else _from_json(frame)
+        if data is None:
+            self._link.refuse()
+        else:
+            self._link.receive(data)
+
+    def as_text(self, message: bytes) -> str:
+        return _to_json(message)
 
 
 def _join_request(scope: Scope) -> JoinRequest:

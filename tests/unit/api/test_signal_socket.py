@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from livekit.protocol import models, rtc
 
-from switchroom.api import signal_socket
+from switchroom.api import message_socket
 from switchroom.api.server import build_app
 from switchroom.api.signal_socket import SignalSockets
 from switchroom.auth.tokens import TokenVerifier
@@ -208,7 +208,7 @@ async def test_a_client_that_does_not_read_is_dropped_at_once(
 async def test_a_client_that_does_not_read_its_last_messages_is_dropped(
     socket: _Socket, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signal_socket, "_LAST_WORDS", 0.01)
+    monkeypatch.setattr(message_socket, "LAST_WORDS", 0.01)
     monkeypatch.setattr(session, "LINGER", 0.01)
     await socket.open("/rtc/v1?join_request=" + _join_request(), authorization=_bearer())
     socket.reads.clear()
