@@ -31,6 +31,9 @@ from livekit.agents.job import get_job_context
 
 logger = logging.getLogger("appointment-confirmation")
 
+BEEP_SECONDS = 1.0
+"""What a voicemail takes for its beep after the greeting; words spoken into it would be lost."""
+
 server = AgentServer()
 
 
@@ -101,6 +104,7 @@ class AppointmentConfirmation(Agent):
     @function_tool
     async def detected_answering_machine(self, context: Context) -> None:
         """Call this when a voicemail has answered, after you have heard its greeting."""
+        await asyncio.sleep(BEEP_SECONDS)
         context.userdata.outcome = "message left"
         message = self.session.generate_reply(
             instructions="leave a message: who calls, about which appointment, please call back",

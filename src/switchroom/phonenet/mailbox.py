@@ -45,5 +45,5 @@ def mailbox(
             call.keep_message(recording, expects)
         await call.hang_up()
 
-    take_message.__doc__ = does
+    take_message.__name__, take_message.__doc__ = "mailbox", does
     return take_message

@@ -147,7 +147,7 @@ def person(
     async def talk(call: PhoneCall) -> None:
         await _talk(call, who)
 
-    talk.__doc__ = does
+    talk.__name__, talk.__doc__ = "person", does
     return talk
 
 
