@@ -9,6 +9,8 @@ from switchroom.rooms.errors import Invalid, LimitExceeded
 MAX_NAME = 256
 MAX_METADATA = 512 * 1024
 MAX_ATTRIBUTES = 64 * 1024
+MAX_DATA = 63 * 1024
+"""What a data packet carries: clients and data channels stop at 64,000 bytes and a little."""
 
 
 def _size(text: str) -> int:
@@ -42,3 +44,9 @@ def check_attributes(attributes: Mapping[str, str]) -> None:
         total += _size(key) + _size(value)
     if total > MAX_ATTRIBUTES:
         raise LimitExceeded("attributes", MAX_ATTRIBUTES)
+
+
+def check_data(payload: bytes) -> None:
+    """Raise LimitExceeded for what no data channel would carry."""
+    if len(payload) > MAX_DATA:
+        raise LimitExceeded("data", MAX_DATA)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -124,6 +124,11 @@ class Publishing:
         for mid in ended:
             del self._live[mid]
         self._ended |= ended
+
+    def forbid(self, allowed: Callable[[TrackSource], bool]) -> None:
+        """What was announced and is not allowed any more shall not begin."""
+        self._pending = {cid: i for cid, i in self._pending.items() if allowed(i.source)}
+        self._queued = deque(request for request in self._queued if allowed(request.source))
 
     def _claim(self, section: OfferedSection) -> TrackInfo | None:
         """The announced track of a section: by the client's id, else the oldest one.

@@ -12,7 +12,7 @@ from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
 from switchroom.media import Engine
 from switchroom.rooms.configuration import with_preset
-from switchroom.rooms.data import DataMessage
+from switchroom.rooms.data import DataMessage, UserData
 from switchroom.rooms.errors import (
     ParticipantNotFound,
     RoomClosing,
@@ -26,6 +26,7 @@ from switchroom.rooms.info import ParticipantInfo, Permissions, RoomInfo, RoomSp
 from switchroom.rooms.keeping import RoomKeeper
 from switchroom.rooms.limits import (
     check_attributes,
+    check_data,
     check_metadata,
     check_name,
     check_room_name,
@@ -201,7 +202,12 @@ class Rooms:
         room.ask(participant, sids, wanted=subscribe)
 
     def send_data(self, name: str, message: DataMessage, sids: Collection[str] = ()) -> None:
-        """Send a message of the server to identities, `sids`, or everybody. Raises RoomNotFound."""
+        """Send a message of the server to identities, `sids`, or everybody.
+
+        Raises RoomNotFound, LimitExceeded.
+        """
+        if isinstance(message.content, UserData):
+            check_data(message.content.payload)
         room = self._room(name)
         if sids:
             named = {p.identity for p in room.participants.values() if p.sid in sids}

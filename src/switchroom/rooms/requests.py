@@ -132,9 +132,10 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Simulate:
-    """A fault to be played, named as in LiveKit's SimulateScenario."""
+    """A fault to be played, named as in LiveKit's SimulateScenario, and for how long."""
 
     scenario: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from switchroom.auth.grants import Claims
 from switchroom.auth.tokens import TokenVerifier, mint
@@ -62,6 +63,8 @@ REFRESH_INTERVAL = 300.0
 
 _SINCE_OK_IS_TOLD = 14
 """Newer protocols than this wait for the OK of a metadata update."""
+
+_SIMULATED_LEVEL = 0.75
 
 _MAX_EARLY_BYTES = 1024 * 1024
 """Reliable messages kept for a client whose data channel is not open yet."""
@@ -227,8 +230,8 @@ class Session:
                 self.send(signal_out.pong(timestamp, now_ms, legacy=legacy))
             case requests.Leave(reason=reason):
                 self._end(reason)
-            case requests.Simulate(scenario=scenario):
-                self._simulate(scenario)
+            case requests.Simulate():
+                self._simulate(request)
             case requests.Unsupported():
                 self.send(signal_out.not_supported(request))
             case _:
@@ -332,9 +335,14 @@ class Session:
         self._connection.pause_tracks(state.disabled, paused=True)
         self._room.replay(self.participant, state.last_sequences)
 
-    def _simulate(self, scenario: str) -> None:
+    def _simulate(self, request: requests.Simulate) -> None:
         """Faults that the clients' test suites ask for."""
-        match scenario:
+        match request.scenario:
+            case "speaker_update":
+                speaker = Speaker(self.participant.sid, _SIMULATED_LEVEL, active=True)
+                self.speakers_changed((speaker,))
+                silent = (Speaker(self.participant.sid, 0.0, active=False),)
+                self._set_timer("speaker", request.seconds, partial(self.speakers_changed, silent))
             case "node_failure":
                 if self._outbox is not None:
                     self._outbox.close("simulated")
@@ -514,6 +522,7 @@ class Session:
         self.send(signal_out.track_unpublished(track_sid))
 
     def grants_changed(self) -> None:
+        self.publishing.forbid(self.participant.permissions.may_publish)
         self._refresh_token()
 
     async def close(self, reason: DisconnectReason) -> None:

@@ -31,6 +31,9 @@ from switchroom.rooms.requests import (
 from switchroom.rooms.signal_convert import audio_features, track_source
 from switchroom.rooms.subscriptions import Audience, TrackPermission
 
+_MAX_SIMULATED = 60
+"""Seconds that a simulated speaker speaks at most."""
+
 _MAX_LISTED = 10_000
 """Track sids read from one message; what is beyond is ignored."""
 
@@ -161,7 +164,9 @@ _READERS: dict[str, Callable[[rtc.SignalRequest], SignalRequest | None]] = {
     "leave": _leave,
     "subscription_permission": _audience,
     "sync_state": lambda m: read_sync_state(m.sync_state),
-    "simulate": lambda m: Simulate(m.simulate.WhichOneof("scenario") or ""),
+    "simulate": lambda m: Simulate(
+        m.simulate.WhichOneof("scenario") or "", min(abs(m.simulate.speaker_update), _MAX_SIMULATED)
+    ),
     "ping": lambda m: Ping(m.ping, legacy=True),
     "ping_req": lambda m: Ping(m.ping_req.timestamp, legacy=False),
     "update_metadata": _update_metadata,

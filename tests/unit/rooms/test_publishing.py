@@ -155,6 +155,20 @@ async def test_a_lost_permission_ends_the_track_and_is_told(door: Door) -> None:
     assert door.house.rooms.get_participant("r", "ann").tracks == ()
 
 
+async def test_a_track_that_was_announced_does_not_begin_after_the_permission_is_lost(
+    door: Door,
+) -> None:
+    ann = await door.join("ann")
+    ann.say(add_track=rtc.AddTrackRequest(cid="c1", source=models.MICROPHONE))
+    ann.say(add_track=rtc.AddTrackRequest(cid="c1", source=models.MICROPHONE))
+    door.house.rooms.update_participant("r", "ann", permissions=Permissions(can_publish=False))
+    await ann.offer(*SPARE, ("3", "sendonly", "c1"))
+    assert door.house.rooms.get_participant("r", "ann").tracks == ()
+    door.house.rooms.update_participant("r", "ann", permissions=Permissions())
+    await ann.offer(*SPARE, ("3", "sendonly", "c1"))
+    assert door.house.rooms.get_participant("r", "ann").tracks == (), "announced before"
+
+
 async def test_what_the_media_turn_out_to_be_is_told(door: Door) -> None:
     bob = await door.join("bob")
     ann = await door.join("ann")

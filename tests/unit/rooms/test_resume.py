@@ -303,3 +303,13 @@ async def test_faults_are_simulated_on_request(
     ann.say(simulate=rtc.SimulateScenario(**scenario))
     leave = await ann.last("leave")
     assert (leave.reason, leave.action) == (reason, action)
+
+
+async def test_a_simulated_speaker_speaks_and_falls_silent(door: Door) -> None:
+    ann = await door.join("ann")
+    ann.say(simulate=rtc.SimulateScenario(speaker_update=3))
+    (speaker,) = (await ann.last("speakers_changed")).speakers
+    assert (speaker.active, speaker.level) == (True, 0.75)
+    await door.house.time.pass_(3)
+    (speaker,) = (await ann.last("speakers_changed")).speakers
+    assert not speaker.active

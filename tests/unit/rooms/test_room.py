@@ -11,6 +11,7 @@ from switchroom.rooms import events
 from switchroom.rooms.data import DataMessage, UserData
 from switchroom.rooms.errors import LimitExceeded, RoomClosing, RoomFull
 from switchroom.rooms.info import ConnectionQuality, ParticipantKind, Permissions, RoomSpec
+from switchroom.rooms.limits import MAX_DATA
 from switchroom.rooms.participant import Participant
 from switchroom.rooms.reasons import DisconnectReason as Reason
 
@@ -226,6 +227,19 @@ async def test_a_message_of_the_server_reaches_who_is_named_by_sid(house: House)
     assert (len(member.data), len(other.data)) == (1, 0)
     house.rooms.send_data("r", message, ["PA_unknown"])
     assert len(other.data) == 0
+
+
+async def test_a_message_that_no_data_channel_would_carry_is_refused(house: House) -> None:
+    _, member = house.client("ann")
+
+    def message(size: int) -> DataMessage:
+        content = UserData(bytes(size))
+        return DataMessage(reliable=True, sender_sid="", sender_identity="", content=content)
+
+    house.rooms.send_data("r", message(MAX_DATA))
+    with pytest.raises(LimitExceeded):
+        house.rooms.send_data("r", message(MAX_DATA + 1))
+    assert len(member.data) == 1
 
 
 async def test_what_happens_is_told_to_listeners_in_order(house: House) -> None:
