@@ -25,9 +25,9 @@ def token(identity: str, kind: api.AccessToken.ParticipantKind = "standard") -> 
     return made.with_kind(kind).to_jwt()
 
 
-async def terminate(server: Server) -> None:
+async def terminate(server: Server, how: signal.Signals = signal.SIGTERM) -> None:
     assert server.process is not None
-    server.process.send_signal(signal.SIGTERM)
+    server.process.send_signal(how)
     await server.process.wait()
 
 
@@ -57,6 +57,26 @@ async def test_people_come_back_to_the_room_they_were_in_and_agents_are_sent_hom
             present = await livekit.room.list_participants(api.ListParticipantsRequest(room=ROOM))
             assert [info.identity for info in present.participants] == ["ann"]
             await person.disconnect()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_room_that_waits_for_its_agent_waits_on_after_the_restart(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    settings = {**SETTINGS, "agents__dispatch_wait": 600}
+    wanted = api.RoomAgentDispatch(agent_name="caller", metadata="+15550100")
+    async with asyncio.timeout(60):
+        async with server_process(tmp_path, PORT, **settings) as server, server.api() as livekit:
+            await livekit.room.create_room(api.CreateRoomRequest(name=ROOM, agents=[wanted]))
+            (before,) = await livekit.agent_dispatch.list_dispatch(ROOM)
+            await terminate(server, how)
+        async with server_process(tmp_path, PORT, **settings) as server, server.api() as livekit:
+            (after,) = await livekit.agent_dispatch.list_dispatch(ROOM)
+            assert (after.id, after.agent_name, after.metadata) == (
+                before.id,
+                "caller",
+                "+15550100",
+            )
 
 
 @needs_browser

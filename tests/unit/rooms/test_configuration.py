@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from switchroom.rooms.configuration import spec_from_configuration, with_preset
 from switchroom.rooms.info import RoomSpec
@@ -14,7 +14,7 @@ from switchroom.rooms.info import RoomSpec
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=8,
+    max_leaves=4,
 )
 
 
@@ -54,6 +54,7 @@ def test_the_request_wins_over_its_preset_part_by_part() -> None:
     assert kept["tags"] == {}
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(), _JSON))
 def test_any_json_makes_a_room_that_can_be(written: dict[str, Any]) -> None:
     spec = spec_from_configuration("r", written)
