@@ -26,6 +26,7 @@ STOP_LIMIT = 3.0
 """Seconds that a planned stop waits for deliveries; what is left is delivered after the start."""
 
 _NS = 1_000_000_000
+_TOO_MANY = "too many are waiting"
 
 
 class Webhooks:
@@ -78,10 +79,11 @@ class Webhooks:
         now = self._clock.monotonic()
         for delivery in kept:
             self._last_sequence = max(self._last_sequence, delivery.notice.sequence)
-            if delivery.url in self._receivers:
-                self._receivers[delivery.url].add(delivery.notice, now)
-            else:
+            receiver = self._receivers.get(delivery.url)
+            if receiver is None:
                 self._keeper.remove(delivery)
+            else:
+                self._forget(delivery.url, receiver.add(delivery.notice, now), _TOO_MANY)
         if kept:
             _log.info("undelivered webhooks from before", notices=len(kept))
         self._turn()
@@ -128,7 +130,7 @@ class Webhooks:
             notice = notice_of(event, sequence, new_id("EV_"))
             for url, receiver in self._receivers.items():
                 self._keeper.add(Delivery(url, notice))
-                self._forget(url, receiver.add(notice, now), "too many are waiting")
+                self._forget(url, receiver.add(notice, now), _TOO_MANY)
         self._send_due(now)
 
     def _send_due(self, now: float) -> None:

@@ -184,6 +184,25 @@ async def test_a_day_of_silence_costs_the_oldest_and_the_receiver_hears_how_many
     assert post.store.kept == {}
 
 
+async def test_more_than_is_kept_for_a_receiver_goes_from_the_store_too_also_at_a_start(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post.poster.answers[A] = BROKEN
+    for number in range(4):
+        await post.house.rooms.create(RoomSpec(str(number)))
+    await post.time.pass_(PAUSE)
+    monkeypatch.setattr("switchroom.webhooks.receiver.MAX_NOTICES", 3)
+    post.begin()
+    post.poster.answers[A] = BROKEN
+    await post.webhooks.start()
+    await post.time.pass_(PAUSE)
+    assert len(post.store.kept) == 3
+    monkeypatch.setattr("switchroom.webhooks.receiver.MAX_NOTICES", 2)
+    await post.house.rooms.create(RoomSpec("late"))
+    await post.time.pass_(PAUSE)
+    assert len(post.store.kept) == 2
+
+
 async def test_a_notice_that_is_refused_for_good_is_given_up(post: Post) -> None:
     post.poster.answers[A] = Answer(Outcome.REFUSED, "400")
     await post.house.rooms.create(RoomSpec("r", empty_timeout=10**6))
