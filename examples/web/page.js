@@ -78,9 +78,9 @@ function list(rooms) {
     item.innerHTML =
       '<button type="button"><span class="who"></span><span class="state"></span>' +
       '<span class="go">Listen</span></button>';
-    const people = participants.map((one) => one.name).join(' and ');
+    const people = participants.map(nameOf).join(' and ');
     const phone = participants.find(({ kind }) => kind === 'sip');
-    const state = [people && name, callStatus(phone?.status)].filter(Boolean).join(', ');
+    const state = [people && name, callStatus(phone?.attributes['sip.callStatus'])].filter(Boolean).join(', ');
     item.querySelector('.who').textContent = people || name;
     item.querySelector('.state').textContent = state || 'nobody is in it yet';
     item.querySelector('button').dataset.room = name;

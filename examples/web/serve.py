@@ -108,9 +108,10 @@ async def _describe(livekit: api.LiveKitAPI, room: api.Room) -> dict[str, Any]:
         "name": room.name,
         "participants": [
             {
-                "name": one.name or one.attributes.get("sip.phoneNumber") or one.identity,
+                "identity": one.identity,
+                "name": one.name,
                 "kind": api.ParticipantInfo.Kind.Name(one.kind).lower(),
-                "status": one.attributes.get("sip.callStatus", ""),
+                "attributes": dict(one.attributes),
             }
             for one in present.participants
             if not one.permission.hidden

@@ -195,10 +195,12 @@ export class Score {
     if (now - this.#nextBar > 5) this.#nextBar = now; // the page was out of sight
     const voices = this.#inOrder();
     for (const voice of voices) voice.sample();
+    const steps = now >= this.#nextBar;
     while (now >= this.#nextBar) {
       for (const voice of voices) voice.bar();
       this.#nextBar += BAR_SECONDS;
     }
+    if (this.#still.matches && !steps) return;
     const shift = this.#still.matches ? 0 : 1 - (this.#nextBar - now) / BAR_SECONDS;
     voices.forEach((voice, place) => voice.draw(place, shift));
   }

@@ -29,8 +29,17 @@ export function callStatus(status) {
 }
 
 export function nameOf(participant) {
-  if (participant.isLocal) return 'You';
-  return participant.name || spaced(participant.attributes['sip.phoneNumber'] || participant.identity);
+  const { attributes, identity, isLocal, name } = participant;
+  if (isLocal) return 'You';
+  // An agent that has no name for people has the one it is dispatched by.
+  const dispatched = attributes['lk.agent.name'] || attributes['lk.agent_name'];
+  return name || (dispatched && inWords(dispatched)) || spaced(attributes['sip.phoneNumber'] || identity);
+}
+
+// appointment-confirmation: Appointment confirmation
+function inWords(name) {
+  const words = name.replace(/[-_]+/g, ' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 export function detailOf(participant) {

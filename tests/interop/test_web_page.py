@@ -20,6 +20,7 @@ from livekit import api, rtc
 from playwright.async_api import Browser, Page, expect
 
 from interop import web_phone
+from interop.agents import needs_agents
 from interop.browser import ROOT, chromium, needs_browser
 from interop.hearing import CLIENT_RATE, listen, windows
 from interop.server import KEY, SECRET, Server, call_to, server_here
@@ -84,7 +85,11 @@ async def served(server: Server, secret: str = SECRET) -> AsyncIterator[str]:
 @asynccontextmanager
 async def opened(browser: Browser, address: str) -> AsyncIterator[Page]:
     """The page in a window of its own. Nothing in it may have gone wrong at the end."""
-    page = await browser.new_page(viewport={"width": 1180, "height": 720}, device_scale_factor=2)
+    page = await browser.new_page(
+        viewport={"width": 1180, "height": 720},
+        device_scale_factor=2,
+        reduced_motion="reduce",  # ten pictures a second instead of sixty: the machine is small
+    )
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
     try:
@@ -214,8 +219,6 @@ async def test_a_person_listens_in_on_a_call_and_reads_along(
         last = page.locator(".transcript li").last
         await expect(last).to_contain_text("Thank you. Your appointment")
         await expect(last).to_have_class(re.compile("unfinished"))
-        await screenshot(page, "web.png")
-        await screenshot(page, "web-dark.png", "dark")
         await speaking
         await expect(last).not_to_have_class(re.compile("unfinished"))
         await expect(page.locator(".transcript li p")).to_have_text(
@@ -233,6 +236,47 @@ async def test_a_person_listens_in_on_a_call_and_reads_along(
         async with server.api() as service:
             people = api.ListParticipantsRequest(room=ROOM)
             assert not (await service.room.list_participants(people)).participants
+
+
+@needs_agents
+@needs_speech
+async def test_a_listener_hears_the_demos_call_and_does_not_disturb_it(browser: Browser) -> None:
+    demo = await asyncio.create_subprocess_exec(
+        *(sys.executable, ROOT / "examples/demo.py", "--appointments", "1"),
+        env={**os.environ, "NO_COLOR": "1"},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    server = Server("http://127.0.0.1:7880")  # where `switchroom dev` is
+    try:
+        async with (
+            asyncio.timeout(120),
+            served(server, secret="secret") as address,
+            opened(browser, f"{address}?room=appointment-1") as page,
+        ):
+            await page.locator(".rooms button").click(timeout=90_000)
+            voices = page.locator(".voice h2")
+            await expect(voices).to_have_text(["Appointment confirmation", "Maria Lopez"])
+            last = page.locator(".transcript li").last
+            await expect(last).to_contain_text("Thank you", timeout=60_000)
+            await expect(page.locator(".voice.speaking h2")).to_have_text(
+                "Appointment confirmation"
+            )
+            await screenshot(page, "web.png")
+            await screenshot(page, "web-dark.png", "dark")
+            assert [await loudest(page, voice) > 30 for voice in (0, 1)] == [True, True]
+            await expect(page.locator("#notice")).to_have_text("The call is over.", timeout=30_000)
+            lines = page.locator(".transcript li p")
+            await expect(lines.nth(-1)).to_have_text(GOODBYE)
+            await expect(lines.filter(has_text="this is Bright Smile Dental")).to_have_text(WHO)
+            await expect(lines.filter(has_text="You have an appointment")).to_have_text(WHEN)
+        printed, _ = await demo.communicate()
+    finally:
+        if demo.returncode is None:
+            demo.terminate()
+            await demo.wait()
+    assert "1 of 1 calls were right" in printed.decode(), printed.decode()
 
 
 @asynccontextmanager
