@@ -73,28 +73,36 @@ async def test_the_voicemail_gets_its_message_whole(
         assert call.tools == ["detected_answering_machine"]
 
 
-@pytest.mark.parametrize(
-    ("program", "agent"),
-    [
-        ("hang_up.py", "survey"),
-        pytest.param("outbound_caller.mjs", "outbound-caller-js", marks=needs_node),
-    ],
-)
-async def test_the_end_call_tool_hangs_up_after_the_goodbye(
-    server: Server, tmp_path: Path, program: str, agent: str
+QUESTION = "Hello, this is the parcel service. Did your delivery come in time?"
+THANKS = "Thank you for your answer. Goodbye."
+
+
+async def answer_the_survey(call: AgentCall) -> None:
+    """The person's side of hang_up.py, and of what is the same in JavaScript."""
+    await call.person.hears("Did your delivery come in time")
+    await call.person.say("yes it did")
+    await call.person.is_hung_up_on()
+    await call.person.hears("Goodbye")
+    assert call.person.heard == [QUESTION, THANKS]
+    assert call.tools == ["end_call"]
+
+
+async def test_the_end_call_tool_hangs_up_after_the_goodbye(server: Server, tmp_path: Path) -> None:
+    async with calling(server, tmp_path, "hang_up.py", [QUESTION, THANKS]) as call:
+        await call.begin("survey")
+        await answer_the_survey(call)
+
+
+@needs_node
+async def test_a_caller_in_javascript_is_told_why_nobody_answers_and_hangs_up_by_itself(
+    server: Server, tmp_path: Path
 ) -> None:
-    phrases = [
-        "Hello, this is the parcel service. Did your delivery come in time?",
-        "Thank you for your answer. Goodbye.",
-    ]
-    async with calling(server, tmp_path, program, phrases, "hang_up.yaml") as call:
-        await call.begin(agent)
-        await call.person.hears("Did your delivery come in time")
-        await call.person.say("yes it did")
-        await call.person.is_hung_up_on()
-        await call.person.hears("Goodbye")
-        assert call.person.heard == phrases
-        assert call.tools == ["end_call"]
+    program, script = "outbound_caller.mjs", "hang_up.yaml"
+    async with calling(server, tmp_path, program, [QUESTION, THANKS], script) as call:
+        await dispatch(call.lk, "outbound-caller-js", "wrong", phone_number="+12025550199")
+        await call.worker.wait_for("(SIP 404 Not Found)")
+        await call.begin("outbound-caller-js")
+        await answer_the_survey(call)
 
 
 async def test_a_tool_that_deletes_the_room_hangs_up_after_the_goodbye(

@@ -1,0 +1,115 @@
+"""Agents in every shape that LiveKit's telephony documentation teaches complete a phone call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from interop.agent_calls import AgentCall, agent_call
+from interop.agents import ROOT, needs_agents, needs_node
+from interop.dispatching import dispatch
+from interop.server import Server, server_here
+
+SNIPPETS = ROOT / "tests" / "interop" / "snippets"
+AGENT = "my-telephony-agent"
+VOICEMAIL = "Please leave a message after the tone."
+GREETING = "Hello, how can I help you today?"
+
+pytestmark = [pytest.mark.interop, needs_agents]
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A server whose rooms end a second after the last person has left."""
+    async with server_here(tmp_path, room__departure_timeout=1) as running:
+        yield running
+
+
+def calling(
+    server: Server, folder: Path, snippet: str, phrases: Sequence[str]
+) -> AbstractAsyncContextManager[AgentCall]:
+    model = SNIPPETS / "assistant.yaml"
+    return agent_call(server, folder, SNIPPETS / snippet, model, person_listens_for=phrases)
+
+
+async def test_a_dial_that_fails_ends_the_job_and_who_is_called_speaks_first(
+    server: Server, tmp_path: Path
+) -> None:
+    snippet, answer = "shuts_down_when_not_answered.py", "Good day. How can I help you?"
+    async with calling(server, tmp_path, snippet, [answer]) as call:
+        await dispatch(call.lk, AGENT, "wrong", phone_number="+12025550199")
+        await call.worker.wait_for("SIP status: 404 Not Found")
+        await call.worker.wait_for("shutting down job task")
+        await call.begin(AGENT)
+        await call.worker.wait_for("call picked up")
+        await call.person.greet("hello")
+        await call.person.hears(answer)
+        call.person.phone.hang_up()
+        await call.worker.wait_for("shutting down job task", times=2)
+
+
+@pytest.mark.parametrize(
+    ("snippet", "told"),
+    [
+        (
+            "worker_options_and_callbacks.py",
+            ["call status: active", "participant joined: phone_user", "disconnected: phone_user 1"],
+        ),
+        ("polls_the_call_status.py", ["user has picked up"]),
+        ("chooses_by_attributes.py", ["caller from +1", "trunk: ST_", "rule: None"]),
+    ],
+)
+async def test_a_greeting_is_heard_from_its_first_word(
+    server: Server, tmp_path: Path, snippet: str, told: Sequence[str]
+) -> None:
+    async with calling(server, tmp_path, snippet, [GREETING]) as call:
+        await call.begin(AGENT)
+        await call.person.hears(GREETING)
+        call.person.phone.hang_up()
+        await call.worker.wait_for("shutting down job task")
+        for words in told:
+            await call.worker.wait_for(words)
+        assert call.person.heard == [GREETING]
+
+
+@pytest.mark.parametrize(
+    ("snippet", "room", "message"),
+    [
+        ("removes_the_phone.py", "call", ["I will call back later.", "Goodbye."]),
+        (
+            "generates_then_hangs_up.py",
+            "call",
+            ["Hello.", "I will call you back later.", "Goodbye."],
+        ),
+        pytest.param(
+            "dials_into_new_room.mjs",
+            "new-room",
+            ["Hello.", "I will call you back later.", "Goodbye."],
+            marks=needs_node,
+        ),
+    ],
+)
+async def test_a_voicemail_gets_its_message_whole(
+    server: Server, tmp_path: Path, snippet: str, room: str, message: Sequence[str]
+) -> None:
+    async with calling(server, tmp_path, snippet, message) as call:
+        await call.begin(AGENT, room)
+        await call.person.say(VOICEMAIL, after=2)
+        await call.person.hears("Goodbye")
+        await call.person.is_hung_up_on()
+        assert " ".join(call.person.heard) == " ".join(message)
+
+
+async def test_a_tool_that_waits_for_its_words_hangs_up_after_them(
+    server: Server, tmp_path: Path
+) -> None:
+    farewell = "Goodbye and thank you."
+    async with calling(server, tmp_path, "generates_then_hangs_up.py", [farewell]) as call:
+        await call.begin(AGENT)
+        await call.person.greet("goodbye")
+        await call.person.hears(farewell)
+        await call.person.is_hung_up_on()
+        assert call.tools == ["end_call"]
