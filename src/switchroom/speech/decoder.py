@@ -11,6 +11,7 @@ The answer is one block of JSON. See :class:`Request`.
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
 import subprocess
@@ -18,7 +19,7 @@ import sys
 from collections import OrderedDict
 from typing import Any, BinaryIO, TypedDict
 
-from switchroom.speech.pcm import Pcm
+from switchroom.speech.pcm import SAMPLE_BYTES, Pcm
 
 RATE = 16_000
 """The bundled model hears up to 6.8 kHz, so everything is brought to this rate."""
@@ -30,6 +31,12 @@ _KEPT_GRAMMARS = 32
 # heard as the beginning of another.
 _WORD_PRICE = 0.01
 
+# How improbable a reading may be compared with the best so far; PocketSphinx' own are 1e-48,
+# 7e-29 and 1e-48. With those, a sentence with a gap in it may end in no reading at all.
+_WIDE_BEAMS = {"beam": 1e-60, "wbeam": 1e-40, "pbeam": 1e-60}
+
+_NOTHING: dict[str, Any] = {"text": "", "score": 0.0, "strain": 0.0}
+
 # How flite names what the dictionary names otherwise.
 _PHONES = {"ax": "AH", "axr": "ER", "ix": "IH", "dx": "T", "nx": "N", "hv": "HH", "el": "AH L"}
 _PHONES |= {"em": "AH M", "en": "AH N", "pau": ""}
@@ -39,61 +46,86 @@ _GUESSABLE = re.compile(r"[a-z][a-z.']*")
 class Request(TypedDict, total=False):
     """What to do: listen by a grammar or, without one, to anything; ``words`` are in the grammar.
 
-    The answer holds ``text`` and ``score``, or ``unknown``: the words that have no pronunciation.
+    ``thorough`` gives up fewer readings on the way, which takes twice as long. The answer
+    holds ``text``, ``score`` and ``strain``, or ``unknown``: the words without a pronunciation.
     """
 
     grammar: str | None
     words: list[str]
     rate: int
+    thorough: bool
 
 
-class Decoders:
-    """The two decoders, each loaded when it is first needed, and the grammars made lately."""
+class GrammarDecoder:
+    """A decoder that listens by grammars, and those it was given lately."""
 
-    def __init__(self) -> None:
-        self._by_grammar: Any = None
-        self._free: Any = None
+    def __init__(self, **settings: float) -> None:
+        self._decoder = _decoder(lm=None, wip=_WORD_PRICE, **settings)
         self._grammars: OrderedDict[str, str] = OrderedDict()
         self._made = 0
 
-    def answer(self, request: Request, samples: bytes) -> dict[str, Any]:
-        """Do what is asked."""
-        grammar = request.get("grammar")
-        if grammar is None:
-            decoder = self._free = self._free or _decoder(grammars=False)
-        else:
-            decoder = self._by_grammar = self._by_grammar or _decoder(grammars=True)
-            unknown = _teach(decoder, request.get("words", []))
-            if unknown:
-                return {"unknown": unknown}
+    def use(self, grammar: str, words: list[str]) -> list[str]:
+        """Listen by this grammar from now on; returns words that nobody can pronounce."""
+        unknown = _teach(self._decoder, words)
+        if not unknown:
             self._activate(grammar)
-        if not samples:
-            return {"text": "", "score": 0.0}
-        return _decode(decoder, Pcm(samples, request["rate"]).at(RATE).samples)
+        return unknown
+
+    def decode(self, samples: bytes) -> dict[str, Any]:
+        """What was said."""
+        return _decode(self._decoder, samples)
 
     def _activate(self, grammar: str) -> None:
         name = self._grammars.pop(grammar, None)
         if name is None:
             self._made += 1
             name = f"grammar{self._made}"
-            self._by_grammar.add_jsgf_string(name, grammar)
+            self._decoder.add_jsgf_string(name, grammar)
             if len(self._grammars) >= _KEPT_GRAMMARS:
                 _, oldest = self._grammars.popitem(last=False)
-                self._by_grammar.remove_search(oldest)
+                self._decoder.remove_search(oldest)
         self._grammars[grammar] = name
-        self._by_grammar.activate_search(name)
+        self._decoder.activate_search(name)
 
 
-def _decoder(*, grammars: bool) -> Any:
+class Decoders:
+    """Three decoders, each loaded when it is first needed."""
+
+    def __init__(self) -> None:
+        self._quick: GrammarDecoder | None = None
+        self._thorough: GrammarDecoder | None = None
+        self._free: Any = None
+
+    def answer(self, request: Request, samples: bytes) -> dict[str, Any]:
+        """Do what is asked."""
+        sound = Pcm(samples, request["rate"]).at(RATE).samples
+        grammar = request.get("grammar")
+        if grammar is None:
+            self._free = self._free or _decoder()
+            return _decode(self._free, sound)
+        by_grammar = self._by_grammar(thorough=request.get("thorough", False))
+        unknown = by_grammar.use(grammar, request.get("words", []))
+        return {"unknown": unknown} if unknown else by_grammar.decode(sound)
+
+    def _by_grammar(self, *, thorough: bool) -> GrammarDecoder:
+        if thorough:
+            self._thorough = self._thorough or GrammarDecoder(**_WIDE_BEAMS)
+            return self._thorough
+        self._quick = self._quick or GrammarDecoder()
+        return self._quick
+
+
+def _decoder(**settings: Any) -> Any:
     # Here, so that this module can be imported without the extra; it brings no types.
     import pocketsphinx  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    if grammars:
-        return pocketsphinx.Decoder(lm=None, loglevel="FATAL", wip=_WORD_PRICE)
-    return pocketsphinx.Decoder(loglevel="FATAL")
+    return pocketsphinx.Decoder(loglevel="FATAL", **settings)
 
 
 def _decode(decoder: Any, samples: bytes) -> dict[str, Any]:
+    """``strain`` is how badly the text fits, per second: speech 0.2 to 0.5, other words more."""
+    if not samples:
+        return _NOTHING
     decoder.start_utt()
     try:
         # The whole utterance at once: its mean spectrum is then known from the start.
@@ -102,8 +134,10 @@ def _decode(decoder: Any, samples: bytes) -> dict[str, Any]:
         decoder.end_utt()
     best = decoder.hyp()
     if best is None:
-        return {"text": "", "score": 0.0}
-    return {"text": best.hypstr, "score": best.prob}
+        return _NOTHING
+    seconds = len(samples) / SAMPLE_BYTES / RATE
+    strain = -math.log(max(best.score, sys.float_info.min)) / seconds
+    return {"text": best.hypstr, "score": best.prob, "strain": strain}
 
 
 def _teach(decoder: Any, words: list[str]) -> list[str]:

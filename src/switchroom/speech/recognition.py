@@ -34,6 +34,11 @@ _MOST_WAITING = 32
 _PATIENCE = 30.0
 """Seconds until a decoder that does not answer is given up; loading and a minute take about ten."""
 
+# How badly words may fit the sound. The thorough decoder nearly always finds words that end well,
+# so its own must fit better, and leave nothing over.
+_MOST_STRAIN = 0.6
+_MOST_STRAIN_IF_THOROUGH = 0.5
+
 # A breath before and after: a decoder that begins in the middle of a word misses it.
 _PADDING = 0.15
 
@@ -199,26 +204,35 @@ class Recogniser:
         quiet = bytes(SAMPLE_BYTES * round(_PADDING * sound.rate))
         samples = quiet + sound.samples[: SAMPLE_BYTES * sound.count] + quiet
         answer = await self._ask(samples, sound.rate)
-        return self._understood(str(answer["text"]), float(answer["score"]))
+        if self._phrases is None:
+            return Heard(answer["text"], score=answer["score"])
+        heard = self._understood(self._phrases, answer, thorough=False)
+        if heard.text:
+            return heard
+        # Where packets were lost, the right reading may have been given up on the way.
+        answer = await self._ask(samples, sound.rate, thorough=True)
+        return self._understood(self._phrases, answer, thorough=True)
 
     async def aclose(self) -> None:
         """End the process, if it is this recogniser's own."""
         if self._own:
             await self._decoder.aclose()
 
-    async def _ask(self, samples: bytes, rate: int) -> dict[str, Any]:
-        request = Request(grammar=self._grammar, words=self._words, rate=rate)
+    async def _ask(self, samples: bytes, rate: int, *, thorough: bool = False) -> dict[str, Any]:
+        request = Request(grammar=self._grammar, words=self._words, rate=rate, thorough=thorough)
         answer = await self._decoder.ask(request, samples)
         if "unknown" in answer:
             raise UnknownWords(answer["unknown"])
         return answer
 
-    def _understood(self, text: str, score: float) -> Heard:
-        if self._phrases is None:
-            return Heard(text, score=score)
-        found = self._phrases.in_a_row(text.split())
+    def _understood(self, phrases: Phrases, answer: dict[str, Any], *, thorough: bool) -> Heard:
+        said = answer["text"].split()
+        found = phrases.in_a_row(said)
         if not self._several:
             found = found[:1]
-        if not found:
+        text = " ".join(match.said for match in found)
+        most_strain = _MOST_STRAIN_IF_THOROUGH if thorough else _MOST_STRAIN
+        left_over = thorough and text != " ".join(said)
+        if not found or left_over or answer["strain"] > most_strain:
             return Heard("")
-        return Heard(" ".join(match.said for match in found), tuple(found), score)
+        return Heard(text, tuple(found), answer["score"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -60,6 +61,23 @@ async def test_several_sentences_in_a_row_are_all_heard(decoder: DecoderProcess)
     listener = Recogniser(PHRASES, several=True, decoder=decoder)
     heard = await listener.recognise(await phoned(f"{PHRASES[9]} {PHRASES[8]}"))
     assert [match.phrase for match in heard.phrases] == [PHRASES[9], PHRASES[8]]
+
+
+async def test_sentences_with_gaps_where_packets_were_lost_are_understood(
+    decoder: DecoderProcess,
+) -> None:
+    """A gap in a word once left the decoder without any reading of the whole sentence."""
+    listener = Recogniser(PHRASES, several=True, decoder=decoder)
+    sentence = f"{PHRASES[9]} {PHRASES[8]}"
+    whole = await phoned(sentence)
+    dice = random.Random(5)
+    for _ in range(12):
+        samples = bytearray(whole.samples)
+        for _gap in range(3):
+            at = 2 * dice.randrange(1000, whole.count - 1500)
+            samples[at : at + 960] = bytes(960)
+        heard = await listener.recognise(Pcm(bytes(samples), whole.rate))
+        assert heard.written == sentence
 
 
 async def test_what_is_no_phrase_is_not_taken_for_one(decoder: DecoderProcess) -> None:
