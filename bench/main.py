@@ -10,6 +10,7 @@ from pathlib import Path
 
 import agents
 import capacity
+import dispatch
 import report
 import set_up
 from rig import FailedError, network
@@ -18,6 +19,7 @@ from twirp import ApiError
 _PROGRAMS = {
     "capacity": capacity.measure,
     "agents": agents.measure,
+    "dispatch": dispatch.measure,
     "set-up": set_up.measure,
 }
 _FOLDER = Path("bench/results")

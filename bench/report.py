@@ -40,7 +40,7 @@ _LATENCY_NAMES = {
 def write(folder: Path, page: Path) -> None:
     """The page, from every program's last kept figures."""
     parts = [_HEAD]
-    for name in ("capacity", "set-up"):
+    for name in ("capacity", "set-up", "dispatch"):
         kept = folder / f"{name}.json"
         if kept.exists():
             parts.append(section(name, json.loads(kept.read_text())))
@@ -49,8 +49,12 @@ def write(folder: Path, page: Path) -> None:
 
 def section(name: str, figures: Mapping[str, Any]) -> str:
     """One program's part of the page."""
-    title = {"capacity": "Capacity: phone to phone through a room", "set-up": "Set-up"}[name]
-    body = {"capacity": _capacity, "set-up": _set_up}[name](figures)
+    title = {
+        "capacity": "Capacity: phone to phone through a room",
+        "set-up": "Set-up",
+        "dispatch": "Agent jobs",
+    }[name]
+    body = {"capacity": _capacity, "set-up": _set_up, "dispatch": _dispatch}[name](figures)
     where = (
         f"{figures['date']}, commit {figures['commit']}, {figures['runs']} run(s). "
         f"{figures['machine']}; Python {figures['python']}; {figures['network']}. "
@@ -199,6 +203,33 @@ def _rate_table(rates: Iterable[Mapping[str, Any]]) -> str:
             *("API → INVITE p50, ms", "p99, ms", "descriptors left"),
         ),
         rows,
+    )
+
+
+def _dispatch(figures: Mapping[str, Any]) -> str:
+    runs, bursts = figures["latency"], figures["burst"]
+    rows = [
+        (
+            name,
+            *(_spread([run[key] for run in runs], cut, "{:.2f}") for cut in ("p50", "p90", "p99")),
+        )
+        for key, name in (
+            ("after_room", "its room exists → job on the worker's socket"),
+            ("after_post", "POST CreateDispatch → job on the worker's socket"),
+        )
+    ]
+    table = _table(
+        f"**One dispatch after another** into new rooms, {runs[0]['jobs']} a run, ms.",
+        ("", "p50", "p90", "p99"),
+        rows,
+    )
+    shares = "; ".join("/".join(map(str, burst["share"])) for burst in bursts)
+    seconds = _spread(bursts, "seconds", "{:.2f}")
+    return (
+        f"{table}\n\n**A burst** of {sum(bursts[0]['share'])} dispatches at once to "
+        f"{len(bursts[0]['share'])} workers: all assigned after {seconds} s, "
+        f"lost {max(b['lost'] for b in bursts)}, doubled {max(b['doubled'] for b in bursts)}; "
+        f"jobs a worker: {shares}."
     )
 
 
