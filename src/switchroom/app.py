@@ -158,6 +158,7 @@ class Switchroom:
         except (StorageError, EngineError, SipStartError, ListenError) as failure:
             await self._stop_what_runs()
             raise StartFailed(str(failure)) from failure
+        self.webhooks.close_the_past()
         _spare_the_collector()
         self._ready = True
         _log.info("ready", url=self.url, sip_port=self._config.sip.port)

@@ -138,3 +138,11 @@ webhook_deliveries = Table(
     _text("room_sid"),
     _text("body"),
 )
+
+webhook_announcements = Table(
+    "webhook_announcements",
+    metadata,
+    Column("room_sid", Text, primary_key=True),
+    Column("participant_sid", Text, primary_key=True),
+    _text("body"),
+)

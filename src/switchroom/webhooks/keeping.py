@@ -1,4 +1,4 @@
-"""Keeps undelivered notices in the store: one batch at a time, and none that is delivered sooner.
+"""Keeps in the store what is not told yet: one batch at a time, and nothing that is told sooner.
 
 A single notice is written at once. When many come, what gathers while a batch is written, and for a
 moment after it, goes into the next.
@@ -12,7 +12,7 @@ from switchroom.base.errors import ServiceError
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
 from switchroom.rooms.timers import Timer, Timers
-from switchroom.webhooks.stores import Delivery, DeliveryStore
+from switchroom.webhooks.stores import Delivery, DeliveryStore, Kept
 
 _log = get_logger("webhooks")
 
@@ -22,7 +22,7 @@ PAUSE = 0.05
 RETRY = 5.0
 """Seconds after which a batch that could not be written is tried again."""
 
-_Key = tuple[int, str]
+_Key = tuple[str, str]
 
 
 class DeliveryKeeper:
@@ -32,21 +32,21 @@ class DeliveryKeeper:
         self._store = store
         self._tasks = tasks
         self._timers = timers
-        self._added: dict[_Key, Delivery] = {}
-        self._removed: dict[_Key, Delivery] = {}
+        self._added: dict[_Key, Kept] = {}
+        self._removed: dict[_Key, Kept] = {}
         self._batch: asyncio.Task[None] | None = None
         self._pause: Timer | None = None
 
-    def add(self, delivery: Delivery) -> None:
+    def add(self, kept: Kept) -> None:
         """Keep it until it is removed."""
-        self._added[_key(delivery)] = delivery
+        self._added[_key(kept)] = kept
         self._begin()
 
-    def remove(self, delivery: Delivery) -> None:
+    def remove(self, kept: Kept) -> None:
         """Keep it no longer; if it was not written yet, it never will be."""
-        key = _key(delivery)
+        key = _key(kept)
         if self._added.pop(key, None) is None:
-            self._removed[key] = delivery
+            self._removed[key] = kept
             self._begin()
 
     async def flush(self) -> None:
@@ -83,13 +83,15 @@ class DeliveryKeeper:
             await self._store.write(tuple(added.values()), tuple(removed.values()))
         except ServiceError as failure:
             _log.error("notices not written", reason=failure.message)
-            # What was delivered meanwhile need not be added any more.
-            still = {key: delivery for key, delivery in added.items() if key not in self._removed}
+            # What was told meanwhile need not be added any more.
+            still = {key: kept for key, kept in added.items() if key not in self._removed}
             self._added = still | self._added
             self._removed = removed | self._removed
             return False
         return True
 
 
-def _key(delivery: Delivery) -> _Key:
-    return delivery.notice.sequence, delivery.url
+def _key(kept: Kept) -> _Key:
+    if isinstance(kept, Delivery):
+        return str(kept.notice.sequence), kept.url
+    return kept.room_sid, kept.participant_sid

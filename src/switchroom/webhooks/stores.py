@@ -1,4 +1,4 @@
-"""What webhooks ask of storage: what is not delivered yet is there again after a restart."""
+"""What webhooks ask of storage: what is not told yet is there again after a restart."""
 
 from __future__ import annotations
 
@@ -17,6 +17,21 @@ class Delivery:
     notice: Notice
 
 
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Somebody, or a room, that receivers believe to be there: its end must be told too.
+
+    `participant_sid` is empty for the room itself. `body` is what announced it, as proto-JSON.
+    """
+
+    room_sid: str
+    participant_sid: str
+    body: str
+
+
+Kept = Delivery | Announcement
+
+
 class DeliveryStore(Protocol):
     """Implemented in `storage`."""
 
@@ -24,6 +39,10 @@ class DeliveryStore(Protocol):
         """Everything that is not delivered yet, oldest first."""
         ...
 
-    async def write(self, added: Sequence[Delivery], removed: Sequence[Delivery]) -> None:
+    async def announced(self) -> Sequence[Announcement]:
+        """Everybody and every room whose end was not told."""
+        ...
+
+    async def write(self, added: Sequence[Kept], removed: Sequence[Kept]) -> None:
         """Keep some, forget others, in one transaction."""
         ...

@@ -17,8 +17,16 @@ from switchroom.webhooks.keeping import DeliveryKeeper
 from switchroom.webhooks.notice import Notice
 from switchroom.webhooks.posting import Answer, HttpPoster, Poster
 from switchroom.webhooks.receiver import Outcome, Receiver
-from switchroom.webhooks.stores import Delivery, DeliveryStore
-from switchroom.webhooks.wire import Event, name_of, notice_of
+from switchroom.webhooks.stores import Announcement, Delivery, DeliveryStore
+from switchroom.webhooks.wire import (
+    Event,
+    announcement_of,
+    end_name_of,
+    end_of,
+    ended_by,
+    name_of,
+    notice_of,
+)
 
 _log = get_logger("webhooks")
 
@@ -53,6 +61,7 @@ class Webhooks:
         self._receivers = {url: Receiver() for url in settings.urls}
         self._posts: set[asyncio.Task[None]] = set()
         self._heard: list[tuple[int, Event]] = []
+        self._past: dict[tuple[str, str], Announcement] = {}
         self._last_sequence = 0
         self._timer: Timer | None = None
         self._told_of_loss: set[str] = set()
@@ -70,8 +79,8 @@ class Webhooks:
 
     async def start(self) -> None:
         """Go on with what was not delivered before a restart."""
-        kept = await self._store.load()
-        if not self.wanted and not kept:
+        kept, announced = await self._store.load(), await self._store.announced()
+        if not self.wanted and not kept and not announced:
             return
         if self.wanted and self._poster is None:
             api_key = self._settings.api_key or next(iter(self._keys))
@@ -86,14 +95,32 @@ class Webhooks:
                 self._forget(delivery.url, receiver.add(delivery.notice, now), _TOO_MANY)
         if kept:
             _log.info("undelivered webhooks from before", notices=len(kept))
+        self._past = {(one.room_sid, one.participant_sid): one for one in announced}
         self._turn()
+
+    def close_the_past(self) -> None:
+        """Tell the end of everybody and every room that went down with a crash.
+
+        To be called when the rooms that are kept are there again: they have not ended.
+        """
+        self._turn()
+        now = self._clock.monotonic()
+        # Whoever was in a room has left before the room is at its end.
+        for announced in sorted(self._past.values(), key=lambda one: one.participant_sid == ""):
+            if self.wanted:
+                notice = end_of(announced, self._next_sequence(), new_id("EV_"))
+                self._queue(notice, now)
+            self._keeper.remove(announced)
+        self._past.clear()
+        self._send_due(now)
 
     def hear(self, event: Event) -> None:
         """Take note of an event; the work is done after the room is done with it."""
-        if not self.wanted or not self._passes(name_of(event)):
+        if not self.wanted:
             return
-        self._last_sequence = max(self._clock.unix_ns(), self._last_sequence + 1)
-        self._heard.append((self._last_sequence, event))
+        if not (self._passes(name_of(event)) or self._passes(end_name_of(event))):
+            return
+        self._heard.append((self._next_sequence(), event))
         if len(self._heard) == 1:
             asyncio.get_running_loop().call_soon(self._turn)
 
@@ -128,10 +155,29 @@ class Webhooks:
         now = self._clock.monotonic()
         for sequence, event in heard:
             notice = notice_of(event, sequence, new_id("EV_"))
-            for url, receiver in self._receivers.items():
-                self._keeper.add(Delivery(url, notice))
-                self._forget(url, receiver.add(notice, now), _TOO_MANY)
+            self._follow(event, notice)
+            self._queue(notice, now)
         self._send_due(now)
+
+    def _follow(self, event: Event, notice: Notice) -> None:
+        """Remember whose end must be told, should this process not live to see it."""
+        announced, ended = announcement_of(event, notice), ended_by(event)
+        if announced is not None:
+            self._keeper.add(announced)
+            self._past.pop((announced.room_sid, announced.participant_sid), None)
+        if ended is not None:
+            self._keeper.remove(ended)
+
+    def _queue(self, notice: Notice, now: float) -> None:
+        if not self._passes(notice.name):
+            return
+        for url, receiver in self._receivers.items():
+            self._keeper.add(Delivery(url, notice))
+            self._forget(url, receiver.add(notice, now), _TOO_MANY)
+
+    def _next_sequence(self) -> int:
+        self._last_sequence = max(self._clock.unix_ns(), self._last_sequence + 1)
+        return self._last_sequence
 
     def _send_due(self, now: float) -> None:
         oldest = self._clock.unix_ns() - int(self._settings.keep * _NS)

@@ -12,6 +12,7 @@ from switchroom.rooms.info import ParticipantInfo, RoomInfo
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.signal_convert import participant_to_wire, room_to_wire, track_to_wire
 from switchroom.webhooks.notice import Notice
+from switchroom.webhooks.stores import Announcement
 
 _NAMES: dict[type[object], str] = {
     events.RoomStarted: "room_started",
@@ -23,6 +24,10 @@ _NAMES: dict[type[object], str] = {
     events.TrackUnpublished: "track_unpublished",
     JobStarted: "agent_job_started",
     JobEnded: "agent_job_ended",
+}
+_ENDS: dict[type[object], str] = {
+    events.RoomStarted: "room_finished",
+    events.ParticipantJoined: "participant_left",
 }
 _END_REASONS = {
     DisconnectReason.ROOM_DELETED: models.ROOM_END_API_DELETE,
@@ -42,6 +47,11 @@ def name_of(event: Event) -> str:
     if isinstance(event, events.RoomFinished) and event.resumes:
         return ""
     return _NAMES.get(type(event), "")
+
+
+def end_name_of(event: Event) -> str:
+    """The name of the event that will end what this one announces, if it announces anything."""
+    return _ENDS.get(type(event), "")
 
 
 def notice_of(event: Event, sequence: int, id_: str) -> Notice:
@@ -72,6 +82,44 @@ def notice_of(event: Event, sequence: int, id_: str) -> Notice:
         case _:
             message.room.CopyFrom(_room_in_short(event.room))
     return Notice(sequence, id_, name, event.room.sid, _to_json(message))
+
+
+def announcement_of(event: Event, notice: Notice) -> Announcement | None:
+    """What a notice announces, if it announces somebody or a room."""
+    match event:
+        case events.RoomStarted():
+            return Announcement(event.room.sid, "", notice.body)
+        case events.ParticipantJoined():
+            return Announcement(event.room.sid, event.participant.sid, notice.body)
+        case _:
+            return None
+
+
+def ended_by(event: Event) -> Announcement | None:
+    """The announcement that an event brings to its end."""
+    match event:
+        case events.RoomFinished(resumes=False):
+            return Announcement(event.room.sid, "", "")
+        case events.ParticipantLeft():
+            return Announcement(event.room.sid, event.participant.sid, "")
+        case _:
+            return None
+
+
+def end_of(announced: Announcement, sequence: int, id_: str) -> Notice:
+    """The end of somebody, or a room, that went down with the server."""
+    message = webhook.WebhookEvent()
+    json_format.Parse(announced.body, message, ignore_unknown_fields=True)
+    message.id, message.created_at = id_, sequence // _NS
+    message.room.num_participants = message.room.num_publishers = 0
+    if announced.participant_sid:
+        message.event = "participant_left"
+        message.participant.state = models.ParticipantInfo.DISCONNECTED
+        message.participant.disconnect_reason = models.SERVER_SHUTDOWN
+    else:
+        message.event = "room_finished"
+        message.room_end_reason = models.ROOM_END_SERVER_SHUTDOWN
+    return Notice(sequence, id_, message.event, announced.room_sid, _to_json(message))
 
 
 def _room_in_short(room: RoomInfo) -> models.Room:
