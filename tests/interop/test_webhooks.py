@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -113,14 +114,23 @@ async def test_a_job_that_no_worker_took_is_told_to_both_official_receivers(
             assert job["state"]["error"]
 
 
-def kept(data: Path) -> list[str]:
-    """The ids of what is not delivered yet, as another program reads them."""
+def read(data: Path, query: str) -> list[Any]:
+    """The first column of what another program reads in the database."""
     connection = sqlite3.connect(f"file:{data / 'switchroom.db'}?mode=ro", uri=True)
     try:
-        rows = connection.execute("SELECT event_id FROM webhook_deliveries ORDER BY sequence")
-        return [row[0] for row in rows]
+        return [row[0] for row in connection.execute(query)]
     finally:
         connection.close()
+
+
+def kept(data: Path) -> list[str]:
+    """The ids of what is not delivered yet."""
+    return read(data, "SELECT event_id FROM webhook_deliveries ORDER BY sequence")
+
+
+def announced(data: Path) -> int:
+    """How many rooms and participants there are whose end is to be told."""
+    return len(read(data, "SELECT room_sid FROM webhook_announcements"))
 
 
 async def test_what_a_killed_server_had_not_delivered_arrives_after_its_restart(
@@ -152,3 +162,29 @@ async def test_what_a_killed_server_had_not_delivered_arrives_after_its_restart(
     for name in names:
         assert hook.names(name) == ["room_started", "room_finished"]
     assert {event["id"] for event in hook.events} == set(before)
+
+
+async def test_who_was_in_a_room_of_a_killed_server_is_told_as_gone_after_its_restart(
+    tmp_path: Path,
+) -> None:
+    room = rtc.Room()
+    async with asyncio.timeout(60), python_receiver() as hook:
+        settings = {"rtc__udp_port": 17892, "sip__port": 15080, "webhook__urls": [hook.url]}
+        async with server_process(tmp_path, PORT, **settings) as server:
+            await room.connect(server.ws_url, server.token("ann", "r"))
+            await hook.until("participant_joined")
+            while announced(tmp_path) < 2:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.02)
+            assert server.process is not None
+            server.process.send_signal(signal.SIGKILL)
+            await server.process.wait()
+            await room.disconnect()
+        async with server_process(tmp_path, PORT, **settings):
+            await hook.until("room_finished")
+    assert hook.names("r") == [
+        "room_started",
+        "participant_joined",
+        "participant_left",
+        "room_finished",
+    ]
+    assert hook.events[2]["participant"]["disconnectReason"] == "SERVER_SHUTDOWN"

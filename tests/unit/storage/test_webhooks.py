@@ -7,7 +7,7 @@ from pathlib import Path
 from switchroom.storage.connection import Database
 from switchroom.storage.webhooks import SqlDeliveryStore
 from switchroom.webhooks.notice import Notice
-from switchroom.webhooks.stores import Delivery
+from switchroom.webhooks.stores import Announcement, Delivery
 
 
 def delivery(sequence: int, url: str = "https://a") -> Delivery:
@@ -36,3 +36,15 @@ async def test_what_is_kept_outlives_the_process_and_what_is_removed_does_not(
     ]
     assert [one.notice.sequence for one in kept] == [7, 7, 9]
     await second.close()
+
+
+async def test_whose_end_is_to_be_told_is_kept_beside_it() -> None:
+    database = Database("sqlite://")
+    await database.open()
+    store = SqlDeliveryStore(database)
+    room, person = Announcement("RM_1", "", "{}"), Announcement("RM_1", "PA_1", "{}")
+    await store.write([room, delivery(1), person], ())
+    await store.write([delivery(2)], [delivery(1), Announcement("RM_1", "PA_1", "")])
+    assert list(await store.announced()) == [room]
+    assert list(await store.load()) == [delivery(2)]
+    await database.close()

@@ -14,7 +14,6 @@ from switchroom.media import Engine
 from switchroom.rooms.info import RoomSpec
 from switchroom.rooms.reasons import DisconnectReason as Reason
 from switchroom.rooms.registry import Rooms
-from switchroom.rooms.stores import NoRoomStore
 from switchroom.webhooks.keeping import PAUSE
 from switchroom.webhooks.posting import Answer
 from switchroom.webhooks.receiver import MAX_REFUSALS, Outcome
@@ -32,6 +31,7 @@ class Post:
         self.settings = WebhookSettings(**{"urls": (A,), **settings})  # type: ignore[arg-type]  # a test names what it sets
         self.time = Time()
         self.store = MemoryDeliveries()
+        self.rooms_kept = MemoryStore()
         self.poster = ScriptedPoster()
         self.begin()
 
@@ -49,16 +49,18 @@ class Post:
             cast("Engine", None),
             Config(),
             self.time,
-            NoRoomStore(),
+            self.rooms_kept,
             listeners=(self.webhooks.hear,),
             timers=self.time,
         )
-        self.house = House(rooms, self.time, MemoryStore())
+        self.house = House(rooms, self.time, self.rooms_kept)
 
     async def restart(self) -> None:
-        """As after a crash: only the store remembers."""
+        """As after a crash: only the stores remember."""
         self.begin()
         await self.webhooks.start()
+        await self.house.rooms.start()
+        self.webhooks.close_the_past()
         await settle()
 
     def told(self, url: str = A) -> list[str]:
@@ -151,6 +153,58 @@ async def test_what_a_crash_left_is_delivered_after_it_and_in_order(post: Post) 
         assert [told for room, told in rooms if room == name] == ["room_started", "room_finished"]
     await post.time.pass_(1.0)
     assert post.store.kept == {}
+
+
+async def test_who_went_down_with_a_crash_is_told_as_gone_and_its_room_after_it(
+    post: Post,
+) -> None:
+    await post.house.phone("tel", "passing")
+    gone, _ = await post.house.phone("gone", "passing")
+    await gone.leave(Reason.CLIENT_INITIATED)
+    await post.time.pass_(1)
+    await post.restart()
+    assert post.told() == ["participant_left", "room_finished"]
+    left, finished = [json.loads(body) for _, body in post.poster.posted]
+    assert left["participant"]["identity"] == "tel"
+    assert left["participant"]["disconnectReason"] == "SERVER_SHUTDOWN"
+    assert left["participant"]["state"] == "DISCONNECTED"
+    assert finished["room"]["name"] == "passing"
+    assert finished["roomEndReason"] == "ROOM_END_SERVER_SHUTDOWN"
+    await post.time.pass_(PAUSE)
+    assert post.store.present == {}
+
+
+async def test_a_kept_room_does_not_end_by_a_crash_but_who_was_in_it_has_left(post: Post) -> None:
+    await post.house.rooms.create(RoomSpec("r"))
+    await post.house.phone("tel")
+    await post.time.pass_(1)
+    await post.restart()
+    assert post.told() == ["participant_left"]
+    await post.house.rooms.delete("r")
+    await settle()
+    assert post.told() == ["participant_left", "room_finished"]
+    await post.time.pass_(PAUSE)
+    assert post.store.present == {}
+
+
+async def test_a_kept_room_that_a_planned_stop_left_open_is_not_told_as_ended(post: Post) -> None:
+    await post.house.rooms.create(RoomSpec("r"))
+    await post.house.rooms.stop()
+    await post.webhooks.stop()
+    await post.restart()
+    assert post.told() == []
+    assert [announced.participant_sid for announced in post.store.present.values()] == [""]
+
+
+async def test_an_end_that_nobody_wants_to_hear_is_not_kept_for_it() -> None:
+    post = Post(filter_params=WebhookFilter(include_events=("participant_left",)))
+    await post.webhooks.start()
+    await post.house.phone("tel")
+    await post.time.pass_(1)
+    await post.restart()
+    assert post.told() == ["participant_left"]
+    await post.house.rooms.stop()
+    await post.webhooks.stop()
 
 
 async def test_what_was_kept_for_a_url_that_is_no_more_is_forgotten(post: Post) -> None:
