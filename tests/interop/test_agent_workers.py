@@ -24,7 +24,7 @@ STEADY = ROOT / "tests" / "interop" / "agent_programs" / "steady.py"
 AGENT, TONE = "steady", 440
 ROOM = "call"
 PORT = 17880
-SETTINGS = {"rtc__udp_port": 17882, "sip__port": 15060}
+SETTINGS = {"rtc__udp_port": 17882, "sip__port": 15060, "shutdown__drain": 0}
 
 pytestmark = [pytest.mark.interop, needs_agents]
 
