@@ -161,7 +161,8 @@ async def test_who_went_down_with_a_crash_is_told_as_gone_and_its_room_after_it(
     await post.house.phone("tel", "passing")
     gone, _ = await post.house.phone("gone", "passing")
     await gone.leave(Reason.CLIENT_INITIATED)
-    await post.time.pass_(1)
+    await settle()
+    await post.time.pass_(PAUSE)
     await post.restart()
     assert post.told() == ["participant_left", "room_finished"]
     left, finished = [json.loads(body) for _, body in post.poster.posted]
@@ -177,7 +178,8 @@ async def test_who_went_down_with_a_crash_is_told_as_gone_and_its_room_after_it(
 async def test_a_kept_room_does_not_end_by_a_crash_but_who_was_in_it_has_left(post: Post) -> None:
     await post.house.rooms.create(RoomSpec("r"))
     await post.house.phone("tel")
-    await post.time.pass_(1)
+    await settle()
+    await post.time.pass_(PAUSE)
     await post.restart()
     assert post.told() == ["participant_left"]
     await post.house.rooms.delete("r")
@@ -200,7 +202,8 @@ async def test_an_end_that_nobody_wants_to_hear_is_not_kept_for_it() -> None:
     post = Post(filter_params=WebhookFilter(include_events=("participant_left",)))
     await post.webhooks.start()
     await post.house.phone("tel")
-    await post.time.pass_(1)
+    await settle()
+    await post.time.pass_(PAUSE)
     await post.restart()
     assert post.told() == ["participant_left"]
     await post.house.rooms.stop()
