@@ -280,10 +280,10 @@ async def test_a_listener_hears_the_demos_call_and_does_not_disturb_it(browser: 
 
 
 @asynccontextmanager
-async def person(server: Server) -> AsyncIterator[rtc.Room]:
+async def person(server: Server, identity: str = "ben") -> AsyncIterator[rtc.Room]:
     """Somebody in the room."""
     room = rtc.Room()
-    await room.connect(server.ws_url, server.token("ben", ROOM))
+    await room.connect(server.ws_url, server.token(identity, ROOM))
     try:
         yield room
     finally:
@@ -305,7 +305,12 @@ async def test_who_speaks_on_the_page_is_seen_and_heard_only_then(
         ben.on("participant_disconnected", left.put_nowait)
         await page.get_by_role("button", name="ben").click()
         await expect(page.locator("#hint")).to_have_text("Nobody in the call sees or hears you.")
-        assert not ben.remote_participants
+        async with person(server, "carl") as carl:
+            assert (set(ben.remote_participants), set(carl.remote_participants)) == (
+                {"carl"},
+                {"ben"},
+            )
+        assert (await left.get()).identity == "carl"
         await page.get_by_role("button", name="Speak").click()
         track = await tracks.get()
         # Chromium's own microphone beeps once a second.
