@@ -315,6 +315,9 @@ class Desk:
         if key.deployment:
             name += f" of deployment {key.deployment!r}"
         count = self._pools.size(key)
+        if not count and self._pools.kinds_of(key.agent_name, key.deployment):
+            error = f"the workers {name} do other kinds of jobs"
+            return Ending(DispatchOutcome.ENDED, JobStatus.CANCELLED, error=error)
         if not count:
             error = f"no worker {name} registered in time"
         elif len(run.progress.refused) >= count:

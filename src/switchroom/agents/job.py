@@ -84,6 +84,7 @@ class Progress:
     `deadline`, `wait_until` and `lost_at` (of the worker of an agent that is in the room) are
     monotonic seconds. `asked` are the workers that may answer, `refused` those that did not want
     it. `report` is what the worker said of the job's end while the agent was still in the room.
+    `interrupted` jobs were running when the server was stopped.
     """
 
     wait_until: float
@@ -95,6 +96,7 @@ class Progress:
     lost_at: float = 0.0
     acceptance: Acceptance | None = None
     report: JobStatus | None = None
+    interrupted: bool = False
     ending: Ending | None = None
 
 
@@ -257,11 +259,17 @@ def begin(now: float, wait: float) -> Progress:
     return Progress(wait_until=now + wait, deadline=now + wait)
 
 
-def resume(now: float, wait: float, worker_id: str, identity: str) -> Progress:
-    """A job of before a restart: its agent or its worker may come back within `wait` seconds."""
+def resume(
+    now: float, wait: float, worker_id: str, identity: str, *, interrupted: bool = False
+) -> Progress:
+    """A job of before a restart: its agent or its worker may come back within `wait` seconds.
+
+    `interrupted` by a planned stop, which sent its agent home.
+    """
     return Progress(
         wait_until=now,
         stage=Stage.ADRIFT,
+        interrupted=interrupted,
         deadline=now + wait,
         worker_id=worker_id,
         acceptance=Acceptance(identity),
@@ -281,6 +289,9 @@ _WORKER_GONE = Ending(
     JobStatus.FAILED,
     error="the connection to the worker was lost and it did not come back",
     retry=True,
+)
+_INTERRUPTED = Ending(
+    DispatchOutcome.FAILED, JobStatus.FAILED, error="the server was stopped", retry=True
 )
 _STOPPED = Ending(
     DispatchOutcome.FAILED,
@@ -464,7 +475,7 @@ def _due(progress: Progress, event: Due, _now: float) -> Outcome:
         case Stage.WAITING:
             return _end(progress, event.shortage)
         case Stage.ADRIFT:
-            return _end(progress, _WORKER_GONE)
+            return _end(progress, _INTERRUPTED if progress.interrupted else _WORKER_GONE)
         case Stage.AWAY:
             return _end(progress, _AGENT_GONE, Terminate(progress.worker_id))
         case _:

@@ -61,8 +61,14 @@ class Keeper:
         if job.started_at_ns == 0:
             return Run(room, dispatch, job, begin(now, wait))
         # At a planned stop agents are sent home: nobody comes back to such a job.
-        patience = 0.0 if job.reason is JobReason.RETRYING else RETURN_LIMIT
-        progress = resume(now, patience, job.worker_id, job.agent_identity)
+        interrupted = job.reason is JobReason.RETRYING
+        progress = resume(
+            now,
+            0.0 if interrupted else RETURN_LIMIT,
+            job.worker_id,
+            job.agent_identity,
+            interrupted=interrupted,
+        )
         run = Run(room, dispatch, job, progress)
         run.shown = run.restored = True
         return run

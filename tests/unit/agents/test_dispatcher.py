@@ -343,6 +343,19 @@ async def test_nobody_is_bothered_with_the_dispatch_that_nobody_asked_for(house:
     assert house.kept.dispatches.dispatches == {}
 
 
+async def test_workers_for_participants_do_without_a_job_for_the_room(house: House) -> None:
+    _, phone = await house.phone()
+    async with house.worker(type=agent.JT_PARTICIPANT) as worker:
+        dispatch_id = await house.dispatch()
+        await worker.take()
+        await house.time.pass_(10.0)
+        for_room, for_phone = await house.jobs(dispatch_id)
+        assert for_room.state.status == agent.JS_CANCELLED
+        assert for_room.state.error == "the workers named 'clerk' do other kinds of jobs"
+        assert for_phone.state.status == agent.JS_RUNNING
+        assert phone.news == []
+
+
 async def test_workers_without_room_are_named_as_the_reason(house: House) -> None:
     async with house.worker() as worker:
         await worker.busy(full=True)
@@ -764,6 +777,8 @@ async def test_after_a_planned_stop_a_running_job_is_begun_anew_for_who_comes_ba
         await after.time.pass_(0.1)
         successor = await again.offer()
         assert (successor.dispatch_id, successor.id != job.id) == (job.dispatch_id, True)
+        listed, _ = await after.jobs(job.dispatch_id)
+        assert listed.state.error == f"the server was stopped; {successor.id} takes its place"
         await again.nothing()
     await after.stop()
 
