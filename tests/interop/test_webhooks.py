@@ -15,8 +15,10 @@ import pytest
 from livekit import api, rtc
 
 from interop.hearing import Voice
-from interop.server import Server, server_here, server_process
+from interop.server import Server, call_to, server_here, server_process
 from interop.webhook_receiver import Hook, node_receiver, python_receiver
+from switchroom.phonenet.client import PhoneNetwork
+from switchroom.phonenet.events import Answered
 
 pytestmark = pytest.mark.interop
 
@@ -25,6 +27,7 @@ needs_node = pytest.mark.skipif(
     not _NODE_PACKAGE.exists(), reason="livekit-server-sdk is missing: tools/set-up peers"
 )
 PORT, HOOK_PORT = 17880, 17890
+LISTENER = "+12025550103"
 VISIT = [
     "room_started",
     "participant_joined",
@@ -112,6 +115,26 @@ async def test_a_job_that_no_worker_took_is_told_to_both_official_receivers(
             job = hook.events[-1]["job"]
             assert (job["agentName"], job["room"]["name"]) == ("nobody", "r")
             assert job["state"]["error"]
+
+
+async def test_a_phone_call_is_told_from_the_first_ring_to_the_hang_up(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(60),
+        PhoneNetwork() as network,
+        python_receiver() as hook,
+        server_telling(tmp_path, hook) as server,
+        server.api() as livekit,
+    ):
+        await livekit.sip.create_sip_participant(call_to(LISTENER, network.address, "call"))
+        await network.expect(Answered)
+        await livekit.room.delete_room(api.DeleteRoomRequest(room="call"))
+        await hook.until("room_finished")
+        assert hook.names("call") == VISIT
+        joined, left = (hook.events[place]["participant"] for place in (1, 4))
+        assert (joined["kind"], joined["attributes"]["sip.callStatus"]) == ("SIP", "dialing")
+        assert (left["kind"], left["attributes"]["sip.callStatus"]) == ("SIP", "hangup")
+        assert left["disconnectReason"] == "ROOM_DELETED"
+        assert left["attributes"]["sip.callID"] == joined["attributes"]["sip.callID"]
 
 
 def read(data: Path, query: str) -> list[Any]:
