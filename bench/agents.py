@@ -1,4 +1,4 @@
-"""Phones that talk with WebRTC agents: what such a call costs, and how soon each hears the other."""
+"""Phones that talk with WebRTC agents: what such a call costs, and how soon they hear each other."""
 
 from __future__ import annotations
 
