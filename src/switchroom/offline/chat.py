@@ -16,8 +16,9 @@ from switchroom.base.log import get_logger
 from switchroom.offline.conversation import Conversation, conversation_from
 from switchroom.offline.errors import CannotAnswer
 from switchroom.offline.journal import JOB_HEADER, Journal, Replied
-from switchroom.offline.model import Reply, reply_to
+from switchroom.offline.model import Reply, foreseen, reply_to
 from switchroom.offline.script import Script
+from switchroom.offline.speaking import Speaker
 from switchroom.offline.web import error_response, json_body
 
 _log = get_logger("offline")
@@ -29,8 +30,9 @@ _SENTENCE = re.compile(r"[^.!?]*[.!?]+\s*|[^.!?]+")
 class Chat:
     """Answers chat requests by a script."""
 
-    def __init__(self, script: Script, journal: Journal) -> None:
+    def __init__(self, script: Script, speaker: Speaker, journal: Journal) -> None:
         self._script = script
+        self._speaker = speaker
         self._journal = journal
 
     async def completions(self, request: web.Request) -> web.StreamResponse:
@@ -46,6 +48,7 @@ class Chat:
         if reply.remark:
             _log.warning("no rule", remark=reply.remark)
         self._journal.record(_event(reply, request.headers.get(JOB_HEADER, "")))
+        self._speaker.foresee((reply.text, *foreseen(self._script, conversation)))
         answer = _Answer(str(asked.get("model", "")), reply, conversation)
         if not asked.get("stream"):
             return web.json_response(answer.whole())

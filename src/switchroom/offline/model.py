@@ -8,6 +8,7 @@ of conversations may go on at once.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,6 +83,22 @@ def reply_to(script: Script, conversation: Conversation) -> Reply:
     known = memory.known(choice.slots)
     text = fill(memory.text_of(choice.rule), known)
     return Reply(text, _call(choice.rule, known, offered), choice.rule.line)
+
+
+def foreseen(script: Script, conversation: Conversation) -> list[str]:
+    """What the script may say in this conversation and is known to the word already."""
+    memory = _Memory(script, conversation.instructions)
+    known = {
+        name: text
+        for name, text in memory.known({}).items()
+        if name.partition(".")[0] not in BUILT_IN
+    }
+    texts = []
+    for rule in script.rules:
+        for template in rule.say:
+            with contextlib.suppress(CannotAnswer):
+                texts.append(fill(template, known))
+    return texts
 
 
 def _who_answered(script: Script, conversation: Conversation, offered: Mapping[str, Tool]) -> Reply:

@@ -56,6 +56,7 @@ class Gateway:
         self._open = 0
         self.journal = Journal()
         self._listener = Listener(self._script, self.journal)
+        self._speaker = Speaker(self._script.voice, self.journal)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -100,6 +101,7 @@ class Gateway:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+        await self._speaker.aclose()
         await self._listener.stop()
 
     async def _listen(self) -> None:
@@ -121,8 +123,8 @@ class Gateway:
         self._port = self._runner.addresses[0][1]
 
     def _application(self) -> web.Application:
-        speaker = Speaker(self._script.voice, self.journal)
-        talk = chat.Chat(self._script, self.journal)
+        speaker = self._speaker
+        talk = chat.Chat(self._script, speaker, self.journal)
         audio = OpenAIAudio(speaker, self._listener)
         application = web.Application(middlewares=[self._guard], client_max_size=LARGEST_BODY)
         application.add_routes(

@@ -120,12 +120,12 @@ class _Session:
                         self._event("error") | {"message": str(failure), "code": 500}
                     )
 
-    async def _say(self, sentence: str) -> None:
-        sound = await self._speaker.say(sentence, self._voice, self._rate, self._job)
+    async def _say(self, text: str) -> None:
         size = SAMPLE_BYTES * round(self._rate * _PIECE_SECONDS)
-        for start in range(0, len(sound.samples), size):
-            piece = base64.b64encode(sound.samples[start : start + size]).decode()
-            await self._socket.send_json(self._event("output_audio") | {"audio": piece})
+        async for sound in self._speaker.sentences(text, self._voice, self._rate, self._job):
+            for start in range(0, len(sound.samples), size):
+                piece = base64.b64encode(sound.samples[start : start + size]).decode()
+                await self._socket.send_json(self._event("output_audio") | {"audio": piece})
 
     def _event(self, kind: str) -> dict[str, Any]:
         return {"type": kind, "session_id": self._id}

@@ -21,6 +21,9 @@ VOICES = ("rms", "slt", "awb", "kal16", "kal")
 LONGEST_TEXT = 2000
 """Characters."""
 
+_OWN_RATE = 16_000
+"""Samples a second of flite's better voices; other rates are made of these."""
+
 _PATIENCE = 20.0
 """Seconds for one text; the longest takes about two."""
 
@@ -29,12 +32,17 @@ _MOST_SOUND = 64 * 1024 * 1024
 _PROGRAM = "flite"
 
 
+_Key = tuple[str, str, int]
+"""Text, voice, samples a second."""
+
+
 class Synthesiser:
     """Says texts, and remembers what it said lately (bounded by its size in memory)."""
 
     def __init__(self, *, remembered_bytes: int = _REMEMBERED_BYTES) -> None:
         self._room = remembered_bytes
-        self._said: OrderedDict[tuple[str, str, int], Pcm] = OrderedDict()
+        self._said: OrderedDict[_Key, Pcm] = OrderedDict()
+        self._making: dict[_Key, asyncio.Future[Pcm]] = {}
         self._size = 0
 
     async def say(self, text: str, voice: str = "rms", rate: int = 16_000) -> Pcm:
@@ -46,16 +54,31 @@ class Synthesiser:
         _check(text, voice, rate)
         key = (text, voice, rate)
         sound = self._said.get(key)
-        if sound is not None:
-            self._said.move_to_end(key)
-            return sound
-        made = await _flite(spoken(text), voice)
-        # numpy lets go of the interpreter's lock, so that a thread keeps the loop on its beat.
-        sound = await asyncio.to_thread(made.at, rate)
-        self._remember(key, sound)
+        if sound is None:
+            making = self._making.get(key)
+            if making is None:
+                making = asyncio.ensure_future(self._make(text, voice, rate))
+                self._making[key] = making
+                making.add_done_callback(lambda made: self._made(key, made))
+            # Whoever gives up waiting does not take the sound away from others.
+            return await asyncio.shield(making)
+        self._said.move_to_end(key)
         return sound
 
-    def _remember(self, key: tuple[str, str, int], sound: Pcm) -> None:
+    async def _make(self, text: str, voice: str, rate: int) -> Pcm:
+        if rate == _OWN_RATE:
+            sound = await _flite(spoken(text), voice)
+        else:
+            sound = await self.say(text, voice, _OWN_RATE)
+        # numpy lets go of the interpreter's lock, so that a thread keeps the loop on its beat.
+        return await asyncio.to_thread(sound.at, rate)
+
+    def _made(self, key: _Key, made: asyncio.Future[Pcm]) -> None:
+        del self._making[key]
+        if not made.cancelled() and made.exception() is None:
+            self._remember(key, made.result())
+
+    def _remember(self, key: _Key, sound: Pcm) -> None:
         if key in self._said or len(sound.samples) > self._room:
             return
         self._said[key] = sound

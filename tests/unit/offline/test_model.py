@@ -9,7 +9,7 @@ import pytest
 
 from switchroom.offline.conversation import Conversation, conversation_from
 from switchroom.offline.errors import CannotAnswer
-from switchroom.offline.model import DID_NOT_CATCH, Reply, reply_to
+from switchroom.offline.model import DID_NOT_CATCH, Reply, foreseen, reply_to
 from switchroom.offline.script import Script
 from switchroom.offline.script_file import read_script
 from unit.offline.scripts import DENTIST
@@ -261,6 +261,13 @@ def test_a_script_may_judge_greetings_itself() -> None:
         "answering: {machine-vm: '... gone fishing ...'}\nrules: [{when: start, say: hi}]"
     )
     assert amd("we have gone fishing today", script=script) == ("save_prediction", "machine-vm")
+
+
+def test_what_may_be_said_is_foreseen_as_far_as_it_is_known() -> None:
+    texts = foreseen(DENTIST, Talk().conversation(Talk().messages))
+    assert texts[:2] == [HELLO, CAN_YOU]
+    assert "Thank you, Maria Lopez. Goodbye." in texts
+    assert not any("{" in text or "moved it to" in text for text in texts)
 
 
 def test_a_long_conversation_is_answered_within_reason() -> None:
