@@ -21,8 +21,11 @@ pytestmark = pytest.mark.interop
 
 
 @asynccontextmanager
-async def development_server(data: Path) -> AsyncIterator[dict[str, Any]]:
-    """`switchroom dev` for as long as the body lasts; yields its ``ready`` event."""
+async def development_server(data: Path, patience: float = 30) -> AsyncIterator[dict[str, Any]]:
+    """`switchroom dev` for as long as the body lasts, which has `patience` seconds for all it does.
+
+    Yields its ``ready`` event.
+    """
     process = await asyncio.create_subprocess_exec(
         SWITCHROOM,
         *("dev", "--json", "--data", str(data)),
@@ -31,7 +34,7 @@ async def development_server(data: Path) -> AsyncIterator[dict[str, Any]]:
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(patience):
             yield json.loads(await process.stdout.readline())
     finally:
         process.terminate()
