@@ -53,6 +53,10 @@ class Baresip:
         async with self.changed:
             await self.changed.wait_for(lambda: any(words in line for line in self.log))
 
+    def dial(self, number: str, carrier: str) -> None:
+        """Call a number behind a carrier's address."""
+        self._command(f"/dial sip:{number}@{carrier}\n")
+
     def play(self, voice: Path) -> None:
         """Say from now on what is in this file (8 kHz mono), instead of what was said."""
         self._command(f"/ausrc aufile,{voice}\n")

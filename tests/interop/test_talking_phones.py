@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from interop.baresip import baresip
 from interop.talking_caller import TalkingCaller, call
 from switchroom.phonenet import events
 from switchroom.phonenet.client import PhoneNetwork
 from switchroom.phonenet.sounds import wav
-from switchroom.speech.pcm import Pcm
+from switchroom.speech.pcm import Pcm, silence
 from switchroom.speech.recognition import Recogniser
+from switchroom.speech.synthesis import say
 
 pytestmark = pytest.mark.interop
 
@@ -26,6 +28,7 @@ needs_speech = pytest.mark.skipif(
 
 MARIA, RECEPTIONIST, VOICEMAIL, MARIA_IN_A_HURRY = (f"+1202555012{n}" for n in range(4))
 TEST_TONE = "+12025550102"
+PATIENCE = 60.0
 WHO = "Hello, this is Bright Smile Dental. Am I speaking with Maria Lopez?"
 WHEN = "You have an appointment on Tuesday at three in the afternoon. Can you come?"
 CONFIRMED = "Thank you. Your appointment is confirmed. Goodbye."
@@ -33,7 +36,7 @@ CONFIRMED = "Thank you. Your appointment is confirmed. Goodbye."
 
 @pytest.fixture
 async def network(tmp_path: Path) -> AsyncIterator[PhoneNetwork]:
-    async with asyncio.timeout(90), PhoneNetwork(messages=tmp_path / "messages") as running:
+    async with PhoneNetwork(messages=tmp_path / "messages") as running:
         yield running
 
 
@@ -47,7 +50,7 @@ async def reply(caller: TalkingCaller, network: PhoneNetwork, text: str) -> str:
 async def test_a_patient_answers_what_she_is_asked_and_hears_the_last_word_before_the_hang_up(
     network: PhoneNetwork,
 ) -> None:
-    async with call(MARIA, network.address) as caller:
+    async with asyncio.timeout(PATIENCE), call(MARIA, network.address) as caller:
         assert (await network.expect(events.Said)).text == "Hello?"
         assert await reply(caller, network, WHO) == "Yes, this is Maria."
         assert await reply(caller, network, WHEN) == "Yes, I confirm."
@@ -68,7 +71,7 @@ async def test_a_patient_answers_what_she_is_asked_and_hears_the_last_word_befor
 async def test_a_patient_hangs_up_when_a_goodbye_is_followed_by_silence(
     network: PhoneNetwork,
 ) -> None:
-    async with call(MARIA, network.address) as caller:
+    async with asyncio.timeout(PATIENCE), call(MARIA, network.address) as caller:
         await network.expect(events.Said)
         assert await reply(caller, network, "Goodbye.") == "Goodbye."
         ended = await network.expect(events.Ended)
@@ -80,7 +83,7 @@ async def test_a_patient_hangs_up_when_a_goodbye_is_followed_by_silence(
 async def test_a_patient_in_a_hurry_speaks_into_the_callers_first_words(
     network: PhoneNetwork,
 ) -> None:
-    async with call(MARIA_IN_A_HURRY, network.address) as caller:
+    async with asyncio.timeout(PATIENCE), call(MARIA_IN_A_HURRY, network.address) as caller:
         await network.expect(events.Said)
         await caller.says(WHO)
         interruption = await network.expect(events.Said)
@@ -92,7 +95,7 @@ async def test_a_patient_in_a_hurry_speaks_into_the_callers_first_words(
 
 @needs_speech
 async def test_a_receptionist_understands_what_she_is_asked(network: PhoneNetwork) -> None:
-    async with call(RECEPTIONIST, network.address) as caller:
+    async with asyncio.timeout(PATIENCE), call(RECEPTIONIST, network.address) as caller:
         assert (await network.expect(events.Said)).text.startswith("Riverside Clinic")
         answer = await reply(caller, network, "May I speak to Doctor Brown?")
         assert answer == "I am sorry. The doctor is not in today."
@@ -105,7 +108,7 @@ async def test_voicemail_keeps_what_is_said_after_the_beep(network: PhoneNetwork
         "Hello, this is Bright Smile Dental with a message for Maria Lopez. "
         "Please call us back. Goodbye."
     )
-    async with call(VOICEMAIL, network.address) as caller:
+    async with asyncio.timeout(PATIENCE), call(VOICEMAIL, network.address) as caller:
         await network.expect(events.Said)
         await network.expect(events.Plays, sound="tone 1000 Hz")
         await caller.hears_beep(1000)
@@ -125,9 +128,42 @@ async def test_voicemail_keeps_what_is_said_after_the_beep(network: PhoneNetwork
 
 
 @needs_speech
+@pytest.mark.skipif(
+    shutil.which("baresip") is None, reason="baresip is missing: apt-get install baresip-core"
+)
+async def test_a_patient_and_a_baresip_phone_understand_each_other(
+    network: PhoneNetwork, tmp_path: Path
+) -> None:
+    voice, quiet = tmp_path / "who.wav", tmp_path / "quiet.wav"
+    # baresip hangs up at the end of its file.
+    minute = silence(60, 8000)
+    voice.write_bytes(Pcm((await say(WHO, rate=8000)).samples + minute.samples, 8000).wav())
+    quiet.write_bytes(minute.wav())
+    async with (
+        asyncio.timeout(PATIENCE),
+        baresip(tmp_path / "baresip", "127.0.0.1", 25_300, quiet) as phone,
+    ):
+        phone.dial(MARIA, network.address)
+        await network.expect(events.Said, text="Hello?")
+        phone.play(voice)
+        answer = await network.expect(events.Said, text="Yes, this is Maria.")
+        understood = await network.expect(events.Understood)
+        assert understood.text == "hello this is bright smile dental am i speaking with maria lopez"
+        assert understood.ended < answer.time
+        # All of that was heard when Maria asks whether anybody is there.
+        await network.expect(events.Said, text="Hello? Is anybody there?")
+        phone.hang_up()
+        await network.expect(events.Ended)
+        heard = phone.heard().tobytes()
+    async with Recogniser(["Hello", "Yes, this is Maria"], several=True) as recogniser:
+        text = (await recogniser.recognise(Pcm(heard[: 2 * 8000 * 12], 8000))).text
+    assert text.startswith("hello yes this is maria")
+
+
+@needs_speech
 async def test_nobodys_sound_is_late_for_phones_that_talk(network: PhoneNetwork) -> None:
     """A tone is heard without a gap while four phones are made ready, speak and understand."""
-    async with call(TEST_TONE, network.address) as listener:
+    async with asyncio.timeout(PATIENCE), call(TEST_TONE, network.address) as listener:
         await listener.answered.wait()
         async with asyncio.TaskGroup() as talking:
             for _ in range(4):
@@ -139,7 +175,7 @@ async def test_nobodys_sound_is_late_for_phones_that_talk(network: PhoneNetwork)
 
 
 async def say_goodbye_to(network: PhoneNetwork) -> None:
-    async with call(MARIA, network.address) as caller:
+    async with asyncio.timeout(PATIENCE), call(MARIA, network.address) as caller:
         await caller.answered.wait()
         await caller.says("Goodbye.")
         await caller.ended.wait()
@@ -149,12 +185,12 @@ async def test_without_flite_phones_that_talk_refuse_and_say_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    async with asyncio.timeout(30), PhoneNetwork() as network:
+    async with PhoneNetwork() as network:
         for number in (MARIA, VOICEMAIL):
-            async with call(number, network.address) as caller:
+            async with asyncio.timeout(PATIENCE), call(number, network.address) as caller:
                 await caller.ended.wait()
             assert (caller.status, "flite is missing" in caller.reason) == (480, True)
             refused = await network.expect(events.Rejected)
             assert "apt-get install flite" in refused.reason
-        async with call(TEST_TONE, network.address) as caller:
+        async with asyncio.timeout(PATIENCE), call(TEST_TONE, network.address) as caller:
             await caller.answered.wait()
