@@ -121,6 +121,16 @@ class Program:
             base64.b64decode(payload), reliable=reliable, topic=topic, destination_identities=to
         )
 
+    async def flood(self, size: int, reliable: bool) -> None:
+        """Send as fast as the package takes it, until the connection is lost."""
+        lost = asyncio.Event()
+        for name in ("reconnecting", "disconnected"):
+            self.room.on(name, lambda *_: lost.set())
+        payload = bytes(size)
+        while not lost.is_set():
+            messages = (self._me.publish_data(payload, reliable=reliable) for _ in range(200))
+            await asyncio.gather(*messages, return_exceptions=True)
+
     async def send_text(self, text: str, topic: str, attributes: Facts, to: list[str]) -> None:
         await self._me.send_text(
             text, topic=topic, attributes=attributes, destination_identities=to

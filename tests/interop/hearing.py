@@ -49,6 +49,16 @@ def steady_stretch(found: Sequence[Window], hz: float, within: float = 10.0) -> 
     return max(best, run, key=len)[1:-1]
 
 
+def longest_gap(found: Sequence[Window], hz: float, within: float = 10.0) -> float:
+    """The longest time without this tone, in seconds."""
+    longest = gap = 0
+    for window in found:
+        there = abs(window.tone_hz - hz) <= within and window.level_dbov > -50
+        gap = 0 if there else gap + 1
+        longest = max(longest, gap)
+    return longest / 10
+
+
 class Voice:
     """A track of a client that plays a sine, paced by the SDK."""
 

@@ -30,12 +30,16 @@ from interop.clients import (
     token_for,
 )
 from interop.datagrams import needs_private_network, server_behind
-from interop.hearing import steady_stretch
+from interop.hearing import longest_gap
 from interop.server import Server
 
 pytestmark = [pytest.mark.interop, EVERY_CLIENT]
 
 REASONS = rtc.DisconnectReason
+NO_GAP = 0.5
+"""Seconds of silence that a busy machine makes by itself."""
+CHECK_INTERVAL = 3.5
+"""Seconds between two checks of libwebrtc's connectivity, and NO_GAP."""
 ALL_RIGHTS = {
     "can_publish": True,
     "can_subscribe": True,
@@ -65,16 +69,6 @@ async def permit(server: Server, identity: str, **changed: bool) -> None:
         )
 
 
-async def until_silent(listener: Client, sid: str, hz: int) -> None:
-    """Wait until a track does not hold the tone any more.
-
-    The Rust client has no event for a subscription that the server ends.
-    """
-    async with asyncio.timeout(20):
-        while await listener.hears(sid, hz):
-            pass
-
-
 # ── sound ────────────────────────────────────────────────────────────────────
 
 
@@ -82,7 +76,7 @@ async def test_publishes_and_subscribes(server: Server, kind: Kind) -> None:
     async with two(server, kind) as (anna, ben):
         low, high = await anna.publish(440), await ben.publish(1000)
         await asyncio.gather(ben.next("heard", sid=low), anna.next("heard", sid=high))
-        assert all(await asyncio.gather(ben.hears(low, 440), anna.hears(high, 1000)))
+        await asyncio.gather(ben.until_heard(low, 440), anna.until_heard(high, 1000))
         await asyncio.gather(anna.next("wanted", sid=low), ben.next("wanted", sid=high))
 
 
@@ -91,7 +85,7 @@ async def test_hears_who_was_there_before(server: Server, kind: Kind) -> None:
         sid = await anna.publish(440)
         async with joined(server, kind, "ben") as ben:
             await ben.next("heard", sid=sid, who="anna")
-            assert await ben.hears(sid, 440)
+            await ben.until_heard(sid, 440)
 
 
 async def test_tells_several_tracks_of_one_participant_apart(server: Server, kind: Kind) -> None:
@@ -100,12 +94,12 @@ async def test_tells_several_tracks_of_one_participant_apart(server: Server, kin
         sids = [await anna.publish(hz, f"voice {hz}") for hz in tones]
         names = [(await ben.next("heard", sid=sid))["name"] for sid in sids]
         assert names == [f"voice {hz}" for hz in tones]
-        heard = [ben.hears(sid, hz) for sid, hz in zip(sids, tones, strict=True)]
-        assert all(await asyncio.gather(*heard))
+        for sid, hz in zip(sids, tones, strict=True):
+            await ben.until_heard(sid, hz)
         back = [await ben.publish(hz) for hz in tones[:2]]
         for sid, hz in zip(back, tones, strict=False):
             await anna.next("heard", sid=sid)
-            assert await anna.hears(sid, hz)
+            await anna.until_heard(sid, hz)
 
 
 async def test_hears_what_it_asks_for_and_nothing_else(server: Server, kind: Kind) -> None:
@@ -118,7 +112,7 @@ async def test_hears_what_it_asks_for_and_nothing_else(server: Server, kind: Kin
         for _ in range(2):
             await ben.do("subscribe", sid=high, wanted=True)
             await ben.next("heard", sid=high)
-            assert await ben.hears(high, 1000)
+            await ben.until_heard(high, 1000)
             await ben.do("subscribe", sid=high, wanted=False)
             await ben.next("unheard", sid=high)
         assert ben.told("heard", sid=low) is None
@@ -128,11 +122,10 @@ async def test_a_track_that_it_disables_stops_and_begins_again(server: Server, k
     async with two(server, kind) as (anna, ben):
         sid = await anna.publish(440)
         await ben.next("heard", sid=sid)
-        assert await ben.hears(sid, 440)
+        await ben.until_heard(sid, 440)
         for enabled in (False, True):
             await ben.do("enable", sid=sid, enabled=enabled)
-            while await ben.hears(sid, 440) is not enabled:
-                pass
+            await (ben.until_heard if enabled else ben.until_silent)(sid, 440)
 
 
 async def test_the_api_can_subscribe_it_and_unsubscribe_it(server: Server, kind: Kind) -> None:
@@ -145,9 +138,9 @@ async def test_the_api_can_subscribe_it_and_unsubscribe_it(server: Server, kind:
             )
             await service.room.update_subscriptions(update)
             if not wanted:
-                await until_silent(ben, sid, 440)
+                await ben.until_silent(sid, 440)
         await ben.next("heard", sid=sid)
-        assert await ben.hears(sid, 440)
+        await ben.until_heard(sid, 440)
 
 
 async def test_decides_who_hears_which_of_its_tracks(server: Server, kind: Kind) -> None:
@@ -156,11 +149,11 @@ async def test_decides_who_hears_which_of_its_tracks(server: Server, kind: Kind)
         for sid in (low, high):
             await anna.next("heard", sid=sid)
         await ben.do("admit", everybody=False, permitted={"anna": [high]})
-        await until_silent(anna, low, 440)
-        assert await anna.hears(high, 1000)
+        await anna.until_silent(low, 440)
+        await anna.until_heard(high, 1000)
         await ben.do("admit", everybody=True, permitted={})
         await anna.next("heard", sid=low)
-        assert await anna.hears(low, 440)
+        await anna.until_heard(low, 440)
 
 
 async def test_mutes_and_is_muted(server: Server, kind: Kind) -> None:
@@ -170,14 +163,14 @@ async def test_mutes_and_is_muted(server: Server, kind: Kind) -> None:
         for muted in (True, False):
             await ben.do("mute", sid=sid, muted=muted)
             await anna.next("muted" if muted else "unmuted", sid=sid)
-        assert await anna.hears(sid, 440)
+        await anna.until_heard(sid, 440)
         await anna.do("mute", sid=other, muted=True)
         await ben.next("muted", sid=other, who="anna")
         mute = api.MuteRoomTrackRequest(room=ROOM, identity="ben", track_sid=sid, muted=True)
         assert (await service.room.mute_published_track(mute)).track.muted
         await anna.next("muted", sid=sid)
         await ben.next("muted", sid=sid)
-        assert not await anna.hears(sid, 440)
+        await anna.until_silent(sid, 440)
 
 
 async def test_knows_who_speaks(server: Server, kind: Kind) -> None:
@@ -260,6 +253,9 @@ async def test_what_agents_say_passes_through(server: Server, kind: Kind) -> Non
         await speaker.do("describe", attributes={"lk.agent.state": "listening"})
         told = await ben.next("attributes", who="agent")
         assert told["changed"] == {"lk.agent.state": "listening"}
+        await speaker.do("transcribe", identity="agent", sid="TR_x", text="said")
+        if kind.name == "python":  # the Node package has no event for it
+            assert (await ben.next("transcription"))["texts"] == ["said"]
         await speaker.do("press", code=11, digit="#")
         assert (await ben.next("digit", who="agent"))["digit"] == "#"
 
@@ -300,7 +296,7 @@ async def test_who_may_not_publish_any_more_is_silent_and_may_again(
         await ben.next("token")
         again = await ben.publish(1000)
         await anna.next("heard", sid=again)
-        assert await anna.hears(again, 1000)
+        await anna.until_heard(again, 1000)
 
 
 async def test_who_may_not_subscribe_any_more_hears_nothing_and_may_again(
@@ -310,10 +306,10 @@ async def test_who_may_not_subscribe_any_more_hears_nothing_and_may_again(
         sid = await anna.publish(440)
         await ben.next("heard", sid=sid)
         await permit(server, "ben", can_subscribe=False)
-        await until_silent(ben, sid, 440)
+        await ben.until_silent(sid, 440)
         await permit(server, "ben")
         await ben.next("heard", sid=sid)
-        assert await ben.hears(sid, 440)
+        await ben.until_heard(sid, 440)
 
 
 async def test_who_may_not_send_data_or_change_facts_is_not_heard_of(
@@ -361,15 +357,15 @@ async def test_a_killed_socket_is_resumed_without_a_gap_and_without_a_message_lo
     async with cable_to(server.url) as cable, two(server, kind, cable.ws_url) as (anna, ben):
         low, high = await anna.publish(440), await ben.publish(1000)
         await asyncio.gather(ben.next("heard", sid=low), anna.next("heard", sid=high))
-        await asyncio.gather(ben.hears(low, 440), anna.hears(high, 1000))
+        await asyncio.gather(ben.until_heard(low, 440), anna.until_heard(high, 1000))
         listening = asyncio.gather(ben.listen(low, 8), anna.listen(high, 8))
         cable.cut()
         await count(anna, ben, "reconnected")
         at_ben, at_anna = await listening
         assert ben.told("disconnected") is None
         assert anna.told("left") is None
-    assert len(steady_stretch(at_ben, 440)) >= 75
-    assert len(steady_stretch(at_anna, 1000)) >= 75
+    assert longest_gap(at_ben, 440) <= NO_GAP
+    assert longest_gap(at_anna, 1000) <= NO_GAP
 
 
 async def count(anna: Client, ben: Client, until: str | int) -> None:
@@ -394,11 +390,11 @@ async def test_media_go_on_when_their_path_moves(tmp_path: Path, kind: Kind) -> 
     async with server_behind(tmp_path) as (server, path), two(server, kind) as (anna, ben):
         low, high = await anna.publish(440), await ben.publish(1000)
         await asyncio.gather(ben.next("heard", sid=low), anna.next("heard", sid=high))
-        await asyncio.gather(ben.hears(low, 440), anna.hears(high, 1000))
+        await asyncio.gather(ben.until_heard(low, 440), anna.until_heard(high, 1000))
         path.move()
         at_ben, at_anna = await asyncio.gather(ben.listen(low, 8), anna.listen(high, 8))
-        assert len(steady_stretch(at_ben, 440)) >= 45
-        assert len(steady_stretch(at_anna, 1000)) >= 45
+        assert longest_gap(at_ben, 440) <= CHECK_INTERVAL
+        assert longest_gap(at_anna, 1000) <= CHECK_INTERVAL
         assert ben.told("reconnecting") is None
         await count(anna, ben, 20)
 
@@ -412,10 +408,25 @@ async def test_media_cut_off_are_renewed_on_another_path(tmp_path: Path, kind: K
         path.block()
         await asyncio.gather(anna.next("reconnected"), ben.next("reconnected"))
         await count(anna, ben, 20)
-        assert await ben.hears(low, 440)
-        assert await anna.hears(high, 1000)
+        await ben.until_heard(low, 440)
+        await anna.until_heard(high, 1000)
         assert ben.told("left") is None
         assert ben.told("disconnected") is None
+
+
+@pytest.mark.parametrize("fault", ["migration", "disconnect_signal_on_resume", "node_failure"])
+async def test_faults_that_are_simulated_are_overcome(
+    server: Server, kind: Kind, fault: str
+) -> None:
+    async with two(server, kind) as (anna, ben):
+        sid = await ben.publish(440)
+        await anna.next("heard", sid=sid)
+        await ben.do("simulate", scenario=fault)
+        await ben.next("reconnected")
+        if fault == "node_failure":
+            sid = (await anna.next("heard", who="ben"))["sid"]
+        await anna.until_heard(sid, 440)
+        await count(anna, ben, 20)
 
 
 async def test_a_session_that_is_lost_begins_anew_and_is_heard_again(
@@ -428,4 +439,4 @@ async def test_a_session_that_is_lost_begins_anew_and_is_heard_again(
         await ben.next("reconnected")
         again = await anna.next("heard", who="ben")
         assert again["sid"] != sid
-        assert await anna.hears(again["sid"], 440)
+        await anna.until_heard(again["sid"], 440)

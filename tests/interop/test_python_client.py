@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -144,23 +144,6 @@ async def test_calls_that_end_at_once_leave_the_next_one_audible(
 
 
 @MODES
-async def test_a_track_is_heard_when_it_is_asked_for(server: Server, single: bool) -> None:
-    events = ("track_subscribed", "track_unsubscribed")
-    async with (
-        phone(server, 700),
-        client(server, "agent", *events, single=single, auto_subscribe=False) as agent,
-    ):
-        (publication,) = agent.room.remote_participants["phone"].track_publications.values()
-        assert agent.none("track_subscribed")
-        for _ in range(2):
-            publication.set_subscribed(True)
-            track, _, _ = await agent.next("track_subscribed")
-            assert await hears(track, 700)
-            publication.set_subscribed(False)
-            await agent.next("track_unsubscribed")
-
-
-@MODES
 async def test_a_publisher_learns_that_a_phone_listens_only_when_it_does(
     server: Server, single: bool
 ) -> None:
@@ -174,34 +157,6 @@ async def test_a_publisher_learns_that_a_phone_listens_only_when_it_does(
         there.seat.hear(leg.sink)
         await asyncio.wait_for(subscribed, 10)
         leg.close()
-
-
-@MODES
-async def test_muting_is_seen_by_the_others_and_by_who_is_muted(
-    server: Server, single: bool
-) -> None:
-    events = ("track_published", "track_muted", "track_unmuted")
-    async with (
-        server.api() as service,
-        client(server, "ben", *events, single=single) as ben,
-        client(server, "anna", single=single) as anna,
-    ):
-        voice = Voice(440, -20)
-        publication = await anna.me.publish_track(voice.track)
-        await ben.next("track_published")
-        voice.track.mute()
-        assert (await ben.next("track_muted"))[1].sid == publication.sid
-        voice.track.unmute()
-        await ben.next("track_unmuted")
-        mute = api.MuteRoomTrackRequest(
-            room=ROOM, identity="anna", track_sid=publication.sid, muted=True
-        )
-        answer = await service.room.mute_published_track(mute)
-        assert answer.track.muted
-        assert (await ben.next("track_muted"))[1].sid == publication.sid
-        mute.muted = False
-        with pytest.raises(api.TwirpError, match="remote unmute not enabled"):
-            await service.room.mute_published_track(mute)
 
 
 @MODES
@@ -225,33 +180,6 @@ async def test_unpublished_tracks_are_gone_and_others_take_their_place(
 
 
 # ── what is told ─────────────────────────────────────────────────────────────
-
-
-async def test_facts_are_changed_and_told_to_the_others(server: Server) -> None:
-    changes = ("participant_attributes_changed", "participant_name_changed")
-    async with (
-        server.api() as service,
-        client(server, "ben", *changes, "participant_metadata_changed") as ben,
-        client(server, "anna", "participant_permissions_changed") as anna,
-    ):
-        await anna.me.set_attributes({"lang": "de", "mood": "good"})
-        changed, who = await ben.next("participant_attributes_changed")
-        assert (changed, who.identity) == ({"lang": "de", "mood": "good"}, "anna")
-        await anna.me.set_attributes({"mood": ""})
-        await ben.next("participant_attributes_changed")
-        assert ben.room.remote_participants["anna"].attributes == {"lang": "de"}
-        await anna.me.set_name("Anna")
-        await ben.next("participant_name_changed")
-        await anna.me.set_metadata("m")
-        await ben.next("participant_metadata_changed")
-        permission = api.ParticipantPermission(can_subscribe=True, can_update_metadata=False)
-        update = api.UpdateParticipantRequest(room=ROOM, identity="anna", permission=permission)
-        await service.room.update_participant(update)
-        await anna.next("participant_permissions_changed")
-        await anna.me.set_attributes({"late": "1"})  # the SDK does not tell that it was refused
-        identity = api.RoomParticipantIdentity(room=ROOM, identity="anna")
-        info = await service.room.get_participant(identity)
-        assert (info.name, info.metadata, dict(info.attributes)) == ("Anna", "m", {"lang": "de"})
 
 
 async def test_a_rooms_metadata_and_counts_are_told(server: Server) -> None:
@@ -282,84 +210,7 @@ async def test_a_phone_and_the_server_can_be_told_things_and_tell_things(server:
         assert (packet.data, packet.topic, packet.participant) == (b"from the server", "s", None)
 
 
-@MODES
-async def test_clients_call_each_other_and_stream_text(server: Server, single: bool) -> None:
-    async with (
-        client(server, "anna", single=single) as anna,
-        client(server, "ben", single=single) as ben,
-    ):
-        ben.me.register_rpc_method("double", _double)
-        payload = "x" * 10_000
-        answer = await anna.me.perform_rpc(
-            destination_identity="ben", method="double", payload=payload
-        )
-        assert answer == payload * 2
-        with pytest.raises(rtc.RpcError) as refused:
-            await anna.me.perform_rpc(destination_identity="ben", method="none", payload="")
-        assert refused.value.code == rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD
-        texts: asyncio.Queue[str] = asyncio.Queue()
-        reading: set[asyncio.Task[None]] = set()
-        ben.room.register_text_stream_handler("notes", _read_into(texts, reading))
-        long = "ü" * 50_000
-        await anna.me.send_text(long, topic="notes")
-        assert await asyncio.wait_for(texts.get(), 10) == long
-
-
-async def _double(call: rtc.RpcInvocationData) -> str:
-    return call.payload * 2
-
-
-def _read_into(
-    texts: asyncio.Queue[str], reading: set[asyncio.Task[None]]
-) -> Callable[[rtc.TextStreamReader, str], None]:
-    def begin(reader: rtc.TextStreamReader, identity: str) -> None:
-        async def read() -> None:
-            texts.put_nowait(await reader.read_all())
-
-        reading.add(asyncio.ensure_future(read()))
-
-    return begin
-
-
-async def test_who_speaks_is_told(server: Server) -> None:
-    async with client(server, "anna", "active_speakers_changed", "track_subscribed") as anna:
-        async with client(server, "ben") as ben:
-            voice = Voice(440, -20)
-            await ben.me.publish_track(voice.track)
-            speaking = asyncio.ensure_future(voice.speak())
-            (speakers,) = await anna.next("active_speakers_changed")
-            assert [speaker.identity for speaker in speakers] == ["ben"]
-            speaking.cancel()
-        while (await anna.next("active_speakers_changed"))[0]:
-            pass
-
-
 # ── leaving and returning ────────────────────────────────────────────────────
-
-
-@MODES
-async def test_each_ending_has_its_reason_on_both_sides(server: Server, single: bool) -> None:
-    seen = "participant_disconnected"
-    reasons = rtc.DisconnectReason
-    async with server.api() as service, client(server, "anna", seen, single=single) as anna:
-        async with client(server, "ben", single=single):
-            pass
-        (ben,) = await anna.next(seen)
-        assert ben.disconnect_reason == reasons.CLIENT_INITIATED
-        async with client(server, "ben", single=single) as removed:
-            identity = api.RoomParticipantIdentity(room=ROOM, identity="ben")
-            await service.room.remove_participant(identity)
-            assert await removed.next("disconnected") == (reasons.PARTICIPANT_REMOVED,)
-        (ben,) = await anna.next(seen)
-        assert ben.disconnect_reason == reasons.PARTICIPANT_REMOVED
-        async with (
-            client(server, "ben", single=single) as first,
-            client(server, "ben", single=single),
-        ):
-            assert await first.next("disconnected") == (reasons.DUPLICATE_IDENTITY,)
-        await service.room.delete_room(api.DeleteRoomRequest(room=ROOM))
-        assert await anna.next("disconnected") == (reasons.ROOM_DELETED,)
-        assert not (await service.room.list_rooms(api.ListRoomsRequest())).rooms
 
 
 @MODES
