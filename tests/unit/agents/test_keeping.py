@@ -1,0 +1,137 @@
+"""What of dispatches and jobs outlives the process."""
+
+from __future__ import annotations
+
+from livekit.protocol import agent
+
+from switchroom.agents import keeping
+
+from .house import ROOM, House, Kept
+
+# ── restarts ─────────────────────────────────────────────────────────────────
+
+
+async def test_a_dispatch_that_waits_when_the_server_dies_waits_again_after_the_start() -> None:
+    kept = Kept()
+    before = House(kept)
+    await before.start()
+    dispatch_id = await before.dispatch(metadata="m", attributes={"a": "1"})
+    # No stop: the process is killed.
+    after = House(kept)
+    await after.start()
+    async with after.worker() as worker:
+        job = await worker.offer()
+        assert (job.dispatch_id, job.metadata, dict(job.attributes)) == (
+            dispatch_id,
+            "m",
+            {"a": "1"},
+        )
+        assert [r.dispatch.id for r in after.rooms.get(ROOM).dispatches.list()].count(
+            dispatch_id
+        ) == 1
+    await after.stop()
+    await before.stop()
+
+
+async def test_a_job_goes_on_after_a_crash_when_its_worker_and_its_agent_come_back() -> None:
+    kept = Kept()
+    before = House(kept)
+    await before.start()
+    async with before.worker() as worker:
+        await before.phone()
+        dispatch_id = await before.dispatch()
+        job = (await worker.take()).job
+        before.agent(job.state.participant_identity)
+        after = House(kept)
+        await after.start()
+        async with after.worker() as again, after.worker() as other:
+            await again.say(migrate_job=agent.MigrateJobRequest(job_ids=[job.id]))
+            await again.nothing()
+            after.agent(job.state.participant_identity)
+            await after.time.pass_(30)
+            (listed,) = await after.jobs(dispatch_id)
+            assert (listed.id, listed.state.worker_id) == (job.id, again.id)
+            assert listed.state.status == agent.JS_RUNNING
+            await again.nothing()
+            await other.nothing()
+        await after.stop()
+    await before.stop()
+
+
+async def test_after_a_crash_a_job_without_anybody_to_talk_to_is_not_done_again() -> None:
+    kept = Kept()
+    before = House(kept)
+    await before.start()
+    async with before.worker() as worker:
+        dispatch_id = await before.dispatch()
+        await before.phone()
+        await worker.take()
+        after = House(kept)
+        await after.start()
+        async with after.worker() as again:
+            await after.time.pass_(keeping.RETURN_LIMIT)
+            await again.nothing()
+            (listed,) = await after.jobs(dispatch_id)
+            assert listed.state.status == agent.JS_FAILED
+            # Somebody is there for whom it can be done.
+            after.person("ann")
+            assert (await again.offer()).dispatch_id == dispatch_id
+        await after.stop()
+    await before.stop()
+
+
+async def test_after_a_planned_stop_a_running_job_is_begun_anew_for_who_comes_back() -> None:
+    kept = Kept()
+    before = House(kept)
+    await before.start()
+    async with before.worker("") as worker:
+        before.person("ann")
+        job = (await worker.take()).job
+        before.agent(job.state.participant_identity)
+        await before.stop()
+    after = House(kept)
+    await after.start()
+    async with after.worker("") as again:
+        after.person("ann")
+        await after.time.pass_(0.1)
+        successor = await again.offer()
+        assert (successor.dispatch_id, successor.id != job.id) == (job.dispatch_id, True)
+        listed, _ = await after.jobs(job.dispatch_id)
+        assert listed.state.error == f"the server was stopped; {successor.id} takes its place"
+        await again.nothing()
+    await after.stop()
+
+
+async def test_an_ended_job_is_listed_and_not_done_again_after_a_restart() -> None:
+    kept = Kept()
+    before = House(kept)
+    await before.start()
+    async with before.worker() as worker:
+        dispatch_id = await before.dispatch()
+        anna, _ = before.agent((await worker.take()).job.state.participant_identity)
+        before.leave(anna)
+        await before.stop()
+    after = House(kept)
+    await after.start()
+    async with after.worker() as again:
+        await again.nothing()
+        (listed,) = await after.jobs(dispatch_id)
+        assert listed.state.status == agent.JS_SUCCESS
+    await after.stop()
+
+
+async def test_what_belongs_to_rooms_that_do_not_come_back_is_forgotten() -> None:
+    kept = Kept()
+    before = House(kept)
+    await before.start()
+    before.open("joined")  # made by a join, so it is not kept
+    await before.dispatch(room="joined")
+    after = House(kept)
+    await after.start()
+    await after.time.pass_(keeping.PATIENCE)
+    assert kept.dispatches.dispatches == {}
+    async with after.worker() as worker:
+        after.open("joined")
+        await worker.nothing()
+    await after.stop()
+    await before.stop()
