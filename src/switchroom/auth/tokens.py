@@ -13,6 +13,7 @@ from jwt.algorithms import HMACAlgorithm
 from switchroom.auth.claims_json import ClaimError, claims_from_json, claims_to_json
 from switchroom.auth.grants import Claims
 from switchroom.base.clock import Clock
+from switchroom.base.legible import legible_json
 
 _LEEWAY = 60.0
 """Seconds of clock difference forgiven on `exp` and `nbf`, as LiveKit does."""
@@ -99,7 +100,7 @@ def _payload(token: str) -> dict[str, Any]:
         raise TokenRefused("invalid authorization token")
     try:
         unverified = _JWS.decode_complete(token, options={"verify_signature": False})
-        payload = json.loads(unverified["payload"])
+        payload = legible_json(json.loads(unverified["payload"]))
     except (jwt.PyJWTError, ValueError, RecursionError) as undecodable:
         raise TokenRefused("invalid authorization token") from undecodable
     if not isinstance(payload, dict):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from switchroom.base.ids import new_id
+from switchroom.base.legible import legible, legible_json
 from switchroom.rooms.data import DataMessage
 from switchroom.rooms.info import (
     ClientFacts,
@@ -142,11 +143,11 @@ class Participant:
         self.identity = identity
         self.member = member
         self.facts = member.facts
-        self.name = name
+        self.name = legible(name)
         self.kind = kind
         self.kind_details = kind_details
-        self.metadata = metadata
-        self.attributes: Mapping[str, str] = dict(attributes or {})
+        self.metadata = legible(metadata)
+        self.attributes: Mapping[str, str] = legible_json(dict(attributes or {}))
         self.permissions = permissions or Permissions()
         self.wishes = Wishes(automatic=auto_subscribe)
         self.audience = Audience()

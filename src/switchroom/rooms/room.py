@@ -10,6 +10,7 @@ from functools import partial
 
 from switchroom.base.clock import Clock
 from switchroom.base.ids import new_id
+from switchroom.base.legible import legible, legible_json
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
 from switchroom.media import Source
@@ -294,10 +295,10 @@ class Room:
         """
         check_name(name, "name")
         check_metadata(metadata)
-        merged = _merged(participant.attributes, attributes or {})
+        merged = _merged(participant.attributes, legible_json(dict(attributes or {})))
         check_attributes(merged)
-        participant.name = name or participant.name
-        participant.metadata = metadata or participant.metadata
+        participant.name = legible(name) or participant.name
+        participant.metadata = legible(metadata) or participant.metadata
         participant.attributes = merged
         participant.touch()
         self._tell(participant)

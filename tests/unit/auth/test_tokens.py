@@ -192,3 +192,11 @@ def test_unknown_claims_are_ignored(verifier: TokenVerifier) -> None:
     claims = verifier.verify(_sign(inference={"perform": True}, video={"roomJoin": True, "new": 1}))
     assert claims.video is not None
     assert claims.video.room_join
+
+
+def test_half_a_surrogate_pair_does_not_get_further_than_the_token(verifier: TokenVerifier) -> None:
+    """JavaScript mints such names, and no message to the others could carry them."""
+    config = {"metadata": "\udc00"}
+    claims = verifier.verify(_sign(sub="a\ud800", name="\ud83d", roomConfig=config))
+    assert (claims.identity, claims.name) == ("a\ufffd", "\ufffd")
+    assert claims.room_config == {"metadata": "\ufffd"}

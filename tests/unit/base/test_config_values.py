@@ -83,7 +83,9 @@ def test_urls_are_a_list_or_text_with_commas(written: Any) -> None:
     assert read.urls(written) == ("http://a/x", "https://b")
 
 
-@pytest.mark.parametrize("written", ["ftp://a", "a.example", "http://", "http://[", "http://a:b@c", 5, None])
+@pytest.mark.parametrize(
+    "written", ["ftp://a", "a.example", "http://", "http://[", "http://a:b@c", [5], 5, None]
+)
 def test_other_urls_are_refused(written: Any) -> None:
     with pytest.raises(ValueError, match="begin with http"):
         read.urls(written)

@@ -305,3 +305,12 @@ async def test_closing_twice_waits_for_the_one_that_closes(house: House) -> None
     phone.may_close.set()
     await both
     assert phone.closed == [Reason.ROOM_DELETED]
+
+
+async def test_text_that_no_utf8_can_carry_is_mended_before_others_are_told(house: House) -> None:
+    """A carrier's header in a broken encoding once kept everybody out of the room."""
+    seat, _ = await house.phone("tel", name="\udcff", metadata="\ud800", attributes={"h": "\udcfe"})
+    seat.set_attributes({"sip.h.x": "a\udcfdb"})
+    told = house.rooms.get_participant("r", "tel")
+    assert (told.name, told.metadata) == ("\ufffd", "\ufffd")
+    assert dict(told.attributes) == {"h": "\ufffd", "sip.h.x": "a\ufffdb"}
