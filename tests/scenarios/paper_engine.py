@@ -85,6 +85,7 @@ class PaperEngine(Engine):
             case "set_inputs", (_, inputs):
                 self._note(f"phone hears {len(inputs)}")
             case "play_out", (number,):
+                self._note("phone hears the last word")
                 next(leg for leg in self.legs if leg.id == number).handle(("played_out", number))
             case "close_leg", _:
                 self._note("leg closes")

@@ -329,10 +329,22 @@ async def test_a_deleted_room_lets_its_phone_hang_up_first(house: House) -> None
     await _answered(house)
     await house.rooms.delete("room")
     await house.calm()
-    assert house.since("bye") == ["bye", "removed hangup", "leg closes"]
+    assert house.since("phone hears the last word") == [
+        *("phone hears the last word", "bye", "removed hangup", "leg closes"),
+    ]
     record = house.calls.last
     assert record.termination is not None
     assert record.termination.left_with is DisconnectReason.ROOM_DELETED
+
+
+async def test_an_engine_that_says_nothing_does_not_keep_the_phone_from_its_bye(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _answered(house)
+    silent = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(house.engine.leg, "play_out", lambda: silent)
+    await house.rooms.delete("room")
+    assert "bye" in house.timeline
 
 
 async def test_a_participant_removed_while_its_phone_rings_cancels_the_dial(house: House) -> None:

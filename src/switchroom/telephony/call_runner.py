@@ -244,7 +244,9 @@ class CallRunner:
             attributes=self.dial.attributes,
         )
         try:
-            self._seat = await self._ports.rooms.join_local(spec, PhoneParticipant(self.tell, self._play_out))
+            self._seat = await self._ports.rooms.join_local(
+                spec, PhoneParticipant(self.tell, self._play_out)
+            )
         except ServiceError as refusal:
             self.tell(do.JoinRefused(refusal.message))
             return

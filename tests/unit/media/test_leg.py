@@ -80,6 +80,23 @@ async def test_digits_arrive_in_order_and_their_end_is_told(engine: Engine) -> N
     assert pressed == "12#"
 
 
+async def test_what_was_received_for_a_phone_is_waited_for_and_a_closed_leg_is_not(
+    engine: Engine,
+) -> None:
+    alice, bob, listener = await call(engine), await call(engine), await call(engine)
+    alice.say(440.0)
+    bob.say(1_000.0)
+    for sources in ({alice.leg.source: 1.0}, {alice.leg.source: 1.0, bob.leg.source: 1.0}):
+        listener.leg.sink.set_inputs(sources)
+        await listener.hear(10)
+        await listener.leg.play_out()
+    waiting = asyncio.ensure_future(listener.leg.play_out())
+    await asyncio.sleep(0)
+    listener.leg.close()
+    await waiting
+    await listener.leg.play_out()
+
+
 async def test_a_pressed_key_is_told_once(engine: Engine) -> None:
     phone = await call(engine)
     phone.say(440.0)
