@@ -89,3 +89,16 @@ async def test_the_readmes_trunk_is_made_listed_and_kept_over_a_restart(tmp_path
         trunks = json.loads(await run(SWITCHROOM, "sip", "outbound", "list", "--json"))
     assert {trunk["sip_trunk_id"]: trunk["name"] for trunk in trunks}[trunk_id] == "Carrier"
     assert [trunk["name"] for trunk in trunks].count("simulated carrier") == 1
+
+
+async def test_the_papers_dispatch_is_asked_for_listed_and_taken_back(tmp_path: Path) -> None:
+    (commands,) = blocks("docs/agents.md", "sh")
+    create, show = (shlex.split(line)[1:] for line in commands.splitlines())
+    async with development_server(tmp_path):
+        (made,) = json.loads(await run(SWITCHROOM, *create, "--json"))
+        assert (made["agent_name"], made["metadata"]) == ("clerk", '{"phone_number": "+15550100"}')
+        assert "pending" in await run(SWITCHROOM, *show)
+        deleted = await run(SWITCHROOM, "dispatch", "delete", "call", made["id"])
+        assert deleted == f"Dispatch {made['id']} deleted\n"
+        (left,) = json.loads(await run(SWITCHROOM, *show, "--json"))
+        assert left.get("agent_name", "") == ""
