@@ -6,7 +6,8 @@ import base64
 import binascii
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from google.protobuf.message import DecodeError
 from livekit.protocol import models, rtc
@@ -17,6 +18,7 @@ from switchroom.rooms.requests import JoinRequest, Offer
 from switchroom.rooms.signal_in import read_add_track, read_sync_state
 
 _MAX_INFLATED = 1024 * 1024
+_MAX_CAPABILITIES = 32
 _TRUE = ("1", "true")
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -62,7 +64,7 @@ def _join_request(message: rtc.JoinRequest) -> JoinRequest:
         facts=ClientFacts(
             protocol=client.protocol,
             client_protocol=client.client_protocol,
-            capabilities=tuple(client.capabilities),
+            capabilities=_distinct(client.capabilities),
         ),
         auto_subscribe=message.connection_settings.auto_subscribe,
         reconnect=message.reconnect,
@@ -103,7 +105,12 @@ def _number(text: str) -> int:
 def _capabilities(listed: str) -> tuple[int, ...]:
     known = models.ClientInfo.Capability.items()
     numbers = dict(known)
-    return tuple(numbers[name] for name in listed.split(",") if name in numbers)
+    return _distinct(numbers[name] for name in listed.split(",") if name in numbers)
+
+
+def _distinct(capabilities: Iterable[int]) -> tuple[int, ...]:
+    """Each once, and not more than there may ever be: they are told with every update."""
+    return tuple(islice(dict.fromkeys(capabilities), _MAX_CAPABILITIES))
 
 
 def _attributes(value: str) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given, strategies as st
-from livekit.protocol import rtc
+from livekit.protocol import models, rtc
 
 from switchroom.rooms.errors import Invalid
 from switchroom.rooms.signal_join import read_join_query, read_join_request
@@ -47,6 +47,16 @@ def test_padding_and_compression_are_the_clients_choice(compressed: bool, padded
     assert request.participant_sid == "PA_1"
     assert not request.auto_subscribe, "what is not said is false here"
     assert request.offer is None
+
+
+def test_capabilities_are_told_with_every_update_so_they_are_few() -> None:
+    info = models.ClientInfo()
+    for number in range(1000):
+        info.capabilities.append(number)  # type: ignore[arg-type]  # of a protocol to come
+    request = read_join_request(_wrap(_request(client_info=info)))
+    assert len(request.facts.capabilities) == 32
+    listed = ",".join(["CAP_PACKET_TRAILER"] * 1000)
+    assert read_join_query({"capabilities": listed}).facts.capabilities == (1,)
 
 
 @pytest.mark.parametrize(
