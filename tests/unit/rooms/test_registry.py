@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from switchroom.base.config import Config, RoomSettings
-from switchroom.media import Engine
+from switchroom.media import Engine, Source
 from switchroom.rooms.errors import (
     Invalid,
     LimitExceeded,
@@ -15,6 +15,7 @@ from switchroom.rooms.errors import (
     RoomClosing,
     RoomNotFound,
     TrackNotFound,
+    UnmuteNotAllowed,
 )
 from switchroom.rooms.events import RoomEvent, RoomFinished, RoomStarted
 from switchroom.rooms.info import RoomSpec
@@ -22,7 +23,7 @@ from switchroom.rooms.reasons import DisconnectReason as Reason
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.stores import NoRoomStore
 
-from .house import House, Time
+from .house import House, MemoryStore, Time, microphone
 
 
 async def test_creating_is_idempotent_and_takes_what_is_not_zero(house: House) -> None:
@@ -67,6 +68,25 @@ async def test_a_preset_fills_in_what_is_left_open(time: Time) -> None:
     with pytest.raises(Invalid, match="unknown room preset x"):
         rooms.find_or_create(RoomSpec("s", preset="x"))
     await rooms.stop()
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+async def test_a_microphone_is_opened_from_outside_only_where_that_is_allowed(
+    time: Time, allowed: bool
+) -> None:
+    config = Config(room=RoomSettings(enable_remote_unmute=allowed))
+    store = MemoryStore()
+    house = House(Rooms(cast("Engine", None), config, time, store, timers=time), time, store)
+    ann, member = house.client("ann")
+    house.room().publish(ann, microphone("TR_1"), Source(1))
+    assert house.rooms.mute_track("r", "ann", "TR_1", muted=True).muted
+    if allowed:
+        assert not house.rooms.mute_track("r", "ann", "TR_1", muted=False).muted
+    else:
+        with pytest.raises(UnmuteNotAllowed):
+            house.rooms.mute_track("r", "ann", "TR_1", muted=False)
+    assert member.muted == [("TR_1", True), ("TR_1", False)][: 1 + allowed]
+    await house.rooms.stop()
 
 
 @pytest.mark.parametrize(
