@@ -56,14 +56,18 @@ async def agent_call(
     script: Path,
     *,
     person_listens_for: Sequence[str],
+    url: str = "",
 ) -> AsyncIterator[AgentCall]:
-    """An agent's program is registered, with its script, and a phone waits for its call."""
+    """An agent's program is registered, with its script, and a phone waits for its call.
+
+    `url` is where the program reaches the server, if not at its own address.
+    """
     async with (
         server.api() as lk,
         talking_phone(folder / "person", person_listens_for) as person,
         Gateway(script, keys={KEY: SECRET}) as gateway,
         worker_of(
-            program, server.ws_url, gateway.inference_url, await trunk_to(lk, person.address)
+            program, url or server.ws_url, gateway.inference_url, await trunk_to(lk, person.address)
         ) as worker,
     ):
         yield AgentCall(lk, person, gateway, worker)

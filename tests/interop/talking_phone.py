@@ -39,6 +39,7 @@ class TalkingPhone:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _said: int = 0
     _greeting: bool = False
+    _heard_all: bool = False
 
     @property
     def address(self) -> str:
@@ -63,9 +64,13 @@ class TalkingPhone:
         async with self.changed:
             try:
                 async with asyncio.timeout(_PATIENCE):
-                    await self.changed.wait_for(lambda: any(words in one for one in self.heard))
+                    await self.changed.wait_for(lambda: self._heard(words) or self._heard_all)
             except TimeoutError:
                 pytest.fail(f"nobody said {words!r}; heard was {self.heard}")
+        assert self._heard(words), f"nobody said {words!r} in this call; heard was {self.heard}"
+
+    def _heard(self, words: str) -> bool:
+        return any(words in utterance for utterance in self.heard)
 
     async def is_called(self) -> None:
         """Until it has answered a call."""
@@ -103,7 +108,10 @@ class TalkingPhone:
                 for news in ears.feed(sound) if sound else ears.finish():
                     await self._take(news)
                 if not sound:
-                    return
+                    break
+        async with self.changed:
+            self._heard_all = True
+            self.changed.notify_all()
 
     async def _next_sound(self, file: BinaryIO) -> bytes:
         """What was recorded since; nothing when the call is over."""

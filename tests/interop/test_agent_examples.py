@@ -12,6 +12,7 @@ import pytest
 
 from interop.agent_calls import AgentCall, agent_call
 from interop.agents import EXAMPLES, PYTHON, ROOT, needs_agents, needs_node
+from interop.cable import cable_to
 from interop.dispatching import NUMBER, dispatch
 from interop.server import Server, server_here
 
@@ -102,6 +103,25 @@ async def test_a_caller_in_javascript_is_told_why_nobody_answers_and_hangs_up_by
         await dispatch(call.lk, "outbound-caller-js", "wrong", phone_number="+12025550199")
         await call.worker.wait_for("(SIP 404 Not Found)")
         await call.begin("outbound-caller-js")
+        await answer_the_survey(call)
+
+
+@needs_node
+async def test_a_worker_in_javascript_that_loses_its_line_keeps_its_call(
+    server: Server, tmp_path: Path
+) -> None:
+    program, script = EXAMPLES / "outbound_caller.mjs", EXAMPLES / "hang_up.yaml"
+    phrases = [QUESTION, THANKS]
+    async with (
+        cable_to(server.url) as cable,
+        agent_call(
+            server, tmp_path, program, script, person_listens_for=phrases, url=cable.ws_url
+        ) as call,
+    ):
+        await call.begin("outbound-caller-js")
+        await call.person.hears("Did your delivery come in time")
+        cable.cut()
+        await call.worker.wait_for("registered worker", times=2)
         await answer_the_survey(call)
 
 

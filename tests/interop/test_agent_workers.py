@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -122,6 +123,26 @@ async def who_begins(one: Worker, other: Worker) -> tuple[Worker, Worker]:
         wait.cancel()
     first = waits[done.pop()]
     return first, other if first is one else one
+
+
+async def test_a_killed_job_process_is_replaced_and_the_phone_rings_once(
+    server: Server, tmp_path: Path
+) -> None:
+    async with (
+        server.api() as lk,
+        line_to(lk, tmp_path) as line,
+        worker_for(server.ws_url, line) as worker,
+    ):
+        await dispatch(lk, AGENT, ROOM, call=NUMBER)
+        (playing,) = await worker.wait_for(" plays")
+        await line.hears_the_agent()
+        os.kill(playing["pid"], signal.SIGKILL)
+        await worker.wait_for(" plays", times=2)
+        await line.hears_the_agent()
+        assert line.in_a_call
+        lost, replaced = await jobs_of(lk, ROOM)
+        assert lost.state.status == JobStatus.JS_FAILED
+        assert replaced.state.status == JobStatus.JS_RUNNING
 
 
 async def test_a_worker_that_loses_its_line_keeps_its_job(server: Server, tmp_path: Path) -> None:
