@@ -148,7 +148,7 @@ class Dispatcher:
             self._restore(watch, record)
         specs = specs_from_configuration(event.configuration)
         if not specs and not any(record.dispatch.spec.implicit for record in stored):
-            room.request_dispatch(DispatchSpec(implicit=True))
+            self._request_if_sound(room, DispatchSpec(implicit=True))
         elif not stored and not event.restored:
             for spec in specs:
                 self._request_if_sound(room, spec)
@@ -311,6 +311,7 @@ class Dispatcher:
             or run.dispatch.spec.restart_policy is RestartPolicy.NEVER
             or run.attempt + 1 >= MAX_ATTEMPTS
             or watch.room.closing
+            or not watch.has(run.job.participant_identity)
         ):
             return None
         if not watch.forsaken:
@@ -417,17 +418,21 @@ class Dispatcher:
         room = self._rooms.get(room_name)
         room.dispatches.get(dispatch_id)
         watch = self._watches.get(room.sid)
-        if watch is not None:
-            runs = watch.runs_of(dispatch_id)
-            agents = {run.job.agent_identity for run in runs}
-            for run in runs:
-                self.desk.feed(run, happening.Deleted())
-            await asyncio.gather(
-                *(self._see_off(watch, one) for one in agents if one in room.participants)
-            )
+        agents = self._call_off(watch, dispatch_id) if watch is not None else set()
         record = room.take_back_dispatch(dispatch_id)
+        if watch is not None:
+            await asyncio.gather(*(self._see_off(watch, one) for one in agents))
         await self._keeper.delete([dispatch_id])
         return record
+
+    def _call_off(self, watch: RoomWatch, dispatch_id: str) -> set[str]:
+        """End the jobs of a dispatch; the identities of their agents that are in the room."""
+        watch.owed = [run for run in watch.owed if run.dispatch.id != dispatch_id]
+        runs = watch.runs_of(dispatch_id)
+        for run in runs:
+            self.desk.feed(run, happening.Deleted())
+        agents = {run.job.agent_identity for run in runs}
+        return {identity for identity in agents if identity in watch.room.participants}
 
     async def _see_off(self, watch: RoomWatch, identity: str) -> None:
         watch.cast_out(identity)

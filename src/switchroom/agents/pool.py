@@ -68,9 +68,6 @@ class Pools:
     def __len__(self) -> int:
         return len(self._workers)
 
-    def __contains__(self, worker_id: str) -> bool:
-        return worker_id in self._workers
-
     def add(self, worker: WorkerState) -> None:
         """A worker registered. Raises PoolsFull."""
         if len(self._workers) >= MAX_WORKERS:

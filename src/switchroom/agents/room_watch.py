@@ -47,6 +47,10 @@ class RoomWatch:
         """Whoever a job here was for has gone."""
         return self.visited and all(p.dependent for p in self.room.participants.values())
 
+    def has(self, participant_identity: str) -> bool:
+        """Whether whom a job is for is there; a job for the room (empty) is for everybody."""
+        return not participant_identity or participant_identity in self.room.participants
+
     def run_of_agent(self, identity: str) -> Run | None:
         """The job whose agent has that identity."""
         for run in self.runs.values():

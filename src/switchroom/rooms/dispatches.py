@@ -194,13 +194,6 @@ class Dispatches:
             jobs.append(job)
         self._records[job.dispatch_id] = replace(record, jobs=tuple(_bounded(jobs)))
 
-    def drop_job(self, dispatch_id: str, job_id: str) -> None:
-        """Forget a job that nobody needs to know of."""
-        record = self._records.get(dispatch_id)
-        if record is not None:
-            rest = tuple(job for job in record.jobs if job.id != job_id)
-            self._records[dispatch_id] = replace(record, jobs=rest)
-
 
 def _bounded(jobs: Sequence[Job]) -> Sequence[Job]:
     """Leave out the oldest ended jobs beyond KEPT_JOBS."""

@@ -262,6 +262,23 @@ async def test_nobody_is_sent_to_a_room_whose_caller_has_gone(house: House) -> N
         assert (listed.state.status, listed.state.reason) == (agent.JS_FAILED, 0)
 
 
+async def test_nobody_works_for_a_participant_who_has_left(house: House) -> None:
+    await house.phone()
+    person, _ = house.person("ann")
+    async with house.worker("", type=agent.JT_PARTICIPANT) as second:
+        await second.busy(full=True)
+        async with house.worker("", type=agent.JT_PARTICIPANT) as first:
+            for job in (await first.offer(), await first.offer()):
+                await first.answer(job)
+            assigned = [(await first.expect("assignment")).job for _ in range(2)]
+            assert {job.participant.identity for job in assigned} == {"phone", "ann"}
+        house.leave(person)
+        await second.busy(full=False)
+        await house.time.pass_(WORKER_RETURN)
+        assert (await second.offer()).participant.identity == "phone"
+        await second.nothing()
+
+
 async def test_a_dispatch_that_is_never_to_be_restarted_is_not(house: House) -> None:
     _, phone = await house.phone()
     async with house.worker() as second:

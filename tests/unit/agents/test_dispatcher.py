@@ -13,12 +13,13 @@ from livekit.protocol import agent, models
 
 from switchroom.agents.events import JobEnded, JobStarted
 from switchroom.auth.tokens import TokenVerifier
+from switchroom.rooms.configuration import spec_from_configuration
 from switchroom.rooms.data import DispatchEnded
 from switchroom.rooms.dispatches import DispatchOutcome, JobReason, JobStatus
 from switchroom.rooms.info import ParticipantKind
 from unit.rooms.house import settle
 
-from .house import OTHER_KEY, OTHER_SECRET, ROOM, House, Worker
+from .house import KEY, OTHER_KEY, OTHER_SECRET, ROOM, SECRET, House, Worker
 
 # ── what a worker gets ───────────────────────────────────────────────────────
 
@@ -86,6 +87,22 @@ async def test_the_configuration_of_a_room_names_its_agents(house: House) -> Non
         # The last entry asks for the agent without a name, since it names none.
         assert (await unnamed.offer()).agent_name == ""
         await unnamed.nothing()
+
+
+async def test_a_token_of_the_official_sdk_names_agents_for_the_room_that_it_makes(
+    house: House,
+) -> None:
+    wanted = api.RoomConfiguration(
+        agents=[api.RoomAgentDispatch(agent_name="clerk", metadata="m", attributes={"k": "v"})]
+    )
+    grants = api.VideoGrants(room_join=True, room=ROOM)
+    token = api.AccessToken(KEY, SECRET).with_identity("ann").with_grants(grants)
+    token = token.with_room_config(wanted)
+    claims = TokenVerifier({KEY: SECRET}, house.time).verify(token.to_jwt())
+    async with house.worker() as worker:
+        house.rooms.find_or_create(spec_from_configuration(ROOM, claims.room_config))
+        job = await worker.offer()
+        assert (job.metadata, dict(job.attributes)) == ("m", {"k": "v"})
 
 
 async def test_a_room_made_by_the_api_gets_the_agents_it_was_made_with(house: House) -> None:
