@@ -27,6 +27,7 @@ LEVEL_DBOV = -20.0
 
 Facts = dict[str, Any]
 Say = Callable[..., None]
+Handlers = dict[str, Callable[..., None]]
 
 
 class Program:
@@ -241,23 +242,32 @@ async def _speak(source: rtc.AudioSource, hz: int) -> None:
 
 def _report_events(room: rtc.Room, tracks: dict[str, rtc.RemoteTrack], say: Say) -> None:
     """Each event as a line, named alike in all clients, with the facts that tests look at."""
+    handlers = _of_tracks(say, tracks) | _of_people(say) | _of_messages(say) | _of_the_link(say)
+    for name, handler in handlers.items():
+        room.on(name, handler)  # type: ignore[arg-type]
 
+
+def _of_tracks(say: Say, tracks: dict[str, rtc.RemoteTrack]) -> Handlers:
     def came(track: rtc.RemoteTrack, publication: Any, person: Any) -> None:
         tracks[publication.sid] = track
         say(event="heard", sid=publication.sid, name=publication.name, who=person.identity)
 
-    def went(track: rtc.RemoteTrack, publication: Any, person: Any) -> None:
-        say(event="unheard", sid=publication.sid, who=person.identity)
+    return {
+        "track_subscribed": came,
+        "track_unsubscribed": lambda _, t, p: say(event="unheard", sid=t.sid, who=p.identity),
+        "track_published": lambda t, p: say(event="published", sid=t.sid, who=p.identity),
+        "track_unpublished": lambda t, p: say(event="unpublished", sid=t.sid, who=p.identity),
+        "local_track_unpublished": lambda t: say(event="withdrawn", sid=t.sid),
+        "local_track_subscribed": lambda t: say(event="wanted", sid=t.sid),
+        "track_muted": lambda p, t: say(event="muted", sid=t.sid, who=p.identity),
+        "track_unmuted": lambda p, t: say(event="unmuted", sid=t.sid, who=p.identity),
+        "active_speakers_changed": lambda speakers: say(
+            event="speakers", who=[s.identity for s in speakers]
+        ),
+    }
 
-    def told(packet: rtc.DataPacket) -> None:
-        say(
-            event="data",
-            payload=base64.b64encode(packet.data).decode(),
-            topic=packet.topic or "",
-            who=packet.participant.identity if packet.participant else "",
-            reliable=packet.kind == rtc.DataPacketKind.KIND_RELIABLE,
-        )
 
+def _of_people(say: Say) -> Handlers:
     def permitted(person: Any, permission: Any) -> None:
         say(
             event="permissions",
@@ -268,28 +278,11 @@ def _report_events(room: rtc.Room, tracks: dict[str, rtc.RemoteTrack], say: Say)
             metadata=permission.can_update_metadata,
         )
 
-    handlers: dict[str, Callable[..., None]] = {
-        "track_subscribed": came,
-        "track_unsubscribed": went,
-        "data_received": told,
+    return {
         "participant_permissions_changed": permitted,
         "participant_connected": lambda p: say(event="came", who=p.identity),
         "participant_disconnected": lambda p: say(
             event="left", who=p.identity, reason=int(p.disconnect_reason or 0)
-        ),
-        "track_published": lambda t, p: say(event="published", sid=t.sid, who=p.identity),
-        "track_unpublished": lambda t, p: say(event="unpublished", sid=t.sid, who=p.identity),
-        "local_track_unpublished": lambda t: say(event="withdrawn", sid=t.sid),
-        "local_track_subscribed": lambda t: say(event="wanted", sid=t.sid),
-        "track_muted": lambda p, t: say(event="muted", sid=t.sid, who=p.identity),
-        "track_unmuted": lambda p, t: say(event="unmuted", sid=t.sid, who=p.identity),
-        "sip_dtmf_received": lambda d: say(
-            event="digit", digit=d.digit, code=d.code, who=d.participant.identity
-        ),
-        "transcription_received": lambda segments, person, _: say(
-            event="transcription",
-            texts=[segment.text for segment in segments],
-            who=person.identity if person else "",
         ),
         "participant_attributes_changed": lambda changed, p: say(
             event="attributes", changed=dict(changed), who=p.identity
@@ -298,20 +291,43 @@ def _report_events(room: rtc.Room, tracks: dict[str, rtc.RemoteTrack], say: Say)
             event="metadata", now=new, who=p.identity
         ),
         "participant_name_changed": lambda p, _, new: say(event="name", now=new, who=p.identity),
-        "active_speakers_changed": lambda speakers: say(
-            event="speakers", who=[s.identity for s in speakers]
-        ),
         "connection_quality_changed": lambda p, quality: say(
             event="quality", who=p.identity, now=int(quality)
         ),
+    }
+
+
+def _of_messages(say: Say) -> Handlers:
+    def told(packet: rtc.DataPacket) -> None:
+        say(
+            event="data",
+            payload=base64.b64encode(packet.data).decode(),
+            topic=packet.topic or "",
+            who=packet.participant.identity if packet.participant else "",
+            reliable=packet.kind == rtc.DataPacketKind.KIND_RELIABLE,
+        )
+
+    return {
+        "data_received": told,
+        "sip_dtmf_received": lambda d: say(
+            event="digit", digit=d.digit, code=d.code, who=d.participant.identity
+        ),
+        "transcription_received": lambda segments, person, _: say(
+            event="transcription",
+            texts=[segment.text for segment in segments],
+            who=person.identity if person else "",
+        ),
+    }
+
+
+def _of_the_link(say: Say) -> Handlers:
+    return {
         "room_metadata_changed": lambda _, new: say(event="room_metadata", now=new),
         "token_refreshed": lambda: say(event="token"),
         "reconnecting": lambda: say(event="reconnecting"),
         "reconnected": lambda: say(event="reconnected"),
         "disconnected": lambda reason: say(event="disconnected", reason=int(reason)),
     }
-    for name, handler in handlers.items():
-        room.on(name, handler)  # type: ignore[arg-type]
 
 
 def _write(**facts: Any) -> None:
