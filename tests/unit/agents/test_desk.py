@@ -263,11 +263,11 @@ async def test_nobody_is_sent_to_a_room_whose_caller_has_gone(house: House) -> N
 
 
 async def test_nobody_works_for_a_participant_who_has_left(house: House) -> None:
-    await house.phone()
-    person, _ = house.person("ann")
     async with house.worker("", type=agent.JT_PARTICIPANT) as second:
         await second.busy(full=True)
         async with house.worker("", type=agent.JT_PARTICIPANT) as first:
+            await house.phone()
+            person, _ = house.person("ann")
             for job in (await first.offer(), await first.offer()):
                 await first.answer(job)
             assigned = [(await first.expect("assignment")).job for _ in range(2)]
