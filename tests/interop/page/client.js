@@ -11,7 +11,8 @@ const recorderReady = audio.audioWorklet.addModule(
     registerProcessor('recorder', class extends AudioWorkletProcessor {
       process([input]) {
         if (input.length) this.port.postMessage(input[0].slice());
-        return true;
+        this.port.onmessage ??= () => { this.ended = true; };
+        return !this.ended;
       }
     });
   `], { type: 'text/javascript' })),
@@ -168,6 +169,8 @@ async function record(sid, done) {
     source.connect(recorder);
   });
   source.disconnect();
+  recorder.port.postMessage('end');
+  recorder.port.onmessage = null;
   const samples = new Int16Array(count);
   let at = 0;
   for (const block of blocks) {
@@ -217,24 +220,34 @@ async function timeJoin(url, token, roomOptions) {
   await recorderReady;
   await audio.resume();
   const joining = new Room(roomOptions);
-  const began = performance.now();
-  const since = () => performance.now() - began;
   const times = {};
-  const sounds = new Promise((resolve) => {
-    joining.on('trackSubscribed', (track) => {
-      times.subscribed ??= since();
-      track.attach();
-      const recorder = new AudioWorkletNode(audio, 'recorder', { numberOfOutputs: 0 });
-      recorder.port.onmessage = ({ data }) => {
-        if (data.some((value) => Math.abs(value) > 0.01)) resolve(since());
-      };
-      const mediaStream = new MediaStream([track.mediaStreamTrack]);
-      new MediaStreamAudioSourceNode(audio, { mediaStream }).connect(recorder);
-    });
+  const subscribed = new Promise((resolve) => joining.on('trackSubscribed', resolve));
+  const began = performance.now();
+  const sounds = subscribed.then(async (track) => {
+    times.subscribed = performance.now() - began;
+    await firstSound(track);
+    times.heard = performance.now() - began;
+    track.detach();
   });
   await joining.connect(url, token);
-  times.connected = since();
-  times.heard = await sounds;
+  times.connected = performance.now() - began;
+  await sounds;
   await joining.disconnect();
   return times;
+}
+
+async function firstSound(track) {
+  track.attach();
+  const mediaStream = new MediaStream([track.mediaStreamTrack]);
+  const source = new MediaStreamAudioSourceNode(audio, { mediaStream });
+  const recorder = new AudioWorkletNode(audio, 'recorder', { numberOfOutputs: 0 });
+  await new Promise((resolve) => {
+    recorder.port.onmessage = ({ data }) => {
+      if (data.some((value) => Math.abs(value) > 0.01)) resolve();
+    };
+    source.connect(recorder);
+  });
+  source.disconnect();
+  recorder.port.postMessage('end');
+  recorder.port.onmessage = null;
 }
