@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from livekit import api, rtc
 
+from interop.datagrams import Address, MediaPath, needs_private_network, server_behind
 from interop.hearing import CLIENT_RATE, Voice, listen, steady_stretch, windows
 from interop.server import KEY, SECRET, Server
 from switchroom.media import Tone
@@ -189,6 +192,40 @@ async def test_a_rooms_metadata_and_counts_are_told(server: Server) -> None:
         assert await anna.next("room_metadata_changed") == ("", "m")
         (room,) = (await service.room.list_rooms(api.ListRoomsRequest(names=[ROOM]))).rooms
         assert (room.num_participants, room.sid) == (1, await anna.room.sid)
+
+
+@needs_private_network
+async def test_how_well_a_client_is_connected_follows_what_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = itertools.count()
+    carry = MediaPath.datagram_received
+
+    def lose(path: MediaPath, data: bytes, addr: Address) -> None:
+        if next(numbers) % 4:
+            carry(path, data, addr)
+
+    async with (
+        server_behind(tmp_path) as (server, _),
+        client(server, "ben", "connection_quality_changed") as ben,
+        client(server, "anna") as anna,
+    ):
+        voice = Voice(440, -20)
+        await anna.me.publish_track(voice.track)
+        speaking = asyncio.ensure_future(voice.speak())
+        monkeypatch.setattr(MediaPath, "datagram_received", lose)
+        await until_quality(ben, "anna", rtc.ConnectionQuality.QUALITY_POOR)
+        monkeypatch.setattr(MediaPath, "datagram_received", carry)
+        await until_quality(ben, "anna", rtc.ConnectionQuality.QUALITY_EXCELLENT)
+        speaking.cancel()
+
+
+async def until_quality(watcher: Client, identity: str, wanted: int) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            who, quality = await watcher.next("connection_quality_changed")
+            if (who.identity, quality) == (identity, wanted):
+                return
 
 
 async def test_a_phone_and_the_server_can_be_told_things_and_tell_things(server: Server) -> None:
