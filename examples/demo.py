@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -47,13 +48,19 @@ async def three_calls(stage: Stage) -> bool:
     patient = await call_patient(stage)
     busy = await call_busy_line(stage)
     voicemail = await call_voicemail(stage)
-    verdict.show_turns(stage.timeline, patient)
-    checks = [
-        *verdict.check_patient(patient),
-        *verdict.check_busy(busy),
-        *verdict.check_voicemail(voicemail),
+    timeline = stage.timeline
+    verdict.show_turns(timeline, patient)
+    judged = [
+        verdict.show_checks(timeline, checks, about)
+        for about, checks in (
+            ("Was it right? 1. The patient", verdict.check_patient(patient)),
+            ("2. The busy line", verdict.check_busy(busy)),
+            ("3. The voicemail", verdict.check_voicemail(voicemail)),
+        )
     ]
-    return verdict.show_checks(stage.timeline, checks)
+    calls = "3 calls, all as they should be" if all(judged) else "not all was as it should be"
+    timeline.console.print(f"\n  [bold]{calls}[/bold]")
+    return all(judged)
 
 
 async def appointments(stage: Stage, count: int) -> bool:
@@ -80,25 +87,41 @@ async def with_a_listener(stage: Stage) -> bool:
 
 
 async def main(asked: argparse.Namespace) -> int:
-    """Exit status 0 if everything was as it should be."""
+    """Exit status 0 if everything was as it should be, 130 if somebody stopped it."""
     timeline = Timeline()
     began = time.monotonic()
     timeline.console.print("[bold]Switchroom demo[/bold]: an agent phones people, offline\n")
+    end_when_told()
     try:
         with tempfile.TemporaryDirectory(prefix="switchroom-demo-") as data:
             async with everything_running(timeline, Path(data)) as stage:
-                if asked.listen:
-                    good = await with_a_listener(stage)
-                elif asked.appointments:
-                    good = await appointments(stage, asked.appointments)
-                else:
-                    good = await three_calls(stage)
+                good = await perform(stage, asked)
     except (ProgramFailed, Overdue) as failed:
         timeline.failed(str(failed))
         return 1
-    timeline.console.print(f"\n  {time.monotonic() - began:.0f} s in all. ", end="")
+    except asyncio.CancelledError:
+        timeline.failed("stopped")
+        return 130
+    timeline.console.print(f"  {time.monotonic() - began:.0f} s in all. ", end="")
     timeline.console.print("Yours to try: [bold]make dev[/bold], then call the numbers it shows.\n")
     return 0 if good else 1
+
+
+async def perform(stage: Stage, asked: argparse.Namespace) -> bool:
+    """What was asked for."""
+    if asked.listen:
+        return await with_a_listener(stage)
+    if asked.appointments:
+        return await appointments(stage, asked.appointments)
+    return await three_calls(stage)
+
+
+def end_when_told() -> None:
+    """Ctrl-C and SIGTERM end the programs in order."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 def options() -> argparse.Namespace:

@@ -104,6 +104,8 @@ class AppointmentConfirmation(Agent):
     @function_tool
     async def detected_answering_machine(self, context: Context) -> None:
         """Call this when a voicemail has answered, after you have heard its greeting."""
+        # The beep may sound like a word; it is no reason to begin anew.
+        context.disallow_interruptions()
         await asyncio.sleep(BEEP_SECONDS)
         context.userdata.outcome = "message left"
         message = self.session.generate_reply(

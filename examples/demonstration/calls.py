@@ -40,6 +40,10 @@ async def everything_running(timeline: Timeline, data: Path) -> AsyncIterator[St
         if stage is not None:
             take_phone(stage, record)
 
+    def on_model(record: Record) -> None:
+        if stage is not None and "event" in record:
+            stage.current.models.append(record)
+
     def on_agent(record: Record) -> None:
         if stage is not None:
             take_remark(stage, record)
@@ -48,7 +52,7 @@ async def everything_running(timeline: Timeline, data: Path) -> AsyncIterator[St
         with timeline.waiting("starting the server and the phones"):
             server = await programs.enter_async_context(running_server(data, on_phone))
         with timeline.waiting("starting the agent's models"):
-            models = await programs.enter_async_context(running_models())
+            models = await programs.enter_async_context(running_models(on_model))
         with timeline.waiting("starting the agent's worker"):
             worker = running_agent(server, models, on_agent)
             await programs.enter_async_context(worker)

@@ -33,15 +33,17 @@ class ToolCall:
 
 @dataclass
 class Journal:
-    """One call. `phone` is what the phone reports, the rest comes from the room and the worker.
+    """One call. `called` is who or what answers.
 
-    `called` is who or what answers.
+    `phone` is what the phone reports, `models` what the offline models do, `remarks` are what the
+    agent logs; the rest is seen in the room.
     """
 
     room: str
     called: str = "patient"
     began: float = field(default_factory=time.time)
     phone: list[Record] = field(default_factory=list)
+    models: list[Record] = field(default_factory=list)
     agent_said: list[Said] = field(default_factory=list)
     agent_heard: list[Said] = field(default_factory=list)
     tools: list[ToolCall] = field(default_factory=list)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 from collections import deque
@@ -23,6 +24,9 @@ AGENTS_PYTHON = ROOT / ".peers" / "agents" / "bin" / "python"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _KEPT_LINES = 200
+
+# Should the demo be killed, its programs are told to end as well (Linux; util-linux has the tool).
+_WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
 
 Record = dict[str, Any]
 
@@ -64,6 +68,7 @@ async def running(
 ) -> AsyncIterator[Record]:
     """Run a program while the block runs; yields the record that said it is ready."""
     process = await asyncio.create_subprocess_exec(
+        *_WITH_ITS_PARENT,
         *command,
         env={**os.environ, **(environment or {})},
         stdin=asyncio.subprocess.DEVNULL,
@@ -133,11 +138,14 @@ async def running_server(data: Path, on_phone: Callable[[Record], None]) -> Asyn
 
 
 @contextlib.asynccontextmanager
-async def running_models() -> AsyncIterator[str]:
-    """``switchroom offline serve``: the agent's models, on this machine; yields their URL."""
+async def running_models(on_model: Callable[[Record], None]) -> AsyncIterator[str]:
+    """``switchroom offline serve``: the agent's models, on this machine; yields their URL.
+
+    `on_model` hears when they understood, replied and spoke.
+    """
     serve = ("offline", "serve", "--port", "0", "--script")
     command: list[str | Path] = [_switchroom(), *serve, AGENT_SCRIPT]
-    async with running("the offline models", command, _tells_inference_url) as ready:
+    async with running("the offline models", command, _tells_inference_url, on_model) as ready:
         yield ready["LIVEKIT_INFERENCE_URL"]
 
 

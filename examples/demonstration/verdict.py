@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from demonstration.calls import APPOINTMENT, PATIENT_NAME
-from demonstration.journal import Journal, ToolCall
+from demonstration.journal import Journal, Record, ToolCall
 from demonstration.timeline import Timeline
 from switchroom.speech.spoken import words
 
@@ -37,22 +37,46 @@ class Check:
 
 
 @dataclass(frozen=True)
-class TurnTime:
-    """A turn of the agent: what was said before, and the silence until its first sound."""
+class Turn:
+    """A turn of the agent: what was said before, and the silence until its first sound.
+
+    `parts` says what the silence was made of, in seconds.
+    """
 
     after: str
     seconds: float
     text: str
+    parts: tuple[tuple[str, float], ...]
 
 
-def turns(journal: Journal) -> list[TurnTime]:
+def turns(journal: Journal) -> list[Turn]:
     """The reaction times, as the phone measured them: from its last word to the agent's first."""
-    said = journal.told("said")
-    return [
-        TurnTime(_last_before(said, heard["began"]), heard["replied_after"], heard["text"])
-        for heard in journal.told("understood")
-        if heard["replied_after"] is not None
-    ]
+    found = []
+    for heard in journal.told("understood"):
+        before = [said for said in journal.told("said") if said["time"] < heard["began"]]
+        if heard["replied_after"] is not None and before:
+            last_word = heard["began"] - heard["replied_after"]
+            parts = _parts(journal.models, last_word, heard["began"])
+            found.append(Turn(before[-1]["text"], heard["replied_after"], heard["text"], parts))
+    return found
+
+
+def _parts(models: list[Record], last_word: float, began: float) -> tuple[tuple[str, float], ...]:
+    """When the models had understood, replied and spoken, one after the other.
+
+    What is left is the agent's waiting for the end of the turn, and the way to the phone.
+    """
+    parts = []
+    since = last_word
+    for event, name in (("understood", "hearing"), ("replied", "model"), ("spoken", "voice")):
+        done = next(
+            (each["at"] for each in models if each["event"] == event and each["at"] > since), None
+        )
+        if done is None or done > began:
+            return ()
+        parts.append((name, done - since))
+        since = done
+    return (*parts, ("end of turn and way", began - since))
 
 
 def check_patient(journal: Journal) -> list[Check]:
@@ -108,16 +132,17 @@ def show_turns(timeline: Timeline, journal: Journal) -> None:
     """What each turn took."""
     console = timeline.console
     console.print("\n[bold]What each turn took[/bold]")
-    console.print(
-        "[dim]from the patient's last word to the agent's first sound, at the phone[/dim]\n"
-    )
+    about = "from the patient's last word to the agent's first sound, at the phone"
+    console.print(f"[dim]{about}[/dim]\n")
     for turn in turns(journal):
         console.print(Text(f"  {turn.seconds:.2f} s  “{turn.after}” → “{_begin(turn.text)}”"))
+        parts = " + ".join(f"{seconds:.2f} {name}" for name, seconds in turn.parts)
+        console.print(Text(f"          {parts}", style="dim"))
 
 
-def show_checks(timeline: Timeline, checks: list[Check]) -> bool:
-    """Print the checks; whether all is well."""
-    timeline.console.print("\n[bold]Was it right?[/bold]\n")
+def show_checks(timeline: Timeline, checks: list[Check], about: str = "Was it right?") -> bool:
+    """Print the checks of a call; whether all is well."""
+    timeline.console.print(Text(f"\n{about}\n", style="bold"))
     for check in checks:
         timeline.check(check.what, check.found, good=check.good)
     return all(check.good for check in checks)
@@ -158,11 +183,6 @@ def _not_clipped(journal: Journal) -> Check:
     good = quiet > 0 and ended["by"] == "caller" and not ended["lost"]
     found = f"{quiet * 1000:.0f} ms of silence before the end, {ended['lost']} packets lost"
     return Check(what, good, found)
-
-
-def _last_before(said: list[dict[str, object]], moment: float) -> str:
-    before = [str(each["text"]) for each in said if float(str(each["time"])) < moment]
-    return before[-1] if before else ""
 
 
 def _begin(text: str, longest: int = 40) -> str:
