@@ -34,6 +34,14 @@ def tell(event: str, **facts: Any) -> None:
     sys.stdout.flush()
 
 
+async def until(moment: float) -> None:
+    """Wait for a moment of the monotonic clock, which is the loop's."""
+    loop = asyncio.get_running_loop()
+    come = loop.create_future()
+    loop.call_at(moment, come.set_result, None)
+    await come
+
+
 class Dentist(Agent):
     def __init__(self) -> None:
         super().__init__(
@@ -70,7 +78,7 @@ class Caller(AudioInput):
 
     async def __anext__(self) -> rtc.AudioFrame:
         self._due += 0.02
-        await asyncio.sleep(max(0, self._due - time.monotonic()))
+        await until(self._due)
         if not self._frames:
             return rtc.AudioFrame(bytes(2 * FRAME), RATE, 1, FRAME)
         frame = self._frames.pop(0)
