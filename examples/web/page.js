@@ -17,6 +17,8 @@ let voice; // a second one, which the others see, while the microphone is on
 let myIdentity = ''; // under which they see it
 let began; // when the call began, in milliseconds
 let lingering;
+let looking; // when to look for calls again
+let lookedInVain = false;
 let soundOn = true;
 let audio; // made by the first click: browsers let nothing sound before
 let score;
@@ -54,16 +56,19 @@ async function ask(question) {
 }
 
 async function look() {
+  clearTimeout(looking);
   if (room || !byId('call').hidden) return;
   try {
     const { rooms } = await ask('rooms');
     list(wanted ? rooms.filter(({ name }) => name === wanted) : rooms);
-    notice('');
+    if (lookedInVain) notice('');
+    lookedInVain = false;
   } catch (error) {
     list([]);
     notice(error.message, true);
+    lookedInVain = true;
   }
-  setTimeout(look, LOOK_AGAIN);
+  looking = setTimeout(look, LOOK_AGAIN);
 }
 
 function list(rooms) {
@@ -112,6 +117,7 @@ async function connect(client, name, role) {
 }
 
 async function enter(name) {
+  if (room) return;
   audio ??= new AudioContext();
   score ??= new Score(byId('score'), audio);
   await audio.resume();
@@ -123,6 +129,7 @@ async function enter(name) {
   } catch (error) {
     room = undefined;
     notice(error.message, true);
+    look();
     return;
   }
   show(name);

@@ -17,6 +17,7 @@ import asyncio
 import json
 import os
 import secrets
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -173,10 +174,17 @@ class Page(BaseHTTPRequestHandler):
         """Nothing: requests carry tokens."""
 
 
-def page_server(desk: Desk, port: int, sdk: Path) -> ThreadingHTTPServer:
+class PageServer(ThreadingHTTPServer):
     """The page, ready for `serve_forever`, on 127.0.0.1. Port 0: any free one."""
-    handler = type("DeskPage", (Page,), {"desk": desk, "sdk": sdk})
-    return ThreadingHTTPServer(("127.0.0.1", port), handler)
+
+    def __init__(self, desk: Desk, port: int, sdk: Path) -> None:
+        handler = type("DeskPage", (Page,), {"desk": desk, "sdk": sdk})
+        super().__init__(("127.0.0.1", port), handler)
+
+    def handle_error(self, *facts: Any) -> None:
+        """A browser that closes its connection early is no news."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(*facts)
 
 
 def main() -> None:
@@ -192,7 +200,7 @@ def main() -> None:
         raise SystemExit(
             "livekit-client is missing: tools/set-up peers, or npm install livekit-client"
         )
-    with page_server(Desk(asked.url, asked.key, asked.secret), asked.port, sdk) as server:
+    with PageServer(Desk(asked.url, asked.key, asked.secret), asked.port, sdk) as server:
         print(f"Calls of {asked.url}: http://127.0.0.1:{server.server_port}/", flush=True)
         try:
             server.serve_forever()

@@ -353,6 +353,10 @@ async def test_the_page_says_what_is_wrong(browser: Browser, server: Server) -> 
         served(server) as address,
         opened(browser, f"{address}?room={ROOM}") as page,
     ):
+        bad = {"url": server.ws_url, "identity": "nobody", "token": "expired"}
+        await page.route("**/api/token?*", lambda route: route.fulfill(json=bad), times=1)
+        await page.get_by_role("button", name="ben").click()
+        await expect(page.locator(notice)).to_contain_text("does not accept the key of this page")
         await page.get_by_role("button", name="ben").click()
         await expect(page.locator("#call")).to_be_visible()
         await service.room.delete_room(api.DeleteRoomRequest(room=ROOM))
