@@ -210,4 +210,6 @@ async def test_who_was_in_a_room_of_a_killed_server_is_told_as_gone_after_its_re
         "participant_left",
         "room_finished",
     ]
-    assert hook.events[2]["participant"]["disconnectReason"] == "SERVER_SHUTDOWN"
+    # What was delivered in the moment of the kill may have come twice.
+    left = next(event for event in hook.events if event["event"] == "participant_left")
+    assert left["participant"]["disconnectReason"] == "SERVER_SHUTDOWN"
