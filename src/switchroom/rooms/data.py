@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from switchroom.rooms.rpc import Rpc
 
 RETAIN_SECONDS = 2.0
 _RETAIN_BYTES = 1024 * 1024
+_EARLY_BYTES = 1024 * 1024
 
 DISPATCH_TOPIC = "switchroom.dispatch"
 """Topic of the messages that tell a room of a dispatch which ended without an agent."""
@@ -115,6 +116,25 @@ class ReliableHistory:
             seen = last_seen.get(message.sender_sid)
             if seen is not None and message.sequence > seen:
                 yield message
+
+
+class EarlyMessages:
+    """Reliable messages for a client whose data channel is not open yet; not without end."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[DataMessage] = deque()
+        self._bytes = 0
+
+    def add(self, message: DataMessage) -> None:
+        """Keep a message, or drop it when there are too many."""
+        if self._bytes < _EARLY_BYTES:
+            self._waiting.append(message)
+            self._bytes += _weight(message)
+
+    def take(self) -> Sequence[DataMessage]:
+        """All that wait, in order; none do afterwards."""
+        taken, self._waiting, self._bytes = self._waiting, deque(), 0
+        return taken
 
 
 def _weight(message: DataMessage) -> int:

@@ -6,7 +6,6 @@ client says comes to `receive`, what it is told goes into an Outbox.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from switchroom.media import Source
 from switchroom.rooms import requests, signal_out
 from switchroom.rooms.admission import refreshed
 from switchroom.rooms.connection import Connection
-from switchroom.rooms.data import DataMessage
+from switchroom.rooms.data import DataMessage, EarlyMessages
 from switchroom.rooms.errors import LimitExceeded
 from switchroom.rooms.info import (
     ClientFacts,
@@ -30,6 +29,7 @@ from switchroom.rooms.info import (
     Speaker,
     TrackInfo,
 )
+from switchroom.rooms.loudness import Loudness
 from switchroom.rooms.measuring import Measuring
 from switchroom.rooms.outbox import Outbox
 from switchroom.rooms.pace import DATA, SIGNALS, Pace, signal_cost
@@ -66,9 +66,6 @@ _SINCE_OK_IS_TOLD = 14
 
 _SIMULATED_LEVEL = 0.75
 
-_MAX_EARLY_BYTES = 1024 * 1024
-"""Reliable messages kept for a client whose data channel is not open yet."""
-
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -104,11 +101,10 @@ class Session:
         self._connection: Connection
         self._outbox: Outbox | None = None
         self._timers: dict[str, Timer] = {}
-        self._levels: dict[Source, Speaker] = {}
+        self._loudness = Loudness()
         self._gauge = Gauge()
         self._open_channels: set[str] = set()
-        self._early: deque[DataMessage] = deque()
-        self._early_bytes = 0
+        self._early = EarlyMessages()
         self._data_pace = Pace(DATA)
         self._signal_pace = Pace(SIGNALS)
         self._last_sequence = 0
@@ -412,7 +408,7 @@ class Session:
         self._end(DisconnectReason.STATE_MISMATCH, LeaveAction.RECONNECT)
 
     def track_started(self, info: TrackInfo, source: Source) -> None:
-        self._levels[source] = Speaker(info.sid, 0.0, active=False)
+        self._loudness.begin(source)
         self._room.publish(self.participant, info, source)
 
     def track_stopped(self, track_sid: str) -> None:
@@ -433,8 +429,7 @@ class Session:
             self._room.change_track(track, mime_type=mime_type)
 
     def source_level(self, source: Source, level: float, *, active: bool) -> None:
-        if source in self._levels:
-            self._levels[source] = Speaker(self._levels[source].participant_sid, level, active)
+        if self._loudness.heard(source, level, active=active):
             self._tell_level()
 
     def data_received(self, label: str, payload: bytes) -> None:
@@ -465,9 +460,7 @@ class Session:
     def channel_opened(self, label: str) -> None:
         self._open_channels.add(label)
         if label == RELIABLE:
-            early, self._early = self._early, deque()
-            self._early_bytes = 0
-            for message in early:
+            for message in self._early.take():
                 self.receive_data(message)
 
     # ── what the room says ───────────────────────────────────────────────────
@@ -510,9 +503,8 @@ class Session:
         label = RELIABLE if message.reliable else LOSSY
         if label in self._open_channels:
             self._connection.send_data(label, wire_of(message))
-        elif message.reliable and self._early_bytes < _MAX_EARLY_BYTES:
-            self._early.append(message)
-            self._early_bytes += len(wire_of(message))
+        elif message.reliable:
+            self._early.add(message)
 
     def muted_by_server(self, track_sid: str, *, muted: bool) -> None:
         self.send(signal_out.mute(track_sid, muted=muted))
@@ -583,13 +575,12 @@ class Session:
         self._set_timer("refresh", REFRESH_INTERVAL, self._refresh_token)
 
     def _forget_level(self, track: Track) -> None:
-        if track.source is not None and self._levels.pop(track.source, None) is not None:
+        if track.source is not None and self._loudness.end(track.source):
             self._tell_level()
 
     def _tell_level(self) -> None:
-        loudest = max((s.level for s in self._levels.values()), default=0.0)
-        active = any(s.active for s in self._levels.values())
-        self._room.speaking(self.participant, loudest if active else 0.0, active=active)
+        level = self._loudness.level
+        self._room.speaking(self.participant, level, active=level > 0.0)
 
     def _set_timer(self, name: str, seconds: float, callback: Callable[[], None]) -> None:
         self._clear_timer(name)

@@ -10,7 +10,7 @@ from switchroom.media import (
     Connected,
     DataReceived,
 )
-from switchroom.rooms.data import Dtmf, UserData
+from switchroom.rooms.data import DataMessage, Dtmf, EarlyMessages, UserData
 
 from .clients import Door, user_packet
 
@@ -129,3 +129,13 @@ async def test_the_clients_digit_reaches_the_phone(door: Door) -> None:
     packet = models.DataPacket(sip_dtmf=models.SipDTMF(code=11, digit="#"))
     ann.peer.event(DataReceived("_reliable", packet.SerializeToString()))
     assert phone.data == [Dtmf(11, "#")]
+
+
+def test_messages_for_a_channel_that_never_opens_do_not_pile_up() -> None:
+    early = EarlyMessages()
+    for _ in range(1_000):
+        content = UserData(bytes(10_000))
+        early.add(DataMessage(True, "PA_a", "ann", content=content))
+    kept = early.take()
+    assert 100 <= len(kept) <= 110
+    assert not early.take()
