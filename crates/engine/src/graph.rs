@@ -40,6 +40,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) marker: bool,
     /// The source is silent from here on, and sends nothing meanwhile (DTX).
     pub(crate) pause: bool,
+    /// Rather late than not at all: a client's words, which may come in bursts.
+    pub(crate) keep: bool,
     pub(crate) level: Option<AudioLevel>,
     pub(crate) payload: &'a [u8],
     /// The payload, if it is shared already.

@@ -69,6 +69,7 @@ impl Graph {
             timestamp: (sequence as u32).wrapping_mul(rate / 50),
             marker: sequence == 0,
             pause: false,
+            keep: false,
             level: None,
             payload: &[],
             shared: None,

@@ -25,6 +25,10 @@ const HELD_UP: Duration = Duration::from_millis(30);
 /// Packets that come after their place was filled are dropped for so long; then the source's path
 /// has become slower, and its later packets get a place of their own.
 const MAX_LATE: Duration = Duration::from_millis(60);
+/// How much more than it has played the phone may be sent of a source whose words are kept.
+const MAX_AHEAD: Duration = Duration::from_millis(500);
+/// With so much in hand, the phone is spared what is not heard.
+const ENOUGH_AHEAD: Duration = Duration::from_millis(100);
 /// Packets in a row after which a source counts as flowing.
 const STEADY: u32 = 4;
 /// How long a flowing source may be late before its place is filled: what jitter usually is.
@@ -51,6 +55,9 @@ pub(crate) struct Stream {
     /// Bit n: packet `next_sequence - 1 - n` was sent.
     sent: u64,
     line: Option<TimeLine>,
+    /// When the phone plays what, if it began with the packet that came last of all. Followed for
+    /// sources whose words are kept.
+    played: Option<TimeLine>,
     /// Nothing is to be sent at present (hold).
     paused: bool,
     /// The newest packet was not the source's.
@@ -108,6 +115,7 @@ impl Stream {
             source: None,
             sent: 0,
             line: None,
+            played: None,
             paused: false,
             filled: true,
             steady: 0,
@@ -126,9 +134,13 @@ impl Stream {
                 }
                 let ahead = self.ahead_of_end(source, frame);
                 // A word that begins is never cut: what was put into its place was silence.
-                let begins = frame.marker;
-                if ahead < 0 && self.filled && !begins && !self.is_late_for_good(now) {
+                let keep = frame.marker || frame.keep && self.in_hand(now) < MAX_AHEAD;
+                if ahead < 0 && self.filled && !keep && !self.is_late_for_good(now) {
                     return None;
+                }
+                if frame.keep && ahead > 0 && !self.in_hand(now).is_zero() {
+                    // In the pause before it the phone has not played all that it was sent.
+                    return Some(self.append(now, self.next_to_end(frame), frame));
                 }
                 if ahead < 0 || self.is_jump(now, source, frame, ahead) {
                     self.switch(now, frame)?
@@ -160,14 +172,44 @@ impl Stream {
         self.begin_or_resume(now, now.checked_sub(IMPATIENCE).unwrap_or(now));
         let timestamp = self.end;
         self.end = timestamp.wrapping_add(ticks);
+        if let (Some(line), Some(played)) = (&mut self.line, self.played) {
+            // Where the phone had more in hand than the line knew, the line is as far behind.
+            if played.due(timestamp) > line.due(timestamp) + PATIENCE {
+                *line = TimeLine { at: now.checked_sub(IMPATIENCE).unwrap_or(now), timestamp };
+            }
+            self.note_sent(now, timestamp);
+        }
         let marker = std::mem::take(&mut self.marker_owed);
         Placed { sequence: self.take_sequence(), timestamp, marker }
     }
 
-    /// When the place after the newest packet has to be filled.
+    /// When the place after the newest packet has to be filled: not before the phone has played
+    /// what it was sent.
     pub(crate) fn fill_deadline(&self, now: Instant) -> Instant {
         let patience = if self.is_flowing() { PATIENCE } else { IMPATIENCE };
-        self.line.map_or(now, |line| line.due(self.end) + patience)
+        let due = self.line.map_or(now, |line| line.due(self.end) + patience);
+        self.played.map_or(due, |played| due.max(played.due(self.end)))
+    }
+
+    /// How much the phone has been sent that it has not played yet.
+    fn in_hand(&self, now: Instant) -> Duration {
+        self.played
+            .map_or(Duration::ZERO, |played| played.due(self.end).saturating_duration_since(now))
+    }
+
+    /// Whether a packet of silence may be left out, since words came late and the phone lags behind.
+    pub(crate) fn may_shorten(&self, now: Instant, frame: &Frame<'_>) -> bool {
+        let same = self.source.is_some_and(|source| source.stream == frame.stream);
+        frame.keep && same && !self.filled && self.in_hand(now) > ENOUGH_AHEAD
+    }
+
+    /// Leaves a packet of the present source out; the next one takes its place.
+    pub(crate) fn leave_out(&mut self, frame: &Frame<'_>) {
+        if let Some(source) = &mut self.source {
+            (source.newest, source.first) = (frame.sequence, frame.sequence + 1);
+            source.sequence_offset = source.sequence_offset.wrapping_sub(1);
+            source.timestamp_offset = source.timestamp_offset.wrapping_sub(frame.ticks());
+        }
     }
 
     /// Whether the source has been sending without our help.
@@ -257,13 +299,18 @@ impl Stream {
             }
         }
         self.marker_owed = true;
-        Some(Numbering {
+        Some(self.next_to_end(frame))
+    }
+
+    /// Lets a packet follow the newest one, whatever numbers it has.
+    fn next_to_end(&self, frame: &Frame<'_>) -> Numbering {
+        Numbering {
             stream: frame.stream,
             newest: frame.sequence,
             first: frame.sequence,
             sequence_offset: self.next_sequence.wrapping_sub(frame.sequence),
             timestamp_offset: self.end.wrapping_sub(frame.timestamp),
-        })
+        }
     }
 
     fn append(&mut self, now: Instant, mut numbering: Numbering, frame: &Frame<'_>) -> Placed {
@@ -295,8 +342,19 @@ impl Stream {
             _ => self.steady.saturating_add(1),
         };
         self.line.get_or_insert(TimeLine { at: now, timestamp }).observe(now, timestamp);
+        if frame.keep {
+            self.note_sent(now, timestamp);
+        } else {
+            self.played = None;
+        }
         let marker = std::mem::take(&mut self.marker_owed) || frame.marker;
         Placed { sequence: sequence as u16, timestamp, marker }
+    }
+
+    fn note_sent(&mut self, now: Instant, timestamp: u32) {
+        if self.played.is_none_or(|played| played.due(timestamp) < now) {
+            self.played = Some(TimeLine { at: now, timestamp });
+        }
     }
 
     fn bit(&self, sequence: u64) -> Option<u64> {

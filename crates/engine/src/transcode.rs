@@ -69,6 +69,7 @@ struct Made {
     timestamp: u32,
     marker: bool,
     pause: bool,
+    keep: bool,
     start: usize,
     end: usize,
     shared: Option<Arc<[u8]>>,
@@ -89,6 +90,7 @@ struct LinearFrame {
     timestamp: u32,
     marker: bool,
     pause: bool,
+    keep: bool,
     start: usize,
     end: usize,
 }
@@ -135,6 +137,7 @@ impl Form {
                 timestamp: made.timestamp,
                 marker: made.marker,
                 pause: made.pause,
+                keep: made.keep,
                 level,
                 payload: &bytes[made.start..made.end],
                 shared: None,
@@ -158,6 +161,7 @@ impl Form {
             timestamp: from.timestamp,
             marker: from.marker,
             pause: from.pause,
+            keep: from.keep,
             start,
             end: self.bytes.len(),
             shared: None,
@@ -242,6 +246,7 @@ impl Transcoder {
                     timestamp: samples.timestamp,
                     marker: samples.sequence == 0,
                     pause: false,
+                    keep: false,
                     start: 0,
                     end: FRAME,
                 });
@@ -277,6 +282,7 @@ impl LinearFrame {
             timestamp: frame.timestamp,
             marker: frame.marker,
             pause: frame.pause,
+            keep: frame.keep,
             start: 0,
             end: frame.payload.len(),
         }
@@ -353,6 +359,7 @@ impl Decoding {
                 timestamp: self.clock,
                 marker: std::mem::take(&mut self.marker),
                 pause,
+                keep: true,
                 start,
                 end: start + FRAME,
             });
@@ -475,6 +482,7 @@ mod tests {
                 timestamp,
                 marker: false,
                 pause: false,
+                keep: false,
                 level: None,
                 payload: &self.payload,
                 shared: None,

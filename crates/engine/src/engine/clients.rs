@@ -99,6 +99,7 @@ impl Engine {
                 timestamp: packet.timestamp,
                 marker: packet.marker,
                 pause: false,
+                keep: false,
                 level: packet.level,
                 payload: &packet.payload,
                 shared: Some(&packet.payload),

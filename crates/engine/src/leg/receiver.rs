@@ -93,6 +93,7 @@ impl LegReceiver {
                 timestamp,
                 marker: header.marker,
                 pause: false,
+                keep: false,
                 level: None,
                 payload: packet.payload,
                 shared: None,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use switchroom_codecs::g711::Law;
+use switchroom_codecs::level;
 use switchroom_rtp::Header;
 use switchroom_rtp::digits::{EventPacket, InvalidDigits};
 use switchroom_rtp::rtcp::SenderInfo;
@@ -19,6 +20,9 @@ use crate::stream::{CLOCK_RATE, Placed, Stream};
 
 /// Packets that are put into one gap at once; a longer one is a pause of the source.
 const MAX_UNFILLED: u32 = 8;
+
+/// What is below this (-dBov) is not missed.
+const QUIET: u8 = 60;
 
 /// How audio is to be sent to a phone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +105,11 @@ impl LegSender {
         let (Some(to), Some(sending)) = (self.target, self.sending) else { return };
         if self.keys.is_down() {
             return;
+        }
+        if self.stream.may_shorten(now, frame)
+            && level::of_g711(sending.format.law, frame.payload) >= QUIET
+        {
+            return self.stream.leave_out(frame);
         }
         let ticks = sending.ptime_ms * (CLOCK_RATE / 1_000);
         let unfilled = self.stream.unfilled_before(now, frame, ticks);

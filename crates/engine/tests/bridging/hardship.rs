@@ -203,3 +203,41 @@ fn assert_words_are_whole(heard: &[i16]) {
         assert!(inside.iter().all(|level| (18..=22).contains(level)), "{word:?}");
     }
 }
+
+#[test]
+fn a_client_that_stalls_in_mid_word_loses_none_of_it_and_its_delay_ends_with_the_word() {
+    for stall in [100_u32, 300, 460] {
+        let mut call = Call::new();
+        let mut spoken = 0;
+        for _ in 0..3 {
+            for _ in 0..20 {
+                call.say(PLAIN);
+            }
+            // What its process could not send meanwhile comes all at once.
+            let held: Vec<Vec<u8>> = (0..stall / 20).map(|_| call.tone.packet()).collect();
+            call.world.pass(Duration::from_millis(stall.into()));
+            for packet in &held {
+                let now = call.world.now;
+                call.world.guests[call.guest].client.send_audio(now, "s0", PLAIN, packet);
+                call.last.clone_from(packet);
+            }
+            for _ in 0..20 {
+                call.say(PLAIN);
+            }
+            spoken += 40 + held.len();
+            for _ in 0..3 {
+                call.fall_silent(400);
+            }
+        }
+        let heard = call.heard();
+        let loud = heard.chunks(160).filter(|frame| level::of_samples(frame) <= 35).count();
+        assert!(loud >= spoken - 1, "{loud} of {spoken} after {stall} ms");
+        // In the end as much was sent as time has passed: no delay is left.
+        let headers = &call.world.phones[call.phone].headers;
+        let passed = headers[headers.len() - 1].0 - headers[0].0;
+        let sent = Duration::from_millis(20) * (headers.len() as u32 - 1);
+        assert!(sent <= passed + Duration::from_millis(25), "{sent:?} in {passed:?}");
+        // Each stall is waited for a little before its gap is filled.
+        assert!(sent + Duration::from_millis(210) >= passed, "{sent:?} in {passed:?}");
+    }
+}
