@@ -81,6 +81,17 @@ async def test_an_answer_that_comes_too_late_gets_nothing(house: House) -> None:
         await slow.nothing()
 
 
+async def test_a_worker_that_answers_late_is_awake_and_asked_again(house: House) -> None:
+    async with house.worker() as slow:
+        await house.dispatch()
+        job = await slow.offer()
+        await house.time.pass_(OFFER_TIMEOUT)
+        await slow.answer(job, available=False)
+        await slow.nothing()
+        await house.dispatch()
+        await slow.take()
+
+
 async def test_answering_twice_brings_one_assignment(house: House) -> None:
     async with house.worker() as worker:
         await house.dispatch()
