@@ -13,7 +13,7 @@ from switchroom.speech.spoken import words
 
 
 def good_call() -> Journal:
-    """The patient's call as it should be: she speaks every ten seconds, the agent a second later."""
+    """The call as it should be: the patient speaks every ten seconds, the agent a second later."""
     journal = Journal("appointment-1", statuses=["dialing", "ringing", "active", "hangup"])
     for number, (patient, agent) in enumerate(
         zip(verdict.PATIENT_LINES, verdict.AGENT_LINES, strict=True)
