@@ -1,4 +1,4 @@
-"""Phones that talk with WebRTC agents: what such a call costs, and how soon they hear each other."""
+"""Phones that talk with WebRTC agents: what such a call costs, and how soon each is heard."""
 
 from __future__ import annotations
 

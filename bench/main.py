@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import agents
 import capacity
@@ -16,9 +17,18 @@ import set_up
 from rig import FailedError, network
 from twirp import ApiError
 
+
+async def _clients(*, quick: bool) -> dict[str, Any]:
+    """Needs more than the others: a browser, and the Python client."""
+    import clients  # noqa: PLC0415 - loaded only where it is asked for
+
+    return await clients.measure(quick=quick)
+
+
 _PROGRAMS = {
     "capacity": capacity.measure,
     "agents": agents.measure,
+    "clients": _clients,
     "dispatch": dispatch.measure,
     "set-up": set_up.measure,
 }

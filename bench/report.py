@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,6 +21,9 @@ higher, the less the figures of that row say.
 _LIVEKIT_COST = {1: (5.97, 10.1), 10: (3.42, 17.6), 30: (2.47, 24.3)}
 # LiveKit: (p50, p99) of the added delay in ms by calls.
 _LIVEKIT_DELAY = {1: (163.0, 163.4), 10: (172.4, 183.6)}
+# LiveKit, a phone and a WebRTC agent: CPU s per call-minute by calls, and calls per core.
+_LIVEKIT_AGENT_COST = {1: (4.68, 12.8), 10: (2.58, 23.3)}
+_LIVEKIT_ANSWER = 155.0
 # LiveKit: CPU ms per leg by legs per second, phones dialling in.
 _LIVEKIT_LEG = {10: 78.2, 20: 64.4, 30: 52.8}
 _LIVEKIT_LATENCY = {
@@ -40,7 +43,7 @@ _LATENCY_NAMES = {
 def write(folder: Path, page: Path) -> None:
     """The page, from every program's last kept figures."""
     parts = [_HEAD]
-    for name in ("capacity", "set-up", "dispatch"):
+    for name in _SECTIONS:
         kept = folder / f"{name}.json"
         if kept.exists():
             parts.append(section(name, json.loads(kept.read_text())))
@@ -49,23 +52,18 @@ def write(folder: Path, page: Path) -> None:
 
 def section(name: str, figures: Mapping[str, Any]) -> str:
     """One program's part of the page."""
-    title = {
-        "capacity": "Capacity: phone to phone through a room",
-        "set-up": "Set-up",
-        "dispatch": "Agent jobs",
-    }[name]
-    body = {"capacity": _capacity, "set-up": _set_up, "dispatch": _dispatch}[name](figures)
+    title, body = _SECTIONS[name]
     where = (
-        f"{figures['date']}, commit {figures['commit']}, {figures['runs']} run(s). "
+        f"{figures['date']}, commit {figures['commit']}, {figures.get('runs', 1)} run(s). "
         f"{figures['machine']}; Python {figures['python']}; {figures['network']}. "
         f"Load average {figures['load_before']:.2f} before, {figures['load_after']:.2f} after."
     )
-    return f"## {title}\n\n{where}\n\n{body}\n"
+    return f"## {title}\n\n{where}\n\n{body(figures)}\n"
 
 
 def _capacity(figures: Mapping[str, Any]) -> str:
     cost, delay = figures["cost"], figures["delay"]
-    tables = (_cost_table(cost), _sound_table(cost), _delay_table(delay))
+    tables = (_cost_table(cost, _LIVEKIT_COST), _sound_table(cost), _delay_table(delay))
     return "\n\n".join((*tables, _memory(figures["memory"])))
 
 
@@ -78,10 +76,12 @@ def _memory(memory: Mapping[str, Any]) -> str:
     )
 
 
-def _cost_table(levels: Iterable[Mapping[str, Any]]) -> str:
+def _cost_table(
+    levels: Iterable[Mapping[str, Any]], livekit: Mapping[int, tuple[float, float]]
+) -> str:
     rows = []
     for level in levels:
-        theirs = _LIVEKIT_COST.get(level["calls"])
+        theirs = livekit.get(level["calls"])
         rows.append(
             (
                 level["calls"],
@@ -96,7 +96,7 @@ def _cost_table(levels: Iterable[Mapping[str, Any]]) -> str:
     return _table(
         "**What a call costs**",
         (
-            *("bridged calls", "CPU s per call-minute", "calls per core"),
+            *("calls", "CPU s per call-minute", "calls per core"),
             *("LiveKit: CPU s; per core", "server, cores", "load, cores", "others"),
         ),
         rows,
@@ -121,7 +121,7 @@ def _sound_table(levels: Iterable[Mapping[str, Any]]) -> str:
         "**What its sound suffers.** Clean: no sequence number missing, as many packets out as in "
         "to 0.5 %, and as much of it audible as was sent. Spacing in ms, p1 / p50 / p99 / p99.9, "
         "of what the phones sent and of what they got: the second can't be better than the first.",
-        ("bridged calls", "clean runs", "missing", "out of in", "spacing sent", "spacing got"),
+        ("calls", "clean runs", "missing", "out of in", "spacing sent", "spacing got"),
         rows,
     )
 
@@ -151,6 +151,70 @@ def _delay_table(levels: Iterable[Mapping[str, Any]]) -> str:
         "**Added one-way delay** in ms, from sending the packet in which a tone starts to the "
         "arrival of the first that carries it. Bursts under way when a window ends go unheard.",
         ("rooms", "bursts heard", "p50", "p99", "max", "LiveKit: p50; p99", "others"),
+        rows,
+    )
+
+
+def _agents(figures: Mapping[str, Any]) -> str:
+    cost = figures["cost"]
+    return "\n\n".join(
+        (
+            _cost_table(cost, _LIVEKIT_AGENT_COST),
+            _sound_table(cost),
+            _agent_delay_table(figures["delay"]),
+            _moments_table(figures),
+        )
+    )
+
+
+def _agent_delay_table(levels: Iterable[Mapping[str, Any]]) -> str:
+    rows = []
+    for level in levels:
+        for way, name in (("to_phone", "agent → phone"), ("to_agent", "phone → agent")):
+            found = [row[way] for row in level["rows"]]
+            points = (_spread(found, point, "{:.2f}") for point in ("p50", "p99", "max"))
+            others = f"{_median(level['rows'], 'others'):.0%}"
+            rows.append((level["calls"], name, sum(one["count"] for one in found), *points, others))
+    return _table(
+        "**Added one-way delay** in ms, from sending the packet in which a tone begins to the "
+        "arrival of the first that carries it on the other side.",
+        ("calls", "way", "bursts heard", "p50", "p99", "max", "others"),
+        rows,
+    )
+
+
+def _moments_table(figures: Mapping[str, Any]) -> str:
+    rows = []
+    for key, name, theirs in (
+        ("joins", "an agent's join → the phone's sound at the agent", "–"),
+        ("answers", "a phone's answer → the agent's sound at the phone", f"{_LIVEKIT_ANSWER:.0f}"),
+    ):
+        found = figures[key]
+        points = (f"{found[point]:.1f}" for point in ("p50", "p95", "max"))
+        rows.append((name, found["count"], *points, theirs))
+    return _table(
+        "**First sound** in ms; the wait for the next packet, 10 ms on average, is in it.",
+        ("from → to", "times", "p50", "p95", "max", "LiveKit"),
+        rows,
+    )
+
+
+def _clients(figures: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            row["client"],
+            row["mode"],
+            *(
+                " / ".join(f"{row[step][point]:.0f}" for point in ("p50", "p95", "max"))
+                for step in ("connected", "subscribed", "heard")
+            ),
+        )
+        for row in figures["joins"]
+    ]
+    return _table(
+        "**From `connect()`** to its return, to the track's event, and to the first sound that the "
+        "program gets; p50 / p95 / max in ms.",
+        ("client", "mode", "connected", "subscribed", "heard"),
         rows,
     )
 
@@ -250,3 +314,12 @@ def _table(title: str, head: Iterable[str], rows: Iterable[Iterable[object]]) ->
     head = list(head)
     lines = (head, ["---"] * len(head), *rows)
     return "\n".join((f"{title}\n", *(f"| {' | '.join(map(str, cells))} |" for cells in lines)))
+
+
+_SECTIONS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+    "capacity": ("Capacity: phone to phone through a room", _capacity),
+    "agents": ("Agents: a phone and a WebRTC agent", _agents),
+    "clients": ("Clients: join to first sound", _clients),
+    "set-up": ("Set-up", _set_up),
+    "dispatch": ("Agent jobs", _dispatch),
+}
