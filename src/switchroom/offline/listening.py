@@ -11,6 +11,7 @@ from switchroom.offline.script import Script
 from switchroom.speech.errors import SpeechError
 from switchroom.speech.pcm import Pcm
 from switchroom.speech.recognition import DecoderProcess, Recogniser
+from switchroom.speech.tones import is_tone
 
 _log = get_logger("offline")
 
@@ -61,6 +62,8 @@ class Listener:
         return text
 
     async def _text_of(self, sound: Pcm) -> str:
+        if is_tone(sound):
+            return ""  # a voicemail's beep, which the free recogniser takes for "oh"
         try:
             if self._phrases is not None:
                 heard = await self._phrases.recognise(sound)
