@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from livekit import api, rtc
+from livekit.rtc.participant import PublishDataTrackError
 
 from interop.datagrams import Address, MediaPath, needs_private_network, server_behind
 from interop.hearing import CLIENT_RATE, Voice, listen, steady_stretch, windows
@@ -192,6 +193,12 @@ async def test_a_rooms_metadata_and_counts_are_told(server: Server) -> None:
         assert await anna.next("room_metadata_changed") == ("", "m")
         (room,) = (await service.room.list_rooms(api.ListRoomsRequest(names=[ROOM]))).rooms
         assert (room.num_participants, room.sid) == (1, await anna.room.sid)
+
+
+async def test_a_data_track_is_refused_by_name(server: Server) -> None:
+    async with client(server, "anna") as anna:
+        with pytest.raises(PublishDataTrackError, match="unauthorized"):
+            await anna.me.publish_data_track(name="points")
 
 
 @needs_private_network

@@ -79,7 +79,7 @@ async def test_a_client_that_was_killed_is_gone_for_the_others_in_time(server: S
     async with asyncio.timeout(90), client(server, "anna", True) as anna:
         left: asyncio.Queue[rtc.RemoteParticipant] = asyncio.Queue()
         came: asyncio.Queue[rtc.RemoteParticipant] = asyncio.Queue()
-        anna.room.on("participant_connected", came.put_nowait)
+        anna.room.on("participant_active", came.put_nowait)
         anna.room.on("participant_disconnected", left.put_nowait)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", _JOIN_AND_STAY, server.ws_url, server.token("ben", ROOM)),
@@ -87,7 +87,9 @@ async def test_a_client_that_was_killed_is_gone_for_the_others_in_time(server: S
         assert (await came.get()).identity == "ben"
         process.kill()
         await process.wait()
-        assert (await asyncio.wait_for(left.get(), 20)).identity == "ben"
+        gone = await asyncio.wait_for(left.get(), 30)
+        assert gone.identity == "ben"
+        assert gone.disconnect_reason == rtc.DisconnectReason.CONNECTION_TIMEOUT
 
 
 _JOIN_AND_STAY = """
