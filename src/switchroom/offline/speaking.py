@@ -76,7 +76,7 @@ class Speaker:
         """
         for text in texts:
             for sentence in sentences_of(text):
-                if sentence in self._foreseen:
+                if sentence in self._foreseen or self._ahead.qsize() >= _MOST_FORESEEN:
                     continue
                 self._foreseen[sentence] = None
                 if len(self._foreseen) > _MOST_FORESEEN:

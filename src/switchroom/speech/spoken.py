@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 
 _NUMBERS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
@@ -37,6 +38,10 @@ _READ_AS_NUMBER = 4
 """The most digits without separators that are read as one number; more are a phone number."""
 
 
+_REMEMBERED = 500
+"""The longest text whose words are remembered: a conversation is gone through again and again."""
+
+
 def spoken(text: str) -> str:
     """The text with every number, time, date and sign written as it is said.
 
@@ -50,7 +55,12 @@ def spoken(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """What is said, as the recogniser writes it: lower case, no punctuation, numbers as words."""
-    return _WORD.findall(spoken(text).lower())
+    return list(_words(text) if len(text) <= _REMEMBERED else _words.__wrapped__(text))
+
+
+@lru_cache(maxsize=4096)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(spoken(text).lower()))
 
 
 def number(value: int) -> str:
