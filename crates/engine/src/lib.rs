@@ -25,6 +25,7 @@ mod output;
 mod peers;
 mod player;
 mod playout;
+mod quick_hash;
 mod random;
 mod sink;
 mod source;

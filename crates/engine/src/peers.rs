@@ -1,6 +1,5 @@
 //! WebRTC clients in the graph: their tracks are sources, their sections are sinks.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,6 +11,7 @@ use crate::graph::{Frame, SinkKey, SourceKey};
 use crate::peer::{
     Identity, IncomingRtp, Mid, OutgoingRtp, Peer, PeerError, PeerId, PeerTable, PeersOutput,
 };
+use crate::quick_hash::QuickMap;
 use crate::stats::PeerStats;
 
 /// A section of a client on which we send.
@@ -62,7 +62,7 @@ impl Ends {
 #[derive(Debug)]
 pub(crate) struct Peers {
     table: PeerTable,
-    ends: HashMap<PeerId, Ends>,
+    ends: QuickMap<PeerId, Ends>,
     pub(crate) output: PeersOutput,
     /// Datagrams that were for none of the peers.
     pub(crate) unknown_datagrams: u64,
@@ -72,7 +72,7 @@ impl Peers {
     pub(crate) fn new(advertised: &[SocketAddr]) -> Self {
         let table = PeerTable::new(advertised, Arc::new(Identity::generate()));
         let output = PeersOutput::default();
-        Self { table, ends: HashMap::new(), output, unknown_datagrams: 0 }
+        Self { table, ends: QuickMap::default(), output, unknown_datagrams: 0 }
     }
 
     /// The ends of a peer from `Open` to `Close`, whether its connection lives or not.

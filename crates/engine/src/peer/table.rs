@@ -1,6 +1,6 @@
 //! All peers of one thread: who gets a datagram, who is due, who broke.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use super::paths::Path;
 use super::sender::OutgoingRtp;
 use super::{Mid, PeerCounters, PeerError, PeerEvent, PeerId, PeerKind, PeerOutput, PeersOutput};
 use crate::audio::CodecSet;
+use crate::quick_hash::QuickMap;
 
 /// The peers behind one set of sockets.
 ///
@@ -22,7 +23,7 @@ use crate::audio::CodecSet;
 pub struct PeerTable {
     advertised: Arc<[SocketAddr]>,
     identity: Arc<Identity>,
-    peers: HashMap<PeerId, Entry>,
+    peers: QuickMap<PeerId, Entry>,
     demux: Demux,
     due: BTreeSet<(Instant, PeerId)>,
     written: Vec<PeerId>,
@@ -49,7 +50,7 @@ impl PeerTable {
         Self {
             advertised: advertised.into(),
             identity,
-            peers: HashMap::new(),
+            peers: QuickMap::default(),
             demux: Demux::default(),
             due: BTreeSet::new(),
             written: Vec::new(),
@@ -215,9 +216,9 @@ impl PeerTable {
         let deadline = entry.peer.deadline();
         if deadline != entry.deadline {
             self.due.remove(&(entry.deadline, id));
+            self.due.insert((deadline, id));
             entry.deadline = deadline;
         }
-        self.due.insert((deadline, id));
         if entry.peer.needs_flush() && !entry.flushing {
             entry.flushing = true;
             self.written.push(id);
