@@ -46,6 +46,9 @@ DID_NOT_CATCH = "Sorry, I did not catch that. Could you say it again?"
 
 _POSTPONE_SECONDS = 3
 
+_LONGEST_READ = 2000
+"""Characters of a message that are held against phrases: with dots in them that takes its time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -144,13 +147,13 @@ class _Memory:
             case Told(text):
                 # The first message is the agent's prompt, the others belong to one reply each.
                 if self._prompted:
-                    self._told.append(text)
+                    self._told.append(text[:_LONGEST_READ])
                 else:
-                    self._end_of_prompt = text.rpartition("\n")[2]
+                    self._end_of_prompt = text.rpartition("\n")[2][:_LONGEST_READ]
                 self._prompted = True
             case Heard(text):
                 self._prompted = True
-                self._heard.append(text)
+                self._heard.append(text[:_LONGEST_READ])
                 self._returned.clear()
                 self._told.clear()
                 self._begun = True
@@ -289,7 +292,8 @@ class _Memory:
 
     def _for_what_was_heard(self) -> Iterator[Sequence[_Choice]]:
         # What was said since the model last spoke may come in pieces.
-        for text in dict.fromkeys((self._heard[-1], " ".join(self._heard))):
+        pieces = " ".join(self._heard)[-_LONGEST_READ:]
+        for text in dict.fromkeys((self._heard[-1], pieces)):
             yield self._hearing(text)
             for match in self._script.book.in_a_row(words(text)):
                 yield self._hearing(match.said)
@@ -307,7 +311,7 @@ class _Memory:
 def _returns(trigger: OnResult, result: Returned) -> bool:
     if trigger.tool != result.tool:
         return False
-    return trigger.phrases is None or trigger.phrases.match(result.text) is not None
+    return trigger.phrases is None or trigger.phrases.match(result.text[:_LONGEST_READ]) is not None
 
 
 # ── arguments ────────────────────────────────────────────────────────────────

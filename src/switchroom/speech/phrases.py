@@ -93,6 +93,7 @@ class Phrases:
     written: tuple[str, ...]
     _trees: tuple[Node, ...] = field(repr=False)
     _patterns: tuple[re.Pattern[str], ...] = field(repr=False)
+    _heard: tuple[re.Pattern[str], ...] = field(repr=False)
     _spellings: Mapping[str, Mapping[str, str]] = field(repr=False)
 
     def vocabulary(self) -> frozenset[str]:
@@ -122,14 +123,15 @@ class Phrases:
     def in_a_row(self, heard: Sequence[str]) -> list[Match]:
         """The phrases that ``heard`` begins with, one after the other, the longest that fits each.
 
-        What is left at the end is the beginning of a phrase that was not finished, or noise.
+        Of a phrase with dots it is the words between them, as the grammar has it. What is left
+        at the end is the beginning of a phrase that was not finished, or noise.
         """
         said = _line(heard)
         found: list[Match] = []
         at = 0
         while at < len(said):
             longest, phrase = None, ""
-            for written, pattern in zip(self.written, self._patterns, strict=True):
+            for written, pattern in zip(self.written, self._heard, strict=True):
                 here = pattern.match(said, at)
                 if here is not None and (longest is None or here.end() > longest.end()):
                     longest, phrase = here, written
@@ -150,13 +152,13 @@ def parse(phrases: Sequence[str], slots: Mapping[str, Sequence[str]] | None = No
     if len(phrases) > MOST_PHRASES:
         raise PhraseError(f"{len(phrases)} phrases; {MOST_PHRASES} are the most")
     trees = tuple(_Reader(phrase, slots or {}).whole() for phrase in phrases)
-    # A word ends where the next begins, or the text does.
-    patterns = tuple(re.compile(_pattern(tree) + r"(?= |\Z)") for tree in trees)
+    patterns = tuple(re.compile(_pattern(tree) + _WORD_END) for tree in trees)
+    heard = tuple(re.compile(_pattern(_without_gaps(tree)) + _WORD_END) for tree in trees)
     spellings = {
         name: {" ".join(words(choice)): choice for choice in choices}
         for name, choices in (slots or {}).items()
     }
-    return Phrases(tuple(phrases), trees, patterns, spellings)
+    return Phrases(tuple(phrases), trees, patterns, heard, spellings)
 
 
 def _line(said: Sequence[str]) -> str:
@@ -294,15 +296,53 @@ def _jsgf(node: Node) -> str:
             return f"( {said} )" if all(forms) else f"[ {said} ]"
 
 
+_ANY = r"(?: [^ ]+)*?"
+
+# A word ends where the next begins, or the text does.
+_WORD_END = r"(?= |\Z)"
+
+
+def _row_pattern(parts: Sequence[Node]) -> str:
+    """After dots, the first place where the words up to the next dots stand is taken for good:
+    trying others as well would take time that grows with a power of the text's length.
+    """
+    rows: list[list[Node]] = [[]]
+    for part in parts:
+        if isinstance(part, Gap):
+            rows.append([])
+        else:
+            rows[-1].append(part)
+    first, *others = ("".join(_pattern(part) for part in row) for row in rows)
+    if not others:
+        return first
+    middle = "".join(f"(?>{_ANY}{row}{_WORD_END})" for row in others[:-1])
+    return f"{first}{_WORD_END}{middle}{_ANY}{others[-1]}"
+
+
+def _without_gaps(node: Node) -> Node:
+    """The node as a recogniser can hear it."""
+    match node:
+        case Word():
+            return node
+        case Gap():
+            return Row(())
+        case Row(parts=parts):
+            return Row(tuple(_without_gaps(part) for part in parts))
+        case Slot(name=name, choices=choices):
+            return Slot(name, tuple(_without_gaps(choice) for choice in choices))
+        case Choice(choices=choices):
+            return Choice(tuple(_without_gaps(choice) for choice in choices))
+
+
 def _pattern(node: Node) -> str:
     """The node as a regular expression over words with a space before each."""
     match node:
         case Word(text=text):
             return " " + re.escape(text)
         case Gap():
-            return r"(?: [^ ]+)*?"
+            return _ANY
         case Row(parts=parts):
-            return "".join(_pattern(part) for part in parts)
+            return _row_pattern(parts)
         case Slot(name=name, choices=choices):
             return f"(?P<{name}>{'|'.join(_pattern(choice) for choice in choices)})"
         case Choice(choices=choices):

@@ -270,6 +270,12 @@ def test_what_may_be_said_is_foreseen_as_far_as_it_is_known() -> None:
     assert not any("{" in text or "moved it to" in text for text in texts)
 
 
+def test_a_text_without_end_costs_no_time_without_end() -> None:
+    script = read_script("rules: [{hears: '... a ... b ... c', say: x}]")
+    talk = Talk(script)
+    assert talk.hears("a b " * 40_000).text == DID_NOT_CATCH
+
+
 def test_a_long_conversation_is_answered_within_reason() -> None:
     talk = Talk()
     talk.answer()

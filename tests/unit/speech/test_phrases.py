@@ -26,6 +26,10 @@ DAYS = {"day": ["Monday", "March 3rd"]}
         ("... cancel ...", "I want to cancel it", True),
         ("... cancel ...", "cancel", True),
         ("… cancel", "cancellation", False),
+        ("... cancel ... order ...", "cancelled then cancel my last order please", True),
+        ("... cancel ... order", "cancel the order of the order", True),
+        ("... cancel ... order", "order to cancel", False),
+        ("(... no | yes) ... way", "there is no such way", True),
         ("on {day}", "on march third", True),
         ("on {day}", "on friday", False),
     ],
@@ -58,6 +62,12 @@ def test_several_phrases_in_a_row_are_told_apart_and_a_broken_one_is_left_out() 
     found = phrases.in_a_row(["hello", "there", "this", "is", "monday", "no", "this"])
     assert [match.phrase for match in found] == ["hello there", "this is {day}", "no"]
     assert [match.said for match in found] == ["hello there", "this is monday", "no"]
+
+
+def test_a_phrase_with_dots_is_heard_without_them() -> None:
+    phrases = parse(["... cancel ... order", "..."])
+    assert [match.said for match in phrases.in_a_row(["cancel", "order"])] == ["cancel order"]
+    assert phrases.in_a_row(["please", "cancel", "order"]) == []
 
 
 def test_a_row_of_words_that_begins_no_phrase_is_none() -> None:
