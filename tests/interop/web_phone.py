@@ -8,7 +8,7 @@ from __future__ import annotations
 from switchroom.phonenet.script import PhoneCall
 
 NUMBER = "+12025550150"
-LINES = ("Hello?", "Yes, this is Maria.", "Yes, I confirm.")
+LINES = ("Hello?", "Yes, this is Maria.")
 
 
 async def maria(call: PhoneCall) -> None:
