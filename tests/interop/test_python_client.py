@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
+from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ from livekit.rtc.participant import PublishDataTrackError
 from interop.datagrams import Address, MediaPath, needs_private_network, server_behind
 from interop.hearing import CLIENT_RATE, Voice, listen, steady_stretch, windows
 from interop.server import KEY, SECRET, Server
-from switchroom.media import Tone
+from switchroom.media import PeerStats, Tone
 from switchroom.rooms.data import DispatchEnded, Dtmf, UserData
 from switchroom.rooms.local import LocalParticipantSpec, Seat
 from switchroom.rooms.reasons import DisconnectReason
@@ -181,6 +183,33 @@ async def test_unpublished_tracks_are_gone_and_others_take_their_place(
             speaking.cancel()
             await anna.me.unpublish_track(publication.sid)
             assert (await ben.next("track_unpublished"))[0].sid == publication.sid
+
+
+async def test_a_publisher_pauses_in_silence_and_repeats_itself_unless_it_does_not_want_to(
+    server: Server,
+) -> None:
+    quiet = await packets_of(server, rtc.TrackPublishOptions(), loud=False)
+    assert quiet.rtp_in < 60
+    going_on = await packets_of(server, rtc.TrackPublishOptions(dtx=False, red=False), loud=False)
+    assert going_on.rtp_in > 80
+    twice = await packets_of(server, rtc.TrackPublishOptions(dtx=False), loud=True)
+    once = await packets_of(server, rtc.TrackPublishOptions(dtx=False, red=False), loud=True)
+    assert twice.bytes_in / twice.rtp_in > 1.4 * once.bytes_in / once.rtp_in
+
+
+async def packets_of(server: Server, options: rtc.TrackPublishOptions, *, loud: bool) -> PeerStats:
+    """What the server gets of a client that publishes three seconds of a tone or of silence."""
+    assert server.app is not None
+    wave = (round(3_000 * math.sin(math.tau * n / 120)) for n in range(CLIENT_RATE // 50))
+    frame = array("h", wave).tobytes() if loud else bytes(CLIENT_RATE // 25)
+    async with client(server, "anna") as anna:
+        source = rtc.AudioSource(CLIENT_RATE, 1)
+        track = rtc.LocalAudioTrack.create_audio_track("voice", source)
+        await anna.me.publish_track(track, options)
+        for _ in range(150):
+            await source.capture_frame(rtc.AudioFrame(frame, CLIENT_RATE, 1, CLIENT_RATE // 50))
+        (peer,) = (await server.app.engine.stats()).peers
+        return peer
 
 
 # ── what is told ─────────────────────────────────────────────────────────────
