@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from switchroom.base.legible import legible
 from switchroom.sdp.codecs import Codec
 from switchroom.sdp.errors import NotAcceptable, SdpError
 from switchroom.sdp.offer_answer import NegotiatedMedia
@@ -361,7 +362,7 @@ def _bye(call: Call, _event: ByeReceived, _now: float) -> Step:
 
 
 def _dialog_ended(call: Call, event: DialogEnded, _now: float) -> Step:
-    detail = event.failure.reason if event.failure is not None else ""
+    detail = legible(event.failure.reason) if event.failure is not None else ""
     ending = replace(_while(call, Cause.DIALOG_LOST), detail=detail)
     return _end(call, ending, wire=Wire.CLOSED)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from switchroom.base.legible import legible
 from switchroom.sdp.errors import NoCommonCodec, SdpError
 from switchroom.sip.invite_session import AuthProblem, FailureKind, SipFailure
 from switchroom.telephony.termination import Cause, Termination, of_response
@@ -29,13 +30,13 @@ def of_failure(failure: SipFailure) -> Termination:
         text = _AUTH_TEXTS.get(failure.auth, "") if failure.auth else ""
         return Termination(Cause.AUTH_FAILED, text=text)
     if failure.status is not None:
-        twilio = failure.headers.get("X-Twilio-Error") or ""
-        return of_response(failure.status, failure.reason, _readable(failure), twilio)
+        twilio = legible(failure.headers.get("X-Twilio-Error") or "")
+        return of_response(failure.status, legible(failure.reason), _readable(failure), twilio)
     if failure.kind is FailureKind.TIMED_OUT:
         seen = failure.provisional_seen
         text = f"transaction failed to complete ({seen} intermediate responses)"
         return Termination(Cause.NO_FINAL_RESPONSE, text=text)
-    return Termination(_WITHOUT_STATUS[failure.kind], detail=failure.reason)
+    return Termination(_WITHOUT_STATUS[failure.kind], detail=legible(failure.reason))
 
 
 def of_sdp(error: SdpError) -> Termination:
