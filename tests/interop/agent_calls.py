@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from interop.agents import Worker, agent_worker, javascript_worker
 from interop.dispatching import NUMBER, dispatch, trunk_to
 from interop.server import KEY, SECRET, Server
 from interop.talking_phone import TalkingPhone, talking_phone
-from switchroom.offline.journal import Replied
+from switchroom.offline.journal import Replied, to_line
 from switchroom.offline.server import Gateway
 
 ROOM = "call"
@@ -32,6 +33,11 @@ class AgentCall:
         """Dispatch the agent, with the person's number, and let the person take the call."""
         await dispatch(self.lk, agent, room, phone_number=NUMBER, **metadata)
         await self.person.is_called()
+
+    def told(self) -> str:
+        """What everybody knows of the call, for a failure's message."""
+        events = "\n".join(map(to_line, self.gateway.journal.events))
+        return f"{events}\nthe phone heard {self.person.heard}\n{self.worker.told()}\n"
 
     @property
     def tools(self) -> list[str]:
@@ -70,4 +76,9 @@ async def agent_call(
             program, url or server.ws_url, gateway.inference_url, await trunk_to(lk, person.address)
         ) as worker,
     ):
-        yield AgentCall(lk, person, gateway, worker)
+        call = AgentCall(lk, person, gateway, worker)
+        try:
+            yield call
+        except BaseException:
+            sys.stdout.write(call.told())
+            raise

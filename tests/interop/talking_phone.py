@@ -19,6 +19,8 @@ from switchroom.speech.pcm import Pcm, silence
 from switchroom.speech.recognition import Recogniser
 from switchroom.speech.synthesis import say
 
+SAY_AGAIN = "Sorry, could you say that again?"
+
 _LOOK_AGAIN = 0.02
 _WAV_HEADER = 44
 _PATIENCE = 60.0
@@ -35,7 +37,10 @@ class TalkingPhone:
     folder: Path
     recogniser: Recogniser
     heard: list[str] = field(default_factory=list)
-    """What was understood, an utterance each, in the words of the phrases it listens for."""
+    """What was understood, an utterance each, in the words of the phrases it listens for.
+
+    Asked to say something again, the person does so; that is not noted.
+    """
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _said: int = 0
     _greeting: bool = False
@@ -131,10 +136,13 @@ class TalkingPhone:
             self.phone.play(self.folder / "silence.wav")
 
     async def _understand(self, sound: Pcm) -> None:
-        heard = await self.recogniser.recognise(sound)
-        async with self.changed:
-            self.heard.append(heard.written)
-            self.changed.notify_all()
+        heard = (await self.recogniser.recognise(sound)).written
+        if heard == SAY_AGAIN:
+            self.phone.play(self.folder / f"{self._said}.wav")
+        elif heard:
+            async with self.changed:
+                self.heard.append(heard)
+                self.changed.notify_all()
 
 
 def with_silence(sound: Pcm) -> Pcm:
@@ -156,7 +164,7 @@ async def talking_phone(
     """A phone that takes one call and understands sentences made of these phrases."""
     quiet = written(folder / "silence.wav", silence(_SILENT_AFTERWARDS, RATE))
     async with (
-        Recogniser(phrases, several=True) as recogniser,
+        Recogniser([*phrases, SAY_AGAIN], several=True) as recogniser,
         baresip(folder / "phone", outward_address(), port, quiet, user=NUMBER) as phone,
     ):
         await recogniser.prepare()

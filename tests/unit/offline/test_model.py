@@ -201,6 +201,8 @@ def test_instructions_of_one_reply_may_stand_at_the_end_of_the_prompt() -> None:
     assert told.hears("hello").text == "Bye."
     not_told = Talk(read_script(rules), prompt="You are polite.\nYou never say goodbye first.")
     assert not_told.hears("hello").text == "Good day."
+    all_in_a_line = Talk(read_script(rules), prompt="say goodbye")
+    assert all_in_a_line.hears("hello").text == "Good day."
 
 
 def test_without_any_rule_the_remark_says_what_happened() -> None:
