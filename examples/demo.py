@@ -82,7 +82,10 @@ async def with_a_listener(stage: Stage) -> bool:
     async with running_page(stage.server) as address:
         stage.timeline.console.print(f"\n  To listen in, open {address}")
         stage.timeline.console.print("  The calls begin when you press Enter.")
-        await asyncio.to_thread(sys.stdin.readline)
+        pressed = asyncio.Event()
+        asyncio.get_running_loop().add_reader(sys.stdin, pressed.set)
+        await pressed.wait()
+        asyncio.get_running_loop().remove_reader(sys.stdin)
         return await three_calls(stage)
 
 

@@ -152,6 +152,7 @@ maria = person(
     hello="Hello?",
     answers=_DENTAL_OFFICE,
     goodbyes={"Goodbye": "Goodbye."},
+    rings=2.0,
 )
 
 impatient_maria = person(
