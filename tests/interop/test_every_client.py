@@ -404,7 +404,7 @@ async def count(anna: Client, ben: Client, until: str | int) -> None:
         assert receiver.told("data") is None
 
 
-@EVERY_CLIENT
+@EACH_FAMILY
 @needs_private_network
 async def test_media_go_on_when_their_path_moves(tmp_path: Path, kind: Kind) -> None:
     """A NAT forgot the client: its packets come from another address, and nobody tells us."""
@@ -420,7 +420,7 @@ async def test_media_go_on_when_their_path_moves(tmp_path: Path, kind: Kind) -> 
         await count(anna, ben, 20)
 
 
-@EVERY_CLIENT
+@EACH_FAMILY
 @needs_private_network
 async def test_media_cut_off_are_renewed_on_another_path(tmp_path: Path, kind: Kind) -> None:
     """What flowed never arrives again: the client restarts ICE, and nothing reliable is lost."""
