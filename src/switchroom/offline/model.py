@@ -149,7 +149,8 @@ class _Memory:
                 if self._prompted:
                     self._told.append(text[:_LONGEST_READ])
                 else:
-                    self._end_of_prompt = text.rpartition("\n")[2][:_LONGEST_READ]
+                    _, line_break, last = text.rpartition("\n")
+                    self._end_of_prompt = last[:_LONGEST_READ] if line_break else ""
                 self._prompted = True
             case Heard(text):
                 self._prompted = True
