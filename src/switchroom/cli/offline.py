@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +18,7 @@ import typer
 
 from switchroom.base import log
 from switchroom.offline.errors import OfflineError
-from switchroom.offline.journal import to_line
+from switchroom.offline.journal import Event, to_line
 from switchroom.offline.script_file import load_script
 from switchroom.speech.errors import SpeechError
 from switchroom.speech.pcm import Pcm, from_wav
@@ -46,6 +50,9 @@ def serve_offline(
         list[str] | None,
         typer.Option(help='only agents with this API key, as "key: secret"; may be repeated'),
     ] = None,
+    attached: Annotated[
+        bool, typer.Option("--attached", help="end as well when standard input closes")
+    ] = False,
 ) -> None:
     """Stand in for cloud models until told to stop (SIGTERM or Ctrl-C).
 
@@ -61,7 +68,8 @@ def serve_offline(
     except ImportError as missing:
         raise CommandFailed(_SERVER_MISSING) from missing
     try:
-        asyncio.run(_serve(Gateway(script, host=host, port=port, keys=known)))
+        gateway = Gateway(script, host=host, port=port, keys=known)
+        asyncio.run(_serve(gateway, attached=attached))
     except (OfflineError, SpeechError) as failed:
         raise CommandFailed(str(failed)) from None
 
@@ -117,11 +125,21 @@ def hear(
         raise CommandFailed(f"{file}: {failed.strerror}") from None
 
 
-async def _serve(gateway: Gateway) -> None:
+async def _serve(gateway: Gateway, *, attached: bool) -> None:
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    gateway.journal.on_event = lambda event: print(to_line(event), flush=True)
+        loop.add_signal_handler(number, stop.set)
+
+    def tell(event: Event) -> None:
+        try:
+            print(to_line(event), flush=True)
+        except BrokenPipeError:
+            stop.set()
+
+    gateway.journal.on_event = tell
+    if attached:
+        _when_input_closes(lambda: loop.call_soon_threadsafe(stop.set))
     async with gateway:
         ready = {
             "LIVEKIT_INFERENCE_URL": gateway.inference_url,
@@ -129,6 +147,18 @@ async def _serve(gateway: Gateway) -> None:
         }
         print(json.dumps(ready), flush=True)
         await stop.wait()
+
+
+def _when_input_closes(then: Callable[[], object]) -> None:
+    """So that no gateway outlives whoever started it. A thread, since input may be of any kind."""
+
+    def read() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        with contextlib.suppress(RuntimeError):
+            then()  # the loop may be gone by now
+
+    threading.Thread(target=read, name="gateway input", daemon=True).start()
 
 
 async def _prepare(phrases: Phrases) -> None:

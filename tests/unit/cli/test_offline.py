@@ -73,15 +73,23 @@ def test_what_cannot_be_done_is_said_in_a_line(run: Run, tmp_path: Path) -> None
 
 @needs_flite
 @needs_recogniser
-async def test_the_gateway_says_where_it_is_and_ends_when_told(script: Path) -> None:
+@pytest.mark.parametrize("attached", [False, True])
+async def test_the_gateway_says_where_it_is_and_ends_when_told(
+    script: Path, attached: bool
+) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "switchroom.cli.main", "offline", "serve"),
-        *("--script", str(script), "--port", "0"),
+        *("--script", str(script), "--port", "0", *(["--attached"] if attached else [])),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
+    assert process.stdin is not None
     ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
     assert ready["LIVEKIT_INFERENCE_URL"].startswith("http://127.0.0.1:")
     assert ready["LIVEKIT_INFERENCE_URL"] == ready["OPENAI_BASE_URL"]
-    process.send_signal(signal.SIGTERM)
+    if attached:
+        process.stdin.close()
+    else:
+        process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 60) == 0
