@@ -64,7 +64,7 @@ bench: .make/engine .make/network ## measure capacity and call set-up; results i
 	@bench/run
 
 .PHONY: screenshots
-screenshots: .make/engine .make/network .make/peers ## take the pictures in docs/images anew
+screenshots: .make/engine .make/network .make/peers .make/agents ## take the pictures in docs/images anew
 	@SWITCHROOM_SCREENSHOTS=docs/images tools/test-network $(BIN)/python -m pytest -q tests/interop/test_web_page.py
 
 .PHONY: format
