@@ -30,8 +30,11 @@ needs_agents = pytest.mark.skipif(
 )
 
 # One process is kept warm instead of one per core, and a busy machine is no reason to refuse a job:
-# that is what `--simulation` switches off in the worker, and nothing else.
+# that is what `--simulation` switches off in the worker, with its health page.
 _ONE_WARM_PROCESS = {"NUM_CPUS": "1"}
+# Node starts a process anew, where Python forks one: it would take the processor from the call that
+# has just begun.
+_NONE_WARM = {"NUM_CPUS": "0"}
 _START = ("start", "--simulation")
 _PATIENCE = 60.0
 
@@ -154,7 +157,7 @@ async def javascript_worker(
     file: Path, url: str, inference: str = "", **environment: str
 ) -> AsyncIterator[Worker]:
     """`node FILE start`, with its models at `inference`."""
-    settings = {**_ONE_WARM_PROCESS, "LIVEKIT_INFERENCE_URL": inference, **environment}
+    settings = {**_NONE_WARM, "LIVEKIT_INFERENCE_URL": inference, **environment}
     command: list[str | Path] = ["node", file, *_START, "--log-level", "debug"]
     async with started(command, url, settings, "registered worker") as worker:
         yield worker
