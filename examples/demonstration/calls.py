@@ -145,8 +145,9 @@ async def call_voicemail(stage: Stage) -> Journal:
 
 
 def _talked(journal: Journal) -> bool:
+    """The phone's last understanding comes after the call's end; a call not answered has none."""
     heard, said = journal.told("understood"), journal.told("said")
-    return _ended(journal) and bool(heard) and len(heard) >= len(said)
+    return _ended(journal) and len(heard) >= len(said)
 
 
 def _refused(journal: Journal) -> bool:
@@ -154,7 +155,8 @@ def _refused(journal: Journal) -> bool:
 
 
 def _message_left(journal: Journal) -> bool:
-    return _ended(journal) and bool(journal.told("message_kept"))
+    answered, kept = journal.told("answered"), journal.told("message_kept")
+    return _ended(journal) and len(kept) >= len(answered)
 
 
 def _ended(journal: Journal) -> bool:
