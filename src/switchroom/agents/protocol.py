@@ -39,6 +39,17 @@ MAX_CONFIGURED = 32
 """Dispatches that one room configuration may ask for; more are left out."""
 
 
+# All that json and json_format raise; OverflowError is what 1e400 does where a choice belongs.
+_UNREADABLE = (
+    json_format.Error,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
 class NotAMessage(ValueError):
     """A frame that is no WorkerMessage."""
 
@@ -203,7 +214,7 @@ def _read_json(text: str, message: Message) -> None:
         if not isinstance(fields, dict):
             raise NotAMessage("a message is a JSON object")
         json_format.ParseDict(fields, message, ignore_unknown_fields=True)
-    except (json_format.Error, TypeError, AttributeError, RecursionError) as wrong:
+    except _UNREADABLE as wrong:
         raise NotAMessage(str(wrong)) from wrong
 
 
@@ -331,6 +342,6 @@ def _readable(listed: Iterable[Any]) -> Iterable[DispatchSpec]:
         message = agent_dispatch.RoomAgentDispatch()
         try:
             json_format.ParseDict(entry, message, ignore_unknown_fields=True)
-        except (json_format.Error, TypeError, AttributeError, ValueError, RecursionError):
+        except _UNREADABLE:
             continue
         yield spec_from_wire(message)

@@ -7,6 +7,16 @@ import json
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+# All that json and json_format raise; OverflowError is what 1e400 does where a choice belongs.
+_UNREADABLE = (
+    json_format.Error,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
 
 class NotProtoJson(ValueError):
     """The text is no JSON object of that message."""
@@ -22,5 +32,5 @@ def read_json(text: str | bytes, message: Message) -> None:
         if not isinstance(fields, dict):
             raise NotProtoJson("a message is a JSON object")
         json_format.ParseDict(fields, message, ignore_unknown_fields=True)
-    except (json_format.Error, ValueError, TypeError, AttributeError, RecursionError) as wrong:
+    except _UNREADABLE as wrong:
         raise NotProtoJson(str(wrong)) from wrong
