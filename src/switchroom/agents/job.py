@@ -384,6 +384,8 @@ def _declined(progress: Progress, event: Declined, _now: float) -> Outcome:
 
 
 def _reconsidered(progress: Progress, event: Reconsidered, _now: float) -> Outcome:
+    if event.worker_id not in progress.refused | progress.asked:
+        return progress, ()
     refused = progress.refused - {event.worker_id}
     # What it answered before does not count any more either: it will be asked anew.
     return replace(progress, refused=refused, asked=progress.asked - {event.worker_id}), ()

@@ -183,6 +183,10 @@ def test_a_worker_that_refused_can_not_change_its_mind_by_itself() -> None:
     assert run(refused, Reconsidered(A)).refused == frozenset()
 
 
+def test_room_at_a_worker_that_had_not_refused_changes_nothing_for_a_job() -> None:
+    assert step(WAITING, Reconsidered(A), 101.0)[0] is WAITING
+
+
 def test_a_worker_that_dies_with_an_offer_leaves_the_job_waiting() -> None:
     waiting = run(OFFERED, WorkerLost(A))
     assert (waiting.stage, waiting.asked) == (Stage.WAITING, frozenset())
