@@ -71,6 +71,8 @@ class HttpPoster:
         await self._client.aclose()
 
     async def _exchange(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        # What a receiver wants remembered is nothing to us, and might be without end.
+        self._client.cookies.clear()
         async with self._client.stream("POST", url, content=body, headers=headers) as response:
             size = 0
             # Read to the end, the connection serves again; a long answer costs it.

@@ -162,7 +162,7 @@ class Webhooks:
     def _follow(self, event: Event, notice: Notice) -> None:
         """Remember whose end must be told, should this process not live to see it."""
         announced, ended = announcement_of(event, notice), ended_by(event)
-        if announced is not None:
+        if announced is not None and self._passes(end_name_of(event)):
             self._keeper.add(announced)
             self._past.pop((announced.room_sid, announced.participant_sid), None)
         if ended is not None:

@@ -158,3 +158,11 @@ def test_what_a_status_means(status: int, outcome: Outcome) -> None:
 @pytest.mark.parametrize(("said", "seconds"), [("30", 30.0), ("", 0.0), ("soon", 0.0), ("-1", 0.0)])
 def test_a_time_to_retry_is_read_when_it_is_one(said: str, seconds: float) -> None:
     assert answer_of(503, said).retry_after == seconds
+
+
+async def test_the_cookies_of_a_receiver_are_not_kept(poster: HttpPoster) -> None:
+    baked = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\nOK"
+    async with receiver(baked) as there:
+        for _ in range(2):
+            await poster.post(there.url, b"{}")
+    assert [headers.get("cookie") for _, headers, _ in there.requests] == [None, None]

@@ -359,3 +359,16 @@ async def test_a_clock_that_goes_back_does_not_turn_the_order_round(
     await post.time.pass_(PAUSE)
     kept = [delivery.notice.name for delivery in await post.store.load()]
     assert kept == ["room_started", "room_finished"]
+
+
+async def test_nobody_is_remembered_for_an_end_that_is_not_to_be_told() -> None:
+    post = Post(filter_params=WebhookFilter(exclude_events=("participant_left",)))
+    await post.webhooks.start()
+    seat, _ = await post.house.phone("tel")
+    await settle()
+    await seat.leave(Reason.CLIENT_INITIATED)
+    await settle()
+    await post.time.pass_(PAUSE)
+    assert [one.participant_sid for one in post.store.present.values()] == [""]
+    await post.house.rooms.stop()
+    await post.webhooks.stop()
