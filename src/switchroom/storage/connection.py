@@ -179,7 +179,7 @@ class Database:
     def _write(self, connection: Connection, rows: list[_PendingRow]) -> None:
         try:
             self._write_together(connection, rows)
-        except SQLAlchemyError:
+        except Exception:  # noqa: BLE001 - drivers raise their own for what they can't encode
             for row in rows:
                 self._write_alone(connection, row)
             return
@@ -199,7 +199,7 @@ class Database:
         """One bad row must not take the others with it."""
         try:
             self._write_together(connection, [row])
-        except SQLAlchemyError as error:
+        except Exception as error:  # noqa: BLE001 - the thread must outlive any row
             _log.error("row not written", table=row.table.name, exc_info=error)
             self._report(row, StorageError("the database could not be written"))
         else:

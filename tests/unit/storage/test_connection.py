@@ -172,3 +172,21 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path.write_text("not a database at all, but long enough to look at " * 10)
     with pytest.raises(StorageError, match="cannot be opened"):
         await Database(f"sqlite:///{path}").open()
+
+
+@pytest.mark.parametrize("unspeakable", ["half \ud800 a pair", 2**70])
+async def test_what_no_database_can_hold_fails_alone_and_the_thread_lives_on(
+    database: Database, unspeakable: object
+) -> None:
+    results = await asyncio.gather(
+        database.put(rooms, "good", _row("good"), dict),
+        database.put(rooms, "bad", _row("bad") | {"created_at_ns": 4, **_odd(unspeakable)}, dict),
+        return_exceptions=True,
+    )
+    assert results[0] is None
+    assert isinstance(results[1], StorageError)
+    assert await database.run(_sids) == {"good": "RM_1"}
+
+
+def _odd(value: object) -> dict[str, object]:
+    return {"metadata" if isinstance(value, str) else "created_at_ns": value}
