@@ -64,12 +64,13 @@ class Receiver:
         self._turns = 0
         self._waiting: dict[int, Notice] = {}
         self._bytes = 0
-        self._sending: set[int] = set()
+        # Those on their way, and how many had been given up when they left.
+        self._sending: dict[int, int] = {}
         self._failing: set[str] = set()
         self._probes = 0
         self._retry_at = 0.0
-        self.dropped = 0
-        """Notices given up since the last one that arrived."""
+        self._given_up = 0
+        self._told = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -78,6 +79,11 @@ class Receiver:
     def sending(self) -> int:
         """How many notices are on their way."""
         return len(self._sending)
+
+    @property
+    def dropped(self) -> int:
+        """Notices given up of which the receiver has not been told."""
+        return self._given_up - self._told
 
     @property
     def down(self) -> bool:
@@ -95,7 +101,7 @@ class Receiver:
         return tuple(self._overflow())
 
     def due(self, now: float) -> list[Notice]:
-        """The notices to send now; each is answered with `settle`."""
+        """The notices to send now, with `dropped` as it is now; each is answered with `settle`."""
         found = []
         while self._may_send(now):
             _, _, room_sid = heapq.heappop(self._ready)
@@ -104,7 +110,7 @@ class Receiver:
                 continue
             queue.busy = True
             notice = queue.notices[0]
-            self._sending.add(notice.sequence)
+            self._sending[notice.sequence] = self._given_up
             found.append(notice)
         return found
 
@@ -119,19 +125,19 @@ class Receiver:
         self, notice: Notice, outcome: Outcome, now: float, *, retry_after: float = 0.0
     ) -> bool:
         """An attempt ended. Returns whether the notice is done with: delivered, or given up."""
-        self._sending.discard(notice.sequence)
+        told = self._sending.pop(notice.sequence)
         queue = self._queues[notice.room_sid]
         queue.busy = False
         if outcome is Outcome.DELIVERED:
             queue.failures = self._probes = 0
             self._failing.clear()
             self._remove(notice)
-            self.dropped = 0
+            self._told = max(self._told, told)
         else:
             self._failed(notice.room_sid, queue, now, retry_after)
             if outcome is Outcome.REFUSED and queue.failures >= MAX_REFUSALS:
                 self._remove(notice)
-                self.dropped += 1
+                self._given_up += 1
                 queue.failures = 0
         done = notice.sequence not in self._waiting
         self._after(notice.room_sid, queue, now, retry_after)
@@ -193,7 +199,7 @@ class Receiver:
 
     def _give_up(self, notice: Notice) -> None:
         self._remove(notice)
-        self.dropped += 1
+        self._given_up += 1
         queue = self._queues[notice.room_sid]
         if not queue.notices and not queue.busy:
             del self._queues[notice.room_sid]

@@ -184,22 +184,23 @@ class Webhooks:
         for url, receiver in self._receivers.items():
             self._forget(url, receiver.expire(oldest), "too old")
             for notice in receiver.due(now):
+                body = notice.body_after(receiver.dropped)
                 post = self._tasks.spawn(
-                    self._send(url, receiver, notice), name=f"post {notice.id}"
+                    self._send(url, receiver, notice, body), name=f"post {notice.id}"
                 )
                 self._posts.add(post)
                 post.add_done_callback(self._posts.discard)
         self._set_timer(now)
 
-    async def _send(self, url: str, receiver: Receiver, notice: Notice) -> None:
+    async def _send(self, url: str, receiver: Receiver, notice: Notice, body: bytes) -> None:
         assert self._poster is not None  # noqa: S101 - made by start(), before anything is due
-        answer = await self._poster.post(url, notice.body_after(receiver.dropped))
+        answer = await self._poster.post(url, body)
         now = self._clock.monotonic()
-        lost = receiver.dropped
+        dropped = receiver.dropped
         done = receiver.settle(notice, answer.outcome, now, retry_after=answer.retry_after)
         if done:
             self._keeper.remove(Delivery(url, notice))
-        self._report(url, receiver, notice, answer, lost, done=done)
+        self._report(url, notice, answer, dropped - receiver.dropped, done=done)
         self._send_due(now)
 
     def _forget(self, url: str, notices: tuple[Notice, ...], why: str) -> None:
@@ -209,9 +210,7 @@ class Webhooks:
             self._told_of_loss.add(url)
             _log.warning("webhooks are dropped", receiver=_host(url), why=why)
 
-    def _report(
-        self, url: str, receiver: Receiver, notice: Notice, answer: Answer, lost: int, *, done: bool
-    ) -> None:
+    def _report(self, url: str, notice: Notice, answer: Answer, lost: int, *, done: bool) -> None:
         """One line when trouble begins and one when it is over, however long it lasts."""
         if answer.outcome is Outcome.DELIVERED:
             if url in self._told_of_trouble or lost:

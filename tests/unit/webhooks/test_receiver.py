@@ -150,8 +150,20 @@ def test_the_oldest_are_dropped_when_there_are_too_many(monkeypatch: pytest.Monk
     assert len(receiver) == 3
     assert receiver.dropped == 1
     assert receiver.settle(a, DELIVERED, 0.0)
-    assert receiver.dropped == 0
     assert numbers(receiver.due(0.0)) == [4]
+
+
+def test_who_was_on_the_way_when_a_notice_was_dropped_does_not_tell_of_it() -> None:
+    receiver = filled("RM_a", "RM_b", "RM_b")
+    a, b = receiver.due(0.0)
+    receiver.expire(4)
+    assert receiver.settle(a, DELIVERED, 0.0)
+    assert receiver.dropped == 1
+    receiver.add(notice(4, "RM_c"), 0.0)
+    (c,) = receiver.due(0.0)
+    receiver.settle(c, DELIVERED, 0.0)
+    receiver.settle(b, DELIVERED, 0.0)
+    assert receiver.dropped == 0
 
 
 def test_the_bytes_that_wait_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,9 +180,7 @@ def test_what_is_too_old_is_dropped_unless_it_is_on_its_way() -> None:
     assert len(receiver) == 3
 
 
-def test_a_notice_that_went_while_it_was_sent_is_settled_without_a_trace(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_room_that_has_been_told_everything_leaves_no_trace() -> None:
     receiver = filled("RM_a")
     (sent,) = receiver.due(0.0)
     assert receiver.settle(sent, DELIVERED, 0.0)
