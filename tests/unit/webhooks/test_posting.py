@@ -7,6 +7,7 @@ import base64
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
@@ -27,6 +28,7 @@ class Receiver:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.connections = 0
         self.port = 0
+        self.serving: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -34,6 +36,8 @@ class Receiver:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self.serving.add(task)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 first, *lines = head.decode().strip().split("\r\n")
@@ -45,7 +49,9 @@ class Receiver:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
-            writer.close()
+            # What nobody reads would keep the connection open for the next test to trip over.
+            writer.transport.abort()
+            self.serving.discard(task)
 
 
 @asynccontextmanager
@@ -57,6 +63,9 @@ async def receiver(answer: bytes) -> AsyncIterator[Receiver]:
         yield there
     finally:
         server.close()
+        for task in tuple(there.serving):
+            task.cancel()
+        await asyncio.gather(*there.serving, return_exceptions=True)
 
 
 @pytest.fixture
