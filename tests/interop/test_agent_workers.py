@@ -19,7 +19,7 @@ from interop.baresip import RATE, Baresip, baresip, write_tone
 from interop.cable import cable_to
 from interop.dispatching import NUMBER, dispatch, job_with, jobs_of, trunk_to
 from interop.hearing import windows
-from interop.server import Server, outward_address, server_process
+from interop.server import Server, outward_address, server_here, server_process
 
 STEADY = ROOT / "tests" / "interop" / "agent_programs" / "steady.py"
 AGENT, TONE = "steady", 440
@@ -168,10 +168,9 @@ async def test_a_worker_that_loses_its_line_keeps_its_job(server: Server, tmp_pa
         await job_with(lk, "another room", JobStatus.JS_RUNNING)
 
 
-async def test_a_draining_worker_finishes_its_call_and_gets_nothing_new(
-    server: Server, tmp_path: Path
-) -> None:
+async def test_a_draining_worker_finishes_its_call_and_gets_nothing_new(tmp_path: Path) -> None:
     async with (
+        server_here(tmp_path, agents__dispatch_wait=2) as server,
         server.api() as lk,
         line_to(lk, tmp_path) as line,
         worker_for(server.ws_url, line) as worker,
