@@ -38,7 +38,7 @@ from switchroom.rooms.dispatches import (
     JobKind,
     RestartPolicy,
 )
-from switchroom.rooms.errors import RoomNotFound
+from switchroom.rooms.errors import RoomClosing, RoomNotFound
 from switchroom.rooms.info import ParticipantInfo, RoomSpec
 from switchroom.rooms.limits import check_attributes, check_metadata, check_name
 from switchroom.rooms.reasons import DisconnectReason
@@ -338,11 +338,13 @@ class Dispatcher:
         """Bring the room's board and the store up to date."""
         if not run.shown:
             return
-        run.room.dispatches.put_job(run.job)
+        forgotten = run.room.dispatches.put_job(run.job)
         if run.assigned and run.dispatch.spec.implicit:
             self._keeper.save(run.dispatch)
         if run.assigned or not run.quiet:
             self._keeper.save_job(run.job)
+        if forgotten and self._keeper.keeps_any([run.job.dispatch_id]):
+            self._tasks.spawn(self._keeper.forget_jobs(forgotten), name="forget old jobs")
 
     def _tell_the_room(self, run: Run) -> None:
         bad = (DispatchOutcome.DECLINED, DispatchOutcome.NO_WORKER, DispatchOutcome.FAILED)
@@ -407,6 +409,10 @@ class Dispatcher:
         dispatch = room.request_dispatch(spec)
         if is_new:
             await self._rooms.create(RoomSpec(room_name))
+            # Meanwhile the room may have been closed, or the dispatch taken back.
+            room.dispatches.get(dispatch.id)
+            if room.closing:
+                raise RoomClosing
         await self._keeper.save_durably(dispatch)
         return room.dispatches.get(dispatch.id)
 

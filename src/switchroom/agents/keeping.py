@@ -7,7 +7,7 @@ running waits for its agent or its worker, both of which come back by themselves
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from switchroom.agents.job import Claimed, begin, resume
@@ -114,6 +114,10 @@ class Keeper:
     def keeps_any(self, dispatch_ids: Iterable[str]) -> bool:
         """Whether there is anything to delete."""
         return not self._kept.isdisjoint(dispatch_ids)
+
+    async def forget_jobs(self, job_ids: Collection[str]) -> None:
+        """Keep these jobs no longer; their dispatch stays."""
+        await self._store.delete_jobs(job_ids)
 
     async def delete(self, dispatch_ids: Iterable[str]) -> None:
         """Keep these no longer."""

@@ -27,6 +27,10 @@ class DispatchStore(Protocol):
         """Insert or replace a job, in a moment."""
         ...
 
+    async def delete_jobs(self, job_ids: Collection[str]) -> None:
+        """Forget these jobs, as far as they are there."""
+        ...
+
     async def delete(self, dispatch_ids: Collection[str]) -> None:
         """Forget these dispatches and their jobs, as far as they are there."""
         ...
@@ -45,6 +49,9 @@ class NoDispatchStore:
         return
 
     def save_job(self, job: Job) -> None:
+        return
+
+    async def delete_jobs(self, job_ids: Collection[str]) -> None:
         return
 
     async def delete(self, dispatch_ids: Collection[str]) -> None:

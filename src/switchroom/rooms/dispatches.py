@@ -184,15 +184,23 @@ class Dispatches:
         del self._records[dispatch_id]
         return record
 
-    def put_job(self, job: Job) -> None:
-        """Insert or replace a job; without effect when its dispatch is gone."""
+    def put_job(self, job: Job) -> tuple[str, ...]:
+        """Insert or replace a job; without effect when its dispatch is gone.
+
+        Returns the ids of the jobs that are forgotten for it.
+        """
         record = self._records.get(job.dispatch_id)
         if record is None:
-            return
+            return ()
         jobs = [job if known.id == job.id else known for known in record.jobs]
         if all(known.id != job.id for known in record.jobs):
             jobs.append(job)
-        self._records[job.dispatch_id] = replace(record, jobs=tuple(_bounded(jobs)))
+        kept = _bounded(jobs)
+        self._records[job.dispatch_id] = replace(record, jobs=tuple(kept))
+        if len(kept) == len(jobs):
+            return ()
+        left = {known.id for known in kept}
+        return tuple(known.id for known in jobs if known.id not in left)
 
 
 def _bounded(jobs: Sequence[Job]) -> Sequence[Job]:

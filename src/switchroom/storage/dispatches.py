@@ -51,6 +51,12 @@ class SqlDispatchStore:
     def save_job(self, job: Job) -> None:
         self._database.put_soon(agent_jobs, job.id, job, _job_row)
 
+    async def delete_jobs(self, job_ids: Collection[str]) -> None:
+        def forget(connection: Connection) -> None:
+            connection.execute(delete(agent_jobs).where(agent_jobs.c.job_id.in_(job_ids)))
+
+        await self._database.run(forget)
+
     async def delete(self, dispatch_ids: Collection[str]) -> None:
         def forget(connection: Connection) -> None:
             connection.execute(delete(agent_jobs).where(agent_jobs.c.dispatch_id.in_(dispatch_ids)))

@@ -61,6 +61,10 @@ class MemoryDispatches:
     def save_job(self, job: Job) -> None:
         self.jobs[job.id] = job
 
+    async def delete_jobs(self, job_ids: Collection[str]) -> None:
+        for one in job_ids:
+            self.jobs.pop(one, None)
+
     async def delete(self, dispatch_ids: Collection[str]) -> None:
         for one in dispatch_ids:
             self.dispatches.pop(one, None)

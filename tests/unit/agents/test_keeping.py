@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from livekit.protocol import agent
 
 from switchroom.agents import keeping
+from switchroom.rooms import dispatches
+from switchroom.rooms.dispatches import DispatchNotFound, DispatchSpec
+from switchroom.rooms.errors import RoomClosing
+from switchroom.rooms.stores import StoredRoom
+from unit.rooms.house import MemoryStore, settle
 
 from .house import ROOM, House, Kept
 
@@ -135,3 +143,75 @@ async def test_what_belongs_to_rooms_that_do_not_come_back_is_forgotten() -> Non
         await worker.nothing()
     await after.stop()
     await before.stop()
+
+
+# ── what is not kept ─────────────────────────────────────────────────────────
+
+
+async def test_jobs_that_a_dispatch_has_forgotten_are_not_kept_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dispatches, "KEPT_JOBS", 2)
+    house = House()
+    await house.start()
+    async with house.worker(type=agent.JT_PARTICIPANT) as worker:
+        dispatch_id = await house.dispatch()
+        for number in range(4):
+            participant, _ = house.person(str(number))
+            job = (await worker.take()).job
+            agent_there, _ = house.agent(job.state.participant_identity)
+            house.leave(agent_there)
+            house.leave(participant)
+        await settle()
+        listed = {job.id for job in await house.jobs(dispatch_id)}
+        assert set(house.kept.dispatches.jobs) == listed
+        assert len(listed) == 3, "two that ended, and the room's own that waits"
+    await house.stop()
+
+
+class SlowDisk(MemoryStore):
+    """A RoomStore whose writes wait until they are let through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = asyncio.Event()
+
+    async def save(self, room: StoredRoom) -> None:
+        await self.written.wait()
+        await super().save(room)
+
+
+async def test_a_dispatch_whose_new_room_is_closed_while_it_is_written_is_not_kept() -> None:
+    disk = SlowDisk()
+    house = House(Kept(rooms=disk))
+    await house.start()
+    creating = asyncio.ensure_future(house.agents.create(ROOM, DispatchSpec("clerk")))
+    await settle()
+    deleting = asyncio.ensure_future(house.rooms.delete(ROOM))
+    await settle()
+    disk.written.set()
+    await deleting
+    with pytest.raises(RoomClosing):
+        await creating
+    await settle()
+    assert house.kept.dispatches.dispatches == {}
+    await house.stop()
+
+
+async def test_a_dispatch_that_is_taken_back_while_its_room_is_written_is_not_kept() -> None:
+    disk = SlowDisk()
+    house = House(Kept(rooms=disk))
+    await house.start()
+    creating = asyncio.ensure_future(house.agents.create(ROOM, DispatchSpec("clerk")))
+    await settle()
+    (named,) = (
+        record.dispatch.id
+        for record in house.rooms.get(ROOM).dispatches.list()
+        if not record.dispatch.spec.implicit
+    )
+    await house.agents.delete(ROOM, named)
+    disk.written.set()
+    with pytest.raises(DispatchNotFound):
+        await creating
+    assert house.kept.dispatches.dispatches == {}
+    await house.stop()

@@ -238,6 +238,8 @@ async def test_a_dispatch_comes_back_with_its_jobs(url: str) -> None:
     assert record == DispatchRecord(
         _DISPATCH, (_JOB, replace(_JOB, id="AJ_2", updated_at_ns=_JOB.updated_at_ns + 1))
     )
+    await store.delete_jobs(["AJ_1", "AJ_unknown"])
+    assert [job.id for job in (await store.load())[1].jobs] == ["AJ_2"]
     await store.delete(["AD_1", "AD_unknown"])
     assert await store.load() == [older]
     await database.close()
