@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -42,3 +43,8 @@ class Pace:
 def signal_cost(message: bytes) -> float:
     """What a signal message takes of SIGNALS."""
     return 1.0 + len(message) / 1024
+
+
+def telling_cost(metadata: str, attributes: Mapping[str, str]) -> float:
+    """What a change takes of it besides: with it all that is known of the participant is told."""
+    return (len(metadata) + sum(len(key) + len(attributes[key]) for key in attributes)) / 1024

@@ -90,6 +90,7 @@ class Room:
         self.created_at_ns = terms.created_at_ns or house.clock.unix_ns()
         self._opened_at = house.clock.monotonic()
         self.participants: dict[str, Participant] = {}
+        self._tracks: dict[str, Track] = {}
         self._hearing = Hearing(self.participants.values)
         self._history = ReliableHistory()
         self._calls = ServerCalls(house.timers)
@@ -133,11 +134,7 @@ class Room:
 
     def track(self, sid: str) -> Track | None:
         """The track of that sid, whoever publishes it."""
-        for participant in self.participants.values():
-            found = participant.tracks.get(sid)
-            if found is not None:
-                return found
-        return None
+        return self._tracks.get(sid)
 
     # ── coming and going ─────────────────────────────────────────────────────
 
@@ -228,7 +225,10 @@ class Room:
     def publish(self, participant: Participant, info: TrackInfo, source: Source | None) -> Track:
         """The participant can be heard with this track from now on."""
         track = Track(info, participant, source)
-        participant.tracks[track.sid] = track
+        if participant.gone:
+            # Put out while its offer was being answered, and not told yet.
+            return track
+        participant.tracks[track.sid] = self._tracks[track.sid] = track
         participant.touch()
         # Clients drop a track of which they have not been told before it arrives.
         self._tell(participant)
@@ -243,6 +243,7 @@ class Room:
         participant = track.publisher
         if participant.tracks.pop(track.sid, None) is None:
             return
+        del self._tracks[track.sid]
         participant.touch()
         self._hearing.drop_track(track)
         self._tell(participant)
@@ -432,7 +433,7 @@ class Room:
 
     def _take_out(self, participant: Participant, reason: DisconnectReason) -> None:
         for track in tuple(participant.tracks.values()):
-            del participant.tracks[track.sid]
+            del participant.tracks[track.sid], self._tracks[track.sid]
             self._hearing.drop_track(track)
             if self._house.listeners:
                 event = events.TrackUnpublished(self.info(), participant.info(), track.info)

@@ -32,7 +32,7 @@ from switchroom.rooms.info import (
 from switchroom.rooms.loudness import Loudness
 from switchroom.rooms.measuring import Measuring
 from switchroom.rooms.outbox import Outbox
-from switchroom.rooms.pace import DATA, SIGNALS, Pace, signal_cost
+from switchroom.rooms.pace import DATA, SIGNALS, Pace, signal_cost, telling_cost
 from switchroom.rooms.participant import Participant
 from switchroom.rooms.publishing import Publishing, Refusal
 from switchroom.rooms.quality import Counts, Gauge
@@ -65,6 +65,8 @@ _SINCE_OK_IS_TOLD = 14
 """Newer protocols than this wait for the OK of a metadata update."""
 
 _SIMULATED_LEVEL = 0.75
+
+_TOLD_TO_ALL = (requests.MuteTrack, requests.UpdateMetadata, requests.UpdateAudioTrack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ class Session:
 
     def receive(self, outbox: Outbox, data: bytes) -> None:
         """A message from the socket that `outbox` serves; one of an older socket is ignored."""
-        if outbox is not self._outbox or self._ended:
+        if outbox is not self._outbox or self._ended or self.participant.gone:
             return
         if not self._signal_pace.allows(self._around.clock.monotonic(), signal_cost(data)):
             self._end_for_flooding("signals")
@@ -231,7 +233,16 @@ class Session:
             case requests.Unsupported():
                 self.send(signal_out.not_supported(request))
             case _:
+                if isinstance(request, _TOLD_TO_ALL) and not self._may_tell():
+                    self._end_for_flooding("changes")
+                    return
                 self._act_in_room(request)
+
+    def _may_tell(self) -> bool:
+        """Whether the others can be told of this client once more."""
+        person = self.participant
+        cost = telling_cost(person.metadata, person.attributes)
+        return self._signal_pace.allows(self._around.clock.monotonic(), cost)
 
     def _act_in_room(self, request: requests.SignalRequest) -> None:
         match request:

@@ -11,6 +11,7 @@ from livekit.protocol import models, rtc
 from switchroom.rooms import events
 from switchroom.rooms.errors import RoomClosing, RoomFull
 from switchroom.rooms.info import ParticipantKind, RoomSpec
+from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.session import JOIN_LIMIT
 
 from .clients import Client, Door
@@ -117,3 +118,14 @@ async def test_a_full_room_refuses_people_before_they_are_in_and_lets_helpers_pa
     await door.join("rec", grants={"recorder": True, "hidden": True})
     assert house.rooms.list()[0].num_participants == 1
     assert house.room().participants["bot"].kind is ParticipantKind.AGENT
+
+
+async def test_nothing_is_told_of_who_was_put_out_and_does_not_know_it_yet(
+    door: Door, house: House
+) -> None:
+    ann = await door.join("ann", grants={"can_update_own_metadata": True})
+    bob = await door.join("bob")
+    house.room().leave(house.room().participants["ann"], DisconnectReason.DUPLICATE_IDENTITY)
+    await bob.listen()
+    ann.say(update_metadata=rtc.UpdateParticipantMetadata(name="late"))
+    assert "update" not in await bob.kinds()

@@ -65,3 +65,21 @@ async def test_big_updates_use_the_pace_up_before_others_are_cut_off(door: Door)
     told = [m.update.participants[0].state for m in await bob.listen() if m.HasField("update")]
     assert told[-1] == models.ParticipantInfo.DISCONNECTED
     assert bob.link.closed_for is None
+
+
+async def test_small_changes_of_who_has_big_metadata_count_as_what_is_told(door: Door) -> None:
+    ann = await door.join("ann", grants={"can_update_own_metadata": True})
+    bob = await door.join("bob")
+    ann.say(update_metadata=rtc.UpdateParticipantMetadata(metadata="x" * 500_000))
+    for number in range(20):
+        ann.say(update_metadata=rtc.UpdateParticipantMetadata(name=str(number)))
+    told = [m.update.participants[0].state for m in await bob.listen() if m.HasField("update")]
+    assert told[-1] == models.ParticipantInfo.DISCONNECTED
+    assert bob.link.closed_for is None
+
+
+async def test_small_changes_of_who_has_little_to_tell_are_cheap(door: Door, house: House) -> None:
+    ann = await door.join("ann", grants={"can_update_own_metadata": True})
+    for number in range(1000):
+        ann.say(update_metadata=rtc.UpdateParticipantMetadata(name=str(number)))
+    assert list(house.room().participants) == ["ann"]

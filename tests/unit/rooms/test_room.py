@@ -314,3 +314,23 @@ async def test_text_that_no_utf8_can_carry_is_mended_before_others_are_told(hous
     told = house.rooms.get_participant("r", "tel")
     assert (told.name, told.metadata) == ("\ufffd", "\ufffd")
     assert dict(told.attributes) == {"h": "\ufffd", "sip.h.x": "a\ufffdb"}
+
+
+async def test_who_was_put_out_while_an_offer_was_answered_publishes_nothing(house: House) -> None:
+    ann, _ = house.client("ann")
+    _, bob = house.client("bob")
+    house.client("ann")
+    before = len(bob.updates)
+    house.room().publish(ann, microphone("TR_1"), Source(1))
+    assert (len(bob.updates), list(bob.heard), house.room().track("TR_1")) == (before, [], None)
+
+
+async def test_a_track_is_known_by_its_sid_as_long_as_it_is_there(house: House) -> None:
+    ann, _ = house.client("ann")
+    first = house.room().publish(ann, microphone("TR_1"), Source(1))
+    second = house.room().publish(ann, microphone("TR_2"), Source(2))
+    assert (house.room().track("TR_1"), house.room().track("TR_2")) == (first, second)
+    house.room().unpublish(first)
+    house.room().leave(ann, Reason.CLIENT_INITIATED)
+    assert house.room().track("TR_1") is None
+    assert house.room().track("TR_2") is None
