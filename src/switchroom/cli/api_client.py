@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import typer
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
@@ -36,6 +37,12 @@ class Connection:
     api_key: str
     api_secret: str
     show_curl: bool = False
+
+
+def connection_of(context: typer.Context) -> Connection:
+    """What the options before the command said; `main` has put it there."""
+    connection: Connection = context.obj
+    return connection
 
 
 class RequestRefused(CommandFailed):

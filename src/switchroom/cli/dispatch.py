@@ -9,7 +9,7 @@ from livekit.protocol import agent, agent_dispatch as proto
 
 from switchroom.base.ids import new_id
 
-from .api_client import Connection, call
+from .api_client import call, connection_of
 from .errors import CommandFailed
 from .output import print_messages, print_table
 
@@ -39,7 +39,7 @@ def create_dispatch(
         room=name, agent_name=agent_name, metadata=metadata, deployment=deployment
     )
     created = call(
-        _connection(context),
+        connection_of(context),
         "AgentDispatchService/CreateDispatch",
         request,
         proto.AgentDispatch,
@@ -77,7 +77,7 @@ def delete_dispatches(
     """Take dispatches back: their agents leave the room."""
     for dispatch_id in dispatch_ids:
         call(
-            _connection(context),
+            connection_of(context),
             "AgentDispatchService/DeleteDispatch",
             proto.DeleteAgentDispatchRequest(room=room, dispatch_id=dispatch_id),
             proto.AgentDispatch,
@@ -90,7 +90,7 @@ def _list(
     context: typer.Context, request: proto.ListAgentDispatchRequest
 ) -> list[proto.AgentDispatch]:
     answer = call(
-        _connection(context),
+        connection_of(context),
         "AgentDispatchService/ListDispatch",
         request,
         proto.ListAgentDispatchResponse,
@@ -119,8 +119,3 @@ def _last_job(dispatch: proto.AgentDispatch) -> str:
     job = dispatch.state.jobs[-1]
     status = agent.JobStatus.Name(job.state.status).removeprefix("JS_").lower()
     return f"{status}: {job.state.error}" if job.state.error else status
-
-
-def _connection(context: typer.Context) -> Connection:
-    connection: Connection = context.obj
-    return connection

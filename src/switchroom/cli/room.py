@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from livekit.protocol import models, room as proto
 
-from .api_client import Connection, call
+from .api_client import call, connection_of
 from .output import print_messages, print_table
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ def list_rooms(
 ) -> None:
     """List the rooms that exist now."""
     answer = call(
-        _connection(context),
+        connection_of(context),
         "RoomService/ListRooms",
         proto.ListRoomsRequest(names=names or ()),
         proto.ListRoomsResponse,
@@ -63,7 +63,7 @@ def create_room(
     request = proto.CreateRoomRequest(
         name=name, empty_timeout=empty_timeout, departure_timeout=departure_timeout
     )
-    created = call(_connection(context), "RoomService/CreateRoom", request, models.Room)
+    created = call(connection_of(context), "RoomService/CreateRoom", request, models.Room)
     print(f"Room {created.name} ({created.sid})")
 
 
@@ -75,7 +75,7 @@ def delete_rooms(
     """Delete rooms: everybody leaves, phones are hung up."""
     for name in names:
         call(
-            _connection(context),
+            connection_of(context),
             "RoomService/DeleteRoom",
             proto.DeleteRoomRequest(room=name),
             proto.DeleteRoomResponse,
@@ -88,7 +88,7 @@ def delete_rooms(
 def list_participants(context: typer.Context, room: RoomName, as_json: AsJson = False) -> None:
     """List who is in a room."""
     answer = call(
-        _connection(context),
+        connection_of(context),
         "RoomService/ListParticipants",
         proto.ListParticipantsRequest(room=room),
         proto.ListParticipantsResponse,
@@ -118,7 +118,7 @@ def list_participants(context: typer.Context, room: RoomName, as_json: AsJson = 
 def get_participant(context: typer.Context, room: RoomName, identity: Identity) -> None:
     """Show one participant, as JSON."""
     found = call(
-        _connection(context),
+        connection_of(context),
         "RoomService/GetParticipant",
         proto.RoomParticipantIdentity(room=room, identity=identity),
         models.ParticipantInfo,
@@ -131,18 +131,13 @@ def get_participant(context: typer.Context, room: RoomName, identity: Identity) 
 def remove_participant(context: typer.Context, room: RoomName, identity: Identity) -> None:
     """Remove a participant; a phone is hung up."""
     call(
-        _connection(context),
+        connection_of(context),
         "RoomService/RemoveParticipant",
         proto.RoomParticipantIdentity(room=room, identity=identity),
         proto.RemoveParticipantResponse,
         room=room,
     )
     print(f"{identity} removed from {room}")
-
-
-def _connection(context: typer.Context) -> Connection:
-    connection: Connection = context.obj
-    return connection
 
 
 def _moment(room: models.Room) -> str:

@@ -10,7 +10,7 @@ from livekit.protocol import sip as proto
 
 from switchroom.base.config_values import seconds
 
-from .api_client import RequestRefused, call
+from .api_client import RequestRefused, call, connection_of
 from .errors import CommandFailed
 from .output import print_failure
 from .request_file import read_request
@@ -100,7 +100,7 @@ def _dial(
 ) -> None:
     try:
         phone = call(
-            context.obj,
+            connection_of(context),
             "SIP/CreateSIPParticipant",
             request,
             proto.SIPParticipantInfo,

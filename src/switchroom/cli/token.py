@@ -15,7 +15,7 @@ from switchroom.auth.grants import Claims, SipGrants, VideoGrants
 from switchroom.auth.tokens import mint
 from switchroom.base.config_values import seconds
 
-from .api_client import Connection
+from .api_client import connection_of
 from .errors import CommandFailed
 
 app = typer.Typer(help="Make access tokens.", no_args_is_help=True)
@@ -47,7 +47,7 @@ def create_token(  # every option is one claim
     """Make an access token, signed with the API secret; the server is not asked."""
     if join and not (room and identity):
         raise CommandFailed("a token to join needs --room and --identity")
-    connection: Connection = context.obj
+    connection = connection_of(context)
     video = VideoGrants(
         room=room, room_join=join, room_create=create, room_list=list_rooms, room_admin=admin
     )

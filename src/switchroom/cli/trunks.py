@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from livekit.protocol import sip as proto
 
-from .api_client import Connection, call
+from .api_client import call, connection_of
 from .errors import CommandFailed
 from .output import print_messages, print_table
 from .request_file import read_request
@@ -44,7 +44,7 @@ Country = Annotated[str, typer.Option(help="country most calls go to, such as US
 def list_trunks(context: typer.Context, as_json: AsJson = False) -> None:
     """List the outbound trunks; passwords are not shown."""
     answer = call(
-        _connection(context),
+        connection_of(context),
         "SIP/ListSIPOutboundTrunk",
         proto.ListSIPOutboundTrunkRequest(),
         proto.ListSIPOutboundTrunkResponse,
@@ -90,7 +90,7 @@ def create_trunks(
     for request in requests or [proto.CreateSIPOutboundTrunkRequest()]:
         request.trunk.MergeFrom(proto.SIPOutboundTrunkInfo(**written))
         created = call(
-            _connection(context),
+            connection_of(context),
             "SIP/CreateSIPOutboundTrunk",
             request,
             proto.SIPOutboundTrunkInfo,
@@ -125,7 +125,7 @@ def update_trunk(
         raise CommandFailed("say what to change: a JSON file, or --id and the fields to change")
     for request in requests:
         call(
-            _connection(context),
+            connection_of(context),
             "SIP/UpdateSIPOutboundTrunk",
             request,
             proto.SIPOutboundTrunkInfo,
@@ -142,17 +142,12 @@ def delete_trunks(
     """Delete trunks. Calls that run through them go on."""
     for trunk_id in trunk_ids:
         call(
-            _connection(context),
+            connection_of(context),
             "SIP/DeleteSIPTrunk",
             proto.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id),
             proto.SIPTrunkInfo,
         )
         print(f"SIP Trunk {trunk_id} deleted")
-
-
-def _connection(context: typer.Context) -> Connection:
-    connection: Connection = context.obj
-    return connection
 
 
 def _written(
