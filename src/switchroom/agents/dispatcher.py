@@ -374,9 +374,12 @@ class Dispatcher:
 
     def migrate(self, worker: Worker, message: MigrateJob) -> None:
         """A worker tells which jobs it still has."""
-        for job_id in message.job_ids[:MAX_RUNS]:
-            if not self.desk.claim(worker, job_id):
-                self._keeper.claim(job_id, worker)
+        unheard = [job for job in message.job_ids[:MAX_RUNS] if not self.desk.claim(worker, job)]
+        unknown = [job_id for job_id in unheard if not self._keeper.claim(job_id, worker)]
+        if unknown:
+            _log.info(
+                "a worker has jobs that are unknown here", worker=worker.id, jobs=len(unknown)
+            )
 
     def simulate(self, worker: Worker, message: SimulateJob) -> None:
         """A worker wants a job for itself. Raises ServiceError."""
@@ -419,8 +422,10 @@ class Dispatcher:
     async def delete(self, room_name: str, dispatch_id: str) -> DispatchRecord:
         """Take a dispatch back: its jobs end and their agents leave the room.
 
-        Raises RoomNotFound, DispatchNotFound.
+        Raises RoomNotFound, DispatchNotFound; RoomClosing when the server stops, which keeps it.
         """
+        if self._stopped:
+            raise RoomClosing
         room = self._rooms.get(room_name)
         room.dispatches.get(dispatch_id)
         watch = self._watches.get(room.sid)

@@ -48,12 +48,12 @@ class Keeper:
         """What was left for a room of that name, once."""
         return self._left.pop(room_name, [])
 
-    def claim(self, job_id: str, worker: Worker) -> None:
-        """A worker has a job whose room is not back yet."""
-        if job_id in self._left_jobs:
-            self._claims[job_id] = worker
-        else:
-            _log.info("a worker has a job that is unknown here", worker=worker.id, job=job_id)
+    def claim(self, job_id: str, worker: Worker) -> bool:
+        """A worker has a job whose room is not back yet; False when it was never left."""
+        if job_id not in self._left_jobs:
+            return False
+        self._claims[job_id] = worker
+        return True
 
     def run_again(self, room: Room, dispatch: Dispatch, job: Job, now: float, wait: float) -> Run:
         """A job that had not ended, as it stands at `now` (monotonic seconds)."""

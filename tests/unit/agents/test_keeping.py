@@ -215,3 +215,14 @@ async def test_a_dispatch_that_is_taken_back_while_its_room_is_written_is_not_ke
         await creating
     assert house.kept.dispatches.dispatches == {}
     await house.stop()
+
+
+async def test_a_dispatch_is_not_taken_back_from_a_server_that_has_let_go_of_its_jobs() -> None:
+    house = House()
+    await house.start()
+    dispatch_id = await house.dispatch()
+    await house.agents.stop()
+    with pytest.raises(RoomClosing):
+        await house.agents.delete(ROOM, dispatch_id)
+    assert dispatch_id in house.kept.dispatches.dispatches
+    await house.stop()
