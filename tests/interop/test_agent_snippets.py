@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -10,8 +13,9 @@ import pytest
 
 from interop.agent_calls import AgentCall, agent_call
 from interop.agents import ROOT, needs_agents, needs_node
-from interop.dispatching import dispatch
-from interop.server import Server, server_here
+from interop.dispatching import NUMBER, dispatch, trunk_to
+from interop.server import KEY, SECRET, Server, server_here
+from interop.talking_phone import talking_phone
 
 SNIPPETS = ROOT / "tests" / "interop" / "snippets"
 AGENT = "my-telephony-agent"
@@ -113,3 +117,28 @@ async def test_a_tool_that_waits_for_its_words_hangs_up_after_them(
         await call.person.hears(farewell)
         await call.person.is_hung_up_on()
         assert call.tools == ["end_call"]
+
+
+@needs_node
+async def test_the_server_sdk_in_javascript_asks_for_an_agent_and_dials_with_every_option(
+    server: Server, tmp_path: Path
+) -> None:
+    async with server.api() as lk, talking_phone(tmp_path / "person", ["nothing"]) as person:
+        trunk = await trunk_to(lk, person.address)
+        program = await asyncio.create_subprocess_exec(
+            *("node", SNIPPETS / "asks_and_dials.mjs", "new-room", trunk, NUMBER),
+            env={**os.environ, **credentials(server)},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        written, _ = await program.communicate()
+        told = json.loads(written)
+        await person.is_sent("*123#456")
+        await person.is_hung_up_on()
+    metadata = json.dumps({"phone_number": NUMBER}, separators=(",", ":"))
+    assert told["listed"] == [[told["dispatch"], AGENT, "new-room", metadata]]
+    assert told["call"].startswith("SCL_")
+    assert (told["status"], told["name"]) == ("active", "Test Caller")
+
+
+def credentials(server: Server) -> dict[str, str]:
+    return {"LIVEKIT_URL": server.url, "LIVEKIT_API_KEY": KEY, "LIVEKIT_API_SECRET": SECRET}
