@@ -53,7 +53,9 @@ class RoomService:
             "UpdateRoomMetadata": Method(wire.UpdateRoomMetadataRequest, self._update_metadata),
             "ForwardParticipant": Method(wire.ForwardParticipantRequest, self._not_built),
             "MoveParticipant": Method(wire.MoveParticipantRequest, self._not_built),
-            "PerformRpc": Method(wire.PerformRpcRequest, self._perform_rpc),
+            "PerformRpc": Method(
+                wire.PerformRpcRequest, self._perform_rpc, cancelled_with_client=True
+            ),
         }
 
     async def _create_room(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar, cast
@@ -14,10 +15,13 @@ from switchroom.api.room_service import RoomService
 from switchroom.base.config import Config
 from switchroom.media import Engine
 from switchroom.rooms.data import DispatchEnded, Dtmf, UserData
+from switchroom.rooms.info import RoomSpec
 from switchroom.rooms.local import LocalParticipantSpec, Seat
+from switchroom.rooms.participant import Participant
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.stores import NoRoomStore
+from unit.rooms.house import Recorder, settle
 
 from .conftest import Client, Clock, token
 
@@ -216,3 +220,22 @@ async def test_a_room_without_a_usable_name_is_refused(service: _Service, name: 
     request = wire.CreateRoomRequest(name=name)
     code, _ = await service.refusal("CreateRoom", request, room_create=True)
     assert code == "invalid_argument"
+
+
+async def test_a_method_whose_caller_hung_up_is_not_waited_for(service: _Service) -> None:
+    silent = Recorder()
+    room = service.rooms.find_or_create(RoomSpec("r"))
+    room.join(Participant("ann", silent))
+    request = wire.PerformRpcRequest(
+        room="r", destination_identity="ann", method="m", response_timeout_ms=2**32 - 1
+    )
+    calling = asyncio.ensure_future(
+        service.call("PerformRpc", request, wire.PerformRpcResponse, **_ADMIN)
+    )
+    await settle()
+    assert (len(silent.data), len(room._calls)) == (1, 1)
+    service.client.hang_up.set()
+    await settle()
+    assert len(room._calls) == 0
+    calling.cancel()
+    await asyncio.gather(calling, return_exceptions=True)
