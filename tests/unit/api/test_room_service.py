@@ -225,7 +225,9 @@ async def test_a_room_without_a_usable_name_is_refused(service: _Service, name: 
 async def test_a_method_whose_caller_hung_up_is_not_waited_for(service: _Service) -> None:
     silent = Recorder()
     room = service.rooms.find_or_create(RoomSpec("r"))
-    room.join(Participant("ann", silent))
+    ann = Participant("ann", silent)
+    room.join(ann)
+    room.activate(ann)
     request = wire.PerformRpcRequest(
         room="r", destination_identity="ann", method="m", response_timeout_ms=2**32 - 1
     )
