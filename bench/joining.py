@@ -40,6 +40,7 @@ async def _talk(socket: ClientConnection, phones: Phones, agent: int) -> None:
     """Answers go to the agent, and what it is asked to offer to the server."""
     offers = 1
     async for frame in socket:
+        assert isinstance(frame, bytes)
         response = rtc.SignalResponse.FromString(frame)
         match response.WhichOneof("message"):
             case "answer":
