@@ -187,6 +187,7 @@ class Dispatcher:
             return
         watch.visited = True
         for run in watch.owed:
+            self._keeper.save_job(run.job)
             self._hand_over(watch, run)
         watch.owed.clear()
         for record in watch.room.dispatches.list():
@@ -286,7 +287,7 @@ class Dispatcher:
         successor = self._succeed(watch, run) if watch is not None else None
         if successor is not None:
             run.superseded(f"{ending.error}; {successor.id} takes its place")
-        self._show(run)
+        self._show(run, owed=watch is not None and run in watch.owed)
         _log.info("job ended", job=run.id, room_name=run.room.name, why=run.job.error or "done")
         if run.assigned or not run.quiet:
             self._emit(JobEnded(run.room.info(), run.dispatch, run.job))
@@ -334,11 +335,16 @@ class Dispatcher:
             only=run.only,
         )
 
-    def _show(self, run: Run) -> None:
-        """Bring the room's board and the store up to date."""
+    def _show(self, run: Run, *, owed: bool = False) -> None:
+        """Bring the room's board and the store up to date.
+
+        One that is `owed` stays in the store as it was: the next process is to owe it as well.
+        """
         if not run.shown:
             return
         forgotten = run.room.dispatches.put_job(run.job)
+        if owed:
+            return
         if run.assigned and run.dispatch.spec.implicit:
             self._keeper.save(run.dispatch)
         if run.assigned or not run.quiet:

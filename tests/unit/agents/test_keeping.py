@@ -226,3 +226,30 @@ async def test_a_dispatch_is_not_taken_back_from_a_server_that_has_let_go_of_its
         await house.agents.delete(ROOM, dispatch_id)
     assert dispatch_id in house.kept.dispatches.dispatches
     await house.stop()
+
+
+async def test_a_job_that_is_owed_is_still_owed_after_another_crash_and_only_once() -> None:
+    kept = Kept()
+    before = House(kept)
+    await before.start()
+    async with before.worker() as worker:
+        dispatch_id = await before.dispatch()
+        await before.phone()
+        await worker.take()
+    between = House(kept)
+    await between.start()
+    await between.time.pass_(keeping.RETURN_LIMIT)
+    (listed,) = await between.jobs(dispatch_id)
+    assert listed.state.status == agent.JS_FAILED
+    after = House(kept)
+    await after.start()
+    async with after.worker() as again:
+        await after.time.pass_(keeping.RETURN_LIMIT)
+        after.person("ann")
+        taken = (await again.take()).job
+        assert taken.dispatch_id == dispatch_id
+        await again.nothing()
+        open_jobs = [job.id for job in kept.dispatches.jobs.values() if not job.ended]
+        assert open_jobs == [taken.id]
+    for house in (after, between, before):
+        await house.stop()
