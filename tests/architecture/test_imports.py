@@ -55,7 +55,7 @@ def test_in_rooms_only_the_signal_protocol_knows_livekits_messages() -> None:
         for path in files_ending(".py", under="src/switchroom/rooms/")
         if any(name.startswith(("livekit.", "google.")) for name in imported_modules(path))
     ]
-    assert [user for user in users if not user.startswith("src/switchroom/rooms/signal")] == []
+    assert [user for user in users if not user.startswith("src/switchroom/rooms/signal/")] == []
 
 
 def test_the_environment_is_read_in_one_place() -> None:

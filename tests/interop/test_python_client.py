@@ -22,7 +22,7 @@ from switchroom.media import PeerStats, Tone
 from switchroom.rooms.data import DispatchEnded, Dtmf, UserData
 from switchroom.rooms.local import LocalParticipantSpec, Seat
 from switchroom.rooms.reasons import DisconnectReason
-from switchroom.rooms.session import Session
+from switchroom.rooms.session.session import Session
 
 pytestmark = pytest.mark.interop
 

@@ -22,10 +22,10 @@ from switchroom.agents.worker import Worker
 from switchroom.base.clock import Clock
 from switchroom.base.errors import ServiceError
 from switchroom.base.log import get_logger
+from switchroom.base.timers import Timers
 from switchroom.rooms.dispatches import DispatchOutcome, JobReason, JobStatus
 from switchroom.rooms.limits import check_attributes, check_metadata, check_name
-from switchroom.rooms.signal_out import Server
-from switchroom.rooms.timers import Timers
+from switchroom.rooms.signal.responses import Server
 
 _log = get_logger("agents")
 

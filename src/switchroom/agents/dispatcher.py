@@ -44,7 +44,7 @@ from switchroom.rooms.limits import check_attributes, check_metadata, check_name
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.room import Room
-from switchroom.rooms.signal_out import Server
+from switchroom.rooms.signal.responses import Server
 
 _log = get_logger("agents")
 

@@ -27,13 +27,13 @@ from switchroom.rooms.dispatches import (
     RestartPolicy,
 )
 from switchroom.rooms.info import Permissions, RoomInfo
-from switchroom.rooms.signal_convert import (
+from switchroom.rooms.signal.convert import (
     number,
     participant_to_wire,
     permissions_from_wire,
     room_to_wire,
 )
-from switchroom.rooms.signal_out import Server, server_info
+from switchroom.rooms.signal.responses import Server, server_info
 
 MAX_CONFIGURED = 32
 """Dispatches that one room configuration may ask for; more are left out."""

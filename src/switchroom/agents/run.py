@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from switchroom.agents.job import Progress, Stage
 from switchroom.agents.pool import PoolKey
+from switchroom.base.timers import Timer
 from switchroom.rooms.dispatches import (
     Dispatch,
     DispatchOutcome,
@@ -15,7 +16,6 @@ from switchroom.rooms.dispatches import (
     JobStatus,
 )
 from switchroom.rooms.room import Room
-from switchroom.rooms.timers import Timer
 
 _OUTCOMES = {
     Stage.WAITING: DispatchOutcome.WAITING,

@@ -6,8 +6,8 @@ from switchroom.agents import protocol
 from switchroom.agents.errors import WorkerRefused
 from switchroom.agents.pool import PoolKey
 from switchroom.agents.protocol import Register
+from switchroom.base.outbox import Outbox
 from switchroom.rooms.info import Permissions
-from switchroom.rooms.outbox import Outbox
 
 REGISTER_LIMIT = 10.0
 """Seconds that a worker has to introduce itself, livekit-server's."""

@@ -8,7 +8,7 @@ from typing import Protocol
 from switchroom.api.asgi import Receive, Scope, Send
 from switchroom.api.websocket import abort_of
 from switchroom.base.log import get_logger
-from switchroom.rooms.outbox import TOO_SLOW
+from switchroom.base.outbox import TOO_SLOW
 
 _log = get_logger("api")
 

@@ -20,7 +20,7 @@ from switchroom.rooms.errors import Invalid
 from switchroom.rooms.info import RoomSpec
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.rpc import RESPONSE_LIMIT
-from switchroom.rooms.signal_convert import (
+from switchroom.rooms.signal.convert import (
     participant_to_wire,
     permissions_from_wire,
     room_to_wire,

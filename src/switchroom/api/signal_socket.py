@@ -21,9 +21,9 @@ from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.base.log import get_logger
 from switchroom.rooms.errors import Invalid
 from switchroom.rooms.registry import Rooms
-from switchroom.rooms.requests import JoinRequest
-from switchroom.rooms.sessions import Sessions, SignalLink
-from switchroom.rooms.signal_join import read_join_query, read_join_request
+from switchroom.rooms.session.sessions import Sessions, SignalLink
+from switchroom.rooms.signal.join import read_join_query, read_join_request
+from switchroom.rooms.signal.requests import JoinRequest
 
 _log = get_logger("api")
 

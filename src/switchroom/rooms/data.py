@@ -66,7 +66,7 @@ class DataMessage:
     everybody but the sender. `sequence` numbers a sender's reliable messages, 0 where it does not
     count. `content` is what an in-process participant understands, None for kinds that only clients
     speak; `rpc` is set for calls of methods and what answers them. `wire` is the serialised
-    DataPacket, None until `signal_data.wire_of` was asked for it.
+    DataPacket, None until `signal.data_packets.wire_of` was asked for it.
     """
 
     reliable: bool

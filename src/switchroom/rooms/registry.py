@@ -10,6 +10,7 @@ from switchroom.base.clock import Clock
 from switchroom.base.config import Config
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
+from switchroom.base.timers import LoopTimers, Timers
 from switchroom.media import Engine
 from switchroom.rooms.configuration import with_preset
 from switchroom.rooms.data import DataMessage, UserData
@@ -36,7 +37,6 @@ from switchroom.rooms.participant import Participant
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.room import House, Room, RoomTerms
 from switchroom.rooms.stores import RoomStore, StoredRoom
-from switchroom.rooms.timers import LoopTimers, Timers
 from switchroom.rooms.turnstile import Turnstile
 
 _log = get_logger("rooms")

@@ -13,6 +13,7 @@ from switchroom.base.ids import new_id
 from switchroom.base.legible import legible, legible_json
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
+from switchroom.base.timers import Timer, Timers
 from switchroom.media import Source
 from switchroom.rooms import events
 from switchroom.rooms.data import DataMessage, DispatchEnded, ReliableHistory
@@ -33,7 +34,6 @@ from switchroom.rooms.participant import Participant
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.rpc import ACK_LIMIT, RpcRequest, ServerCalls
 from switchroom.rooms.subscriptions import Audience
-from switchroom.rooms.timers import Timer, Timers
 from switchroom.rooms.track import Track
 
 _log = get_logger("rooms")

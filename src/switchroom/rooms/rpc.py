@@ -13,7 +13,7 @@ from enum import IntEnum
 from functools import partial
 
 from switchroom.base.errors import ErrorCode, ServiceError
-from switchroom.rooms.timers import Timer, Timers
+from switchroom.base.timers import Timer, Timers
 
 ACK_LIMIT = 2.0
 """Seconds in which the participant's client must show that it is there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from switchroom.base.clock import Clock
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
-from switchroom.rooms.timers import LoopTimers, Timer, Timers
+from switchroom.base.timers import LoopTimers, Timer, Timers
 from switchroom.storage.calls import SqlCallStore
 from switchroom.storage.errors import StorageError
 

@@ -11,7 +11,7 @@ import asyncio
 from switchroom.base.errors import ServiceError
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
-from switchroom.rooms.timers import Timer, Timers
+from switchroom.base.timers import Timer, Timers
 from switchroom.webhooks.stores import Delivery, DeliveryStore, Kept
 
 _log = get_logger("webhooks")

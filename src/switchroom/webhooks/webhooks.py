@@ -12,7 +12,7 @@ from switchroom.base.config import WebhookSettings
 from switchroom.base.ids import new_id
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
-from switchroom.rooms.timers import LoopTimers, Timer, Timers
+from switchroom.base.timers import LoopTimers, Timer, Timers
 from switchroom.webhooks.keeping import DeliveryKeeper
 from switchroom.webhooks.notice import Notice
 from switchroom.webhooks.posting import Answer, HttpPoster, Poster

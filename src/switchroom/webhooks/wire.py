@@ -10,7 +10,7 @@ from switchroom.agents.protocol import job_to_wire
 from switchroom.rooms import events
 from switchroom.rooms.info import ParticipantInfo, RoomInfo
 from switchroom.rooms.reasons import DisconnectReason
-from switchroom.rooms.signal_convert import participant_to_wire, room_to_wire, track_to_wire
+from switchroom.rooms.signal.convert import participant_to_wire, room_to_wire, track_to_wire
 from switchroom.webhooks.notice import Notice
 from switchroom.webhooks.stores import Announcement
 

@@ -17,8 +17,8 @@ from switchroom.api.signal_socket import SignalSockets
 from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.config import Config
 from switchroom.media import Engine
-from switchroom.rooms import session
 from switchroom.rooms.registry import Rooms
+from switchroom.rooms.session import session
 from switchroom.rooms.stores import NoRoomStore
 from unit.rooms.fake_engine import FakeEngine
 

@@ -13,8 +13,8 @@ from switchroom.media import (
     Connected,
 )
 from switchroom.rooms.info import ClientFacts
-from switchroom.rooms.requests import JoinRequest, Offer
-from switchroom.rooms.sessions import Sessions, SignalLink
+from switchroom.rooms.session.sessions import Sessions, SignalLink
+from switchroom.rooms.signal.requests import JoinRequest, Offer
 
 from .fake_engine import (
     FakeEngine,

@@ -16,10 +16,9 @@ from switchroom.media import (
     Source,
 )
 from switchroom.rooms.reasons import DisconnectReason as Reason
-from switchroom.rooms.signal_convert import number as wire_number
-
-from .clients import SPARE, Client, Door, answer_offer, publish, user_packet
-from .house import Ears, settle
+from switchroom.rooms.signal.convert import number as wire_number
+from unit.rooms.clients import SPARE, Client, Door, answer_offer, publish, user_packet
+from unit.rooms.house import Ears, settle
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from switchroom.media import Source
-from switchroom.rooms.loudness import Loudness
+from switchroom.rooms.session.loudness import Loudness
 
 MICROPHONE, MUSIC, UNKNOWN = Source(1), Source(2), Source(3)
 

@@ -14,8 +14,8 @@ from livekit.protocol import models, rtc
 
 from switchroom.rooms.errors import Invalid
 from switchroom.rooms.info import ClientFacts
-from switchroom.rooms.requests import JoinRequest, Offer
-from switchroom.rooms.signal_in import read_add_track, read_sync_state
+from switchroom.rooms.signal.reading import read_add_track, read_sync_state
+from switchroom.rooms.signal.requests import JoinRequest, Offer
 
 _MAX_INFLATED = 1024 * 1024
 _MAX_CAPABILITIES = 32

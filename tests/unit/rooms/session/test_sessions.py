@@ -9,9 +9,8 @@ from switchroom.auth.grants import Claims, PermissionDenied
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.rooms.info import ClientFacts
 from switchroom.rooms.reasons import DisconnectReason as Reason
-from switchroom.rooms.requests import JoinRequest
-
-from .clients import Door
+from switchroom.rooms.signal.requests import JoinRequest
+from unit.rooms.clients import Door
 
 
 async def test_a_join_is_answered_with_what_clients_need(door: Door) -> None:

@@ -10,7 +10,8 @@ from livekit.protocol import rtc
 
 from switchroom.rooms.info import TrackType
 from switchroom.rooms.reasons import LEAVE_REASONS, DisconnectReason
-from switchroom.rooms.requests import (
+from switchroom.rooms.signal.convert import audio_features, track_source
+from switchroom.rooms.signal.requests import (
     AddTrack,
     Answer,
     Leave,
@@ -28,7 +29,6 @@ from switchroom.rooms.requests import (
     UpdateAudioTrack,
     UpdateMetadata,
 )
-from switchroom.rooms.signal_convert import audio_features, track_source
 from switchroom.rooms.subscriptions import Audience, TrackPermission
 
 _MAX_SIMULATED = 60

@@ -10,9 +10,8 @@ from switchroom.media import (
 )
 from switchroom.rooms.info import ParticipantState
 from switchroom.rooms.reasons import DisconnectReason as Reason
-
-from .clients import Door, answer_offer, publish
-from .house import settle
+from unit.rooms.clients import Door, answer_offer, publish
+from unit.rooms.house import settle
 
 
 async def test_the_server_offers_data_first_and_tracks_once_connected(door: Door) -> None:

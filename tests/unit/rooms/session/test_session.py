@@ -9,8 +9,7 @@ from switchroom.media import (
     LevelChanged,
     Source,
 )
-
-from .clients import SPARE, Door, publish
+from unit.rooms.clients import SPARE, Door, publish
 
 
 async def test_own_attributes_are_told_acknowledged_and_put_into_a_fresh_token(door: Door) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from switchroom.rooms.outbox import MAX_BYTES, MAX_MESSAGES, TOO_SLOW, Outbox
-
-from .house import settle
+from switchroom.base.outbox import MAX_BYTES, MAX_MESSAGES, TOO_SLOW, Outbox
+from unit.rooms.house import settle
 
 
 async def test_messages_come_in_order_and_the_last_ones_after_the_end() -> None:

@@ -16,14 +16,14 @@ from switchroom.rooms.info import (
     TrackInfo,
 )
 from switchroom.rooms.reasons import DisconnectReason
-from switchroom.rooms.requests import AddTrack, Unsupported, UpdateMetadata
-from switchroom.rooms.signal_convert import (
+from switchroom.rooms.signal.convert import (
     number,
     participant_to_wire,
     room_to_wire,
     speaker_to_wire,
     track_to_wire,
 )
+from switchroom.rooms.signal.requests import AddTrack, Unsupported, UpdateMetadata
 
 PROTOCOL = 17
 """The newest signal protocol that we speak; clients of the next one are served the same."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from switchroom.media import Source
 from switchroom.rooms.info import TrackInfo
-from switchroom.rooms.requests import Answer, Offer, Trickle
+from switchroom.rooms.signal.requests import Answer, Offer, Trickle
 from switchroom.rooms.track import Track
 
 NEGOTIATION_LIMIT = 15.0

@@ -12,13 +12,12 @@ from switchroom.media import (
     TrackStarted,
 )
 from switchroom.rooms.info import Permissions
-from switchroom.rooms.requests import AddTrack, Offer
-
-from .clients import SPARE, Door, publish
-from .fake_engine import (
+from switchroom.rooms.signal.requests import AddTrack, Offer
+from unit.rooms.clients import SPARE, Door, publish
+from unit.rooms.fake_engine import (
     client_offer,
 )
-from .house import Ears
+from unit.rooms.house import Ears
 
 
 async def test_a_track_is_published_once_its_section_is_answered(door: Door) -> None:

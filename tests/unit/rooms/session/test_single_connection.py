@@ -9,9 +9,8 @@ from switchroom.media import (
     Source,
 )
 from switchroom.rooms.reasons import DisconnectReason as Reason
-
-from .clients import SPARE, Door, publish
-from .fake_engine import (
+from unit.rooms.clients import SPARE, Door, publish
+from unit.rooms.fake_engine import (
     client_offer,
 )
 

@@ -11,14 +11,14 @@ from collections.abc import Collection, Sequence
 from functools import partial
 
 from switchroom.base.tasks import Tasks
+from switchroom.base.timers import Deadline, Soon, Timers
 from switchroom.media import Engine, LocalTransport, Peer, PeerKind
-from switchroom.rooms import signal_out
-from switchroom.rooms.connection import NEGOTIATION_LIMIT, ConnectionHost
-from switchroom.rooms.incoming import Incoming, PeerNews
-from switchroom.rooms.requests import Answer, Offer, Trickle
-from switchroom.rooms.sections import Section, Sections
-from switchroom.rooms.serial import Serial
-from switchroom.rooms.timers import Deadline, Soon, Timers
+from switchroom.rooms.session.connection import NEGOTIATION_LIMIT, ConnectionHost
+from switchroom.rooms.session.incoming import Incoming, PeerNews
+from switchroom.rooms.session.sections import Section, Sections
+from switchroom.rooms.session.serial import Serial
+from switchroom.rooms.signal import responses
+from switchroom.rooms.signal.requests import Answer, Offer, Trickle
 from switchroom.rooms.track import Track
 from switchroom.sdp.webrtc import finish_answer, offered_sections, prepare_offer
 from switchroom.sdp.webrtc_offer import (
@@ -148,7 +148,7 @@ class TwoConnections:
         if self._closed:
             return
         answer = finish_answer(offer.sdp, answered, {}, self._incoming.wishes(sections))
-        self._host.send(signal_out.answer(answer, offer.id, {}))
+        self._host.send(responses.answer(answer, offer.id, {}))
         self._incoming.apply(peer, sections)
 
     # ── what the client hears ────────────────────────────────────────────────
@@ -175,7 +175,7 @@ class TwoConnections:
         ]
         self._sections.tell()
         text = subscriber_offer(self._transport, [_DATA, *sections], self._version)
-        self._host.send(signal_out.offer(text, self._version))
+        self._host.send(responses.offer(text, self._version))
         self._outstanding.set()
 
     def _assign(self, peer: Peer) -> None:
@@ -208,8 +208,8 @@ class TwoConnections:
             return
         usable = {name: answered.payload_types[name] for name in _usable(answered)}
         if not usable:
-            failure = signal_out.SubscriptionFailure.CODEC_UNSUPPORTED
-            self._host.send(signal_out.subscription_failed(track.sid, failure))
+            failure = responses.SubscriptionFailure.CODEC_UNSUPPORTED
+            self._host.send(responses.subscription_failed(track.sid, failure))
             return
         peer.set_sender_payload_types(section.mid, usable)
         if self._sections.sound(section) is not None:

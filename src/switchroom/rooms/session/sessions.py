@@ -6,21 +6,21 @@ from switchroom.auth.grants import Claims, PermissionDenied
 from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.base.ids import new_id
+from switchroom.base.outbox import Outbox
 from switchroom.media import EngineError
-from switchroom.rooms import signal_out
-from switchroom.rooms.admission import Admission, admit
-from switchroom.rooms.connection import Connection
-from switchroom.rooms.incoming import Incoming
-from switchroom.rooms.measuring import Measuring
-from switchroom.rooms.outbox import Outbox
 from switchroom.rooms.participant import Participant
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.registry import Rooms
-from switchroom.rooms.requests import JoinRequest
-from switchroom.rooms.session import Session, Surroundings
-from switchroom.rooms.signal_out import LeaveAction
-from switchroom.rooms.single_connection import SingleConnection
-from switchroom.rooms.two_connections import TwoConnections
+from switchroom.rooms.session.admission import Admission, admit
+from switchroom.rooms.session.connection import Connection
+from switchroom.rooms.session.incoming import Incoming
+from switchroom.rooms.session.measuring import Measuring
+from switchroom.rooms.session.session import Session, Surroundings
+from switchroom.rooms.session.single_connection import SingleConnection
+from switchroom.rooms.session.two_connections import TwoConnections
+from switchroom.rooms.signal import responses
+from switchroom.rooms.signal.requests import JoinRequest
+from switchroom.rooms.signal.responses import LeaveAction
 
 
 class SignalLink:
@@ -66,7 +66,7 @@ class Sessions:
     def __init__(self, rooms: Rooms, tokens: TokenVerifier, *, region: str = "") -> None:
         self._rooms = rooms
         self._around = Surroundings(
-            server=signal_out.Server(node_id=new_id("ND_"), region=region),
+            server=responses.Server(node_id=new_id("ND_"), region=region),
             tokens=tokens,
             clock=rooms.clock,
             timers=rooms.timers,
@@ -144,7 +144,7 @@ class Sessions:
         outbox = Outbox()
         session = self._session_of(admission, request)
         if session is None:
-            outbox.put(signal_out.leave(DisconnectReason.STATE_MISMATCH, LeaveAction.RECONNECT))
+            outbox.put(responses.leave(DisconnectReason.STATE_MISMATCH, LeaveAction.RECONNECT))
             outbox.close("unknown session")
             return SignalLink(outbox, None)
         session.resume(outbox, request)

@@ -1,4 +1,4 @@
-"""Messages on their way to one signal socket: in order, bounded, and with a named end."""
+"""Messages on their way to one socket: in order, bounded, and with a named end."""
 
 from __future__ import annotations
 

@@ -12,10 +12,9 @@ from switchroom.rooms import events
 from switchroom.rooms.errors import RoomClosing, RoomFull
 from switchroom.rooms.info import ParticipantKind, RoomSpec
 from switchroom.rooms.reasons import DisconnectReason
-from switchroom.rooms.session import JOIN_LIMIT
-
-from .clients import Client, Door
-from .house import House, settle
+from switchroom.rooms.session.session import JOIN_LIMIT
+from unit.rooms.clients import Client, Door
+from unit.rooms.house import House, settle
 
 LEAVE = rtc.LeaveRequest
 

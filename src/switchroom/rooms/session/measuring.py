@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Protocol
 
 from switchroom.base.tasks import Tasks
+from switchroom.base.timers import Deadline, Timers
 from switchroom.media import Engine, EngineError, PeerStats
-from switchroom.rooms.quality import INTERVAL, Counts
-from switchroom.rooms.timers import Deadline, Timers
+from switchroom.rooms.session.quality import INTERVAL, Counts
 
 
 class Measured(Protocol):

@@ -14,10 +14,9 @@ from switchroom.auth.grants import Claims
 from switchroom.auth.tokens import TokenVerifier, mint
 from switchroom.base.clock import Clock
 from switchroom.base.log import get_logger
+from switchroom.base.outbox import Outbox
+from switchroom.base.timers import Timer, Timers
 from switchroom.media import Source
-from switchroom.rooms import requests, signal_out
-from switchroom.rooms.admission import refreshed
-from switchroom.rooms.connection import Connection
 from switchroom.rooms.data import DataMessage, EarlyMessages
 from switchroom.rooms.errors import LimitExceeded
 from switchroom.rooms.info import (
@@ -29,19 +28,20 @@ from switchroom.rooms.info import (
     Speaker,
     TrackInfo,
 )
-from switchroom.rooms.loudness import Loudness
-from switchroom.rooms.measuring import Measuring
-from switchroom.rooms.outbox import Outbox
-from switchroom.rooms.pace import DATA, SIGNALS, Pace, signal_cost, telling_cost
 from switchroom.rooms.participant import Participant
-from switchroom.rooms.publishing import Publishing, Refusal
-from switchroom.rooms.quality import Counts, Gauge
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.room import Room
-from switchroom.rooms.signal_data import LOSSY, RELIABLE, read_packet, wire_of
-from switchroom.rooms.signal_in import SignalGarbage, read_request
-from switchroom.rooms.signal_out import LeaveAction, Outcome, SubscriptionFailure
-from switchroom.rooms.timers import Timer, Timers
+from switchroom.rooms.session.admission import refreshed
+from switchroom.rooms.session.connection import Connection
+from switchroom.rooms.session.loudness import Loudness
+from switchroom.rooms.session.measuring import Measuring
+from switchroom.rooms.session.pace import DATA, SIGNALS, Pace, signal_cost, telling_cost
+from switchroom.rooms.session.publishing import Publishing, Refusal
+from switchroom.rooms.session.quality import Counts, Gauge
+from switchroom.rooms.signal import requests, responses
+from switchroom.rooms.signal.data_packets import LOSSY, RELIABLE, read_packet, wire_of
+from switchroom.rooms.signal.reading import SignalGarbage, read_request
+from switchroom.rooms.signal.responses import LeaveAction, Outcome, SubscriptionFailure
 from switchroom.rooms.track import Track
 
 _log = get_logger("rooms")
@@ -73,7 +73,7 @@ _TOLD_TO_ALL = (requests.MuteTrack, requests.UpdateMetadata, requests.UpdateAudi
 class Surroundings:
     """What every session is given."""
 
-    server: signal_out.Server
+    server: responses.Server
     tokens: TokenVerifier
     clock: Clock
     timers: Timers
@@ -131,7 +131,7 @@ class Session:
         self._outbox = outbox
         dual = not request.single_connection
         outbox.put(
-            signal_out.join(
+            responses.join(
                 self._around.server,
                 room.info(),
                 participant.info(),
@@ -151,19 +151,19 @@ class Session:
         if self._outbox is not None:
             self._outbox.close("resumed on another socket")
         self._outbox = outbox
-        outbox.put(signal_out.reconnect(self._around.server, self._last_sequence))
+        outbox.put(responses.reconnect(self._around.server, self._last_sequence))
         if self._drop_next_resume:
             self._drop_next_resume = False
             outbox.close("simulated")
             return
         self.send(
-            signal_out.update([*self._room.visible_to(self.participant), self.participant.info()])
+            responses.update([*self._room.visible_to(self.participant), self.participant.info()])
         )
-        self.send(signal_out.room_update(self._room.info()))
+        self.send(responses.room_update(self._room.info()))
         # What was told while no socket was there is told again where it is not in the update.
         for track in self.participant.tracks.values():
             if track.announced:
-                self.send(signal_out.track_subscribed(track.sid))
+                self.send(responses.track_subscribed(track.sid))
         self._refresh_token()
         self._connection.resume()
         if request.sync_state is not None:
@@ -225,13 +225,13 @@ class Session:
                 self._connection.trickle(request)
             case requests.Ping(timestamp=timestamp, legacy=legacy):
                 now_ms = self._around.clock.unix_ns() // 1_000_000
-                self.send(signal_out.pong(timestamp, now_ms, legacy=legacy))
+                self.send(responses.pong(timestamp, now_ms, legacy=legacy))
             case requests.Leave(reason=reason):
                 self._end(reason)
             case requests.Simulate():
                 self._simulate(request)
             case requests.Unsupported():
-                self.send(signal_out.not_supported(request))
+                self.send(responses.not_supported(request))
             case _:
                 if isinstance(request, _TOLD_TO_ALL) and not self._may_tell():
                     self._end_for_flooding("changes")
@@ -270,25 +270,25 @@ class Session:
     def _add_track(self, request: requests.AddTrack) -> None:
         if not self.participant.permissions.may_publish(request.source):
             self.send(
-                signal_out.add_track_outcome(request, Outcome.NOT_ALLOWED, "may not publish this")
+                responses.add_track_outcome(request, Outcome.NOT_ALLOWED, "may not publish this")
             )
             return
         match self.publishing.announce(request):
             case TrackInfo() as info:
-                self.send(signal_out.track_published(request.cid, info))
+                self.send(responses.track_published(request.cid, info))
             case Refusal.UNSUPPORTED:
                 self.send(
-                    signal_out.add_track_outcome(
+                    responses.add_track_outcome(
                         request, Outcome.UNSUPPORTED_TYPE, "only audio tracks are supported"
                     )
                 )
             case Refusal.TOO_MANY:
                 self.send(
-                    signal_out.add_track_outcome(request, Outcome.LIMIT_EXCEEDED, "too many tracks")
+                    responses.add_track_outcome(request, Outcome.LIMIT_EXCEEDED, "too many tracks")
                 )
             case Refusal.QUEUED:
                 self.send(
-                    signal_out.add_track_outcome(
+                    responses.add_track_outcome(
                         request, Outcome.QUEUED, "a track of this cid is still published"
                     )
                 )
@@ -306,12 +306,12 @@ class Session:
             if self._room.track(sid) is not None:
                 known.append(sid)
             elif request.subscribe:
-                self.send(signal_out.subscription_failed(sid, SubscriptionFailure.TRACK_NOT_FOUND))
+                self.send(responses.subscription_failed(sid, SubscriptionFailure.TRACK_NOT_FOUND))
         self._room.ask(self.participant, known, wanted=request.subscribe)
 
     def _update_metadata(self, request: requests.UpdateMetadata) -> None:
         if not self.participant.permissions.can_update_metadata:
-            outcome = signal_out.metadata_outcome(
+            outcome = responses.metadata_outcome(
                 request, Outcome.NOT_ALLOWED, "does not have permission to update own metadata"
             )
             self.send(outcome)
@@ -324,10 +324,10 @@ class Session:
                 attributes=request.attributes,
             )
         except LimitExceeded as refusal:
-            self.send(signal_out.metadata_outcome(request, Outcome.LIMIT_EXCEEDED, refusal.message))
+            self.send(responses.metadata_outcome(request, Outcome.LIMIT_EXCEEDED, refusal.message))
             return
         if self._facts.protocol > _SINCE_OK_IS_TOLD:
-            self.send(signal_out.metadata_outcome(request, Outcome.OK))
+            self.send(responses.metadata_outcome(request, Outcome.OK))
 
     def _synchronise(self, state: requests.SyncState) -> None:
         """A resuming client says what it believes; what it publishes must be what we know."""
@@ -358,7 +358,7 @@ class Session:
             case "server_leave":
                 self._end(DisconnectReason.SERVER_SHUTDOWN, LeaveAction.DISCONNECT)
             case "migration":
-                self.send(signal_out.leave(DisconnectReason.MIGRATION, LeaveAction.RESUME))
+                self.send(responses.leave(DisconnectReason.MIGRATION, LeaveAction.RESUME))
             case "leave_request_full_reconnect":
                 self.failed("simulated")
             case "disconnect_signal_on_resume" | "disconnect_signal_on_resume_no_messages":
@@ -399,7 +399,7 @@ class Session:
             return
         self._room.set_quality(self.participant, ConnectionQuality.LOST)
         # The socket stays open: a client that finds it closed begins a new session instead.
-        self.send(signal_out.leave(DisconnectReason.CONNECTION_TIMEOUT, LeaveAction.RESUME))
+        self.send(responses.leave(DisconnectReason.CONNECTION_TIMEOUT, LeaveAction.RESUME))
         if "return" not in self._timers:
             self._set_timer("return", RETURN_LIMIT, self._never_returned)
 
@@ -485,10 +485,10 @@ class Session:
         return self.participant.was_active
 
     def participants_changed(self, infos: Sequence[ParticipantInfo]) -> None:
-        self.send(signal_out.update(infos))
+        self.send(responses.update(infos))
 
     def room_changed(self, info: RoomInfo) -> None:
-        self.send(signal_out.room_update(info))
+        self.send(responses.room_update(info))
 
     def receive_tracks(self, tracks: Sequence[Track]) -> None:
         self._connection.receive_tracks(tracks)
@@ -497,18 +497,18 @@ class Session:
         self._connection.source_changed(track)
 
     def track_subscribed(self, track_sid: str) -> None:
-        self.send(signal_out.track_subscribed(track_sid))
+        self.send(responses.track_subscribed(track_sid))
 
     def subscription_permission_changed(
         self, publisher_sid: str, track_sid: str, *, allowed: bool
     ) -> None:
-        self.send(signal_out.subscription_permission(publisher_sid, track_sid, allowed=allowed))
+        self.send(responses.subscription_permission(publisher_sid, track_sid, allowed=allowed))
 
     def speakers_changed(self, speakers: Sequence[Speaker]) -> None:
-        self.send(signal_out.speakers_changed(speakers))
+        self.send(responses.speakers_changed(speakers))
 
     def quality_changed(self, qualities: Mapping[str, ConnectionQuality]) -> None:
-        self.send(signal_out.connection_quality(qualities))
+        self.send(responses.connection_quality(qualities))
 
     def receive_data(self, message: DataMessage) -> None:
         label = RELIABLE if message.reliable else LOSSY
@@ -518,11 +518,11 @@ class Session:
             self._early.add(message)
 
     def muted_by_server(self, track_sid: str, *, muted: bool) -> None:
-        self.send(signal_out.mute(track_sid, muted=muted))
+        self.send(responses.mute(track_sid, muted=muted))
 
     def unpublished_by_server(self, track_sid: str) -> None:
         self.publishing.drop(track_sid)
-        self.send(signal_out.track_unpublished(track_sid))
+        self.send(responses.track_unpublished(track_sid))
 
     def grants_changed(self) -> None:
         self.publishing.forbid(self.participant.permissions.may_publish)
@@ -553,7 +553,7 @@ class Session:
         if self._outbox is None:
             self._finish()
             return
-        self.send(signal_out.leave(reason, action))
+        self.send(responses.leave(reason, action))
         self._set_timer("linger", LINGER, self._finish)
 
     def _finish(self) -> None:
@@ -582,7 +582,7 @@ class Session:
             now=now,
         )
         secret = self._around.tokens.secret_of(claims.api_key)
-        self.send(signal_out.refresh_token(mint(claims, secret)))
+        self.send(responses.refresh_token(mint(claims, secret)))
         self._set_timer("refresh", REFRESH_INTERVAL, self._refresh_token)
 
     def _forget_level(self, track: Track) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from livekit.protocol import models, rtc
 
 from switchroom.rooms.errors import Invalid
-from switchroom.rooms.signal_join import read_join_query, read_join_request
+from switchroom.rooms.signal.join import read_join_query, read_join_request
 
 
 def _wrap(inner: bytes, *, compressed: bool = False) -> str:
@@ -27,7 +27,7 @@ def _request(**fields: object) -> bytes:
 
 
 def test_the_join_request_of_a_real_agent_is_read() -> None:
-    captured = Path(__file__).parents[2] / "conformance/signal/agents-1.8.9_join_request.txt"
+    captured = Path(__file__).parents[3] / "conformance/signal/agents-1.8.9_join_request.txt"
     request = read_join_request(captured.read_text().strip())
     assert request.facts.protocol == 17
     assert request.facts.client_protocol == 2

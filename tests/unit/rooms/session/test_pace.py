@@ -5,10 +5,9 @@ from __future__ import annotations
 from livekit.protocol import models, rtc
 
 from switchroom.media import DataReceived
-from switchroom.rooms.pace import DATA, SIGNALS, Allowance, Pace
-
-from .clients import Door, user_packet
-from .house import House
+from switchroom.rooms.session.pace import DATA, SIGNALS, Allowance, Pace
+from unit.rooms.clients import Door, user_packet
+from unit.rooms.house import House
 
 
 def test_a_burst_is_allowed_and_then_the_rate() -> None:

@@ -8,9 +8,8 @@ from typing import Any, cast
 import pytest
 
 from switchroom.media import Source
-from switchroom.rooms.sections import Sections
-
-from .fake_engine import FakePeer
+from switchroom.rooms.session.sections import Sections
+from unit.rooms.fake_engine import FakePeer
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from switchroom.rooms.info import TrackInfo, TrackSource, TrackType
-from switchroom.rooms.requests import AddTrack
+from switchroom.rooms.signal.requests import AddTrack
 from switchroom.rooms.track import new_track_sid
 from switchroom.sdp.webrtc import OfferedSection
 

@@ -11,14 +11,14 @@ from collections.abc import Collection, Sequence
 from functools import partial
 
 from switchroom.base.tasks import Tasks
+from switchroom.base.timers import Deadline, Soon, Timers
 from switchroom.media import Engine, Peer, PeerKind
-from switchroom.rooms import signal_out
-from switchroom.rooms.connection import NEGOTIATION_LIMIT, ConnectionHost
-from switchroom.rooms.incoming import Incoming, PeerNews
-from switchroom.rooms.requests import Answer, Offer, Trickle
-from switchroom.rooms.sections import Sections
-from switchroom.rooms.serial import Serial
-from switchroom.rooms.timers import Deadline, Soon, Timers
+from switchroom.rooms.session.connection import NEGOTIATION_LIMIT, ConnectionHost
+from switchroom.rooms.session.incoming import Incoming, PeerNews
+from switchroom.rooms.session.sections import Sections
+from switchroom.rooms.session.serial import Serial
+from switchroom.rooms.signal import responses
+from switchroom.rooms.signal.requests import Answer, Offer, Trickle
 from switchroom.rooms.track import Track
 from switchroom.sdp.webrtc import OfferedSection, finish_answer, offered_sections, prepare_offer
 
@@ -122,7 +122,7 @@ class SingleConnection:
         sids = {mid: label.track_sid for mid, label in labels.items()}
         answer = finish_answer(offer.sdp, answered, labels, self._incoming.wishes(offered))
         self._sections.tell()
-        self._host.send(signal_out.answer(answer, offer.id, sids))
+        self._host.send(responses.answer(answer, offer.id, sids))
         self._incoming.apply(peer, offered)
         self._connect()
         self._review_soon()
@@ -158,7 +158,7 @@ class SingleConnection:
         missing = len(self._sections.missing)
         if missing or self._sections.stale:
             additional = missing - len(self._sections.plan())
-            self._host.send(signal_out.media_sections_requirement(additional))
+            self._host.send(responses.media_sections_requirement(additional))
             self._asked.set()
 
     def _not_offered(self) -> None:

@@ -16,9 +16,9 @@ from switchroom.media import (
     PeerEvent,
     TrackStarted,
 )
-from switchroom.rooms.connection import ConnectionHost
 from switchroom.rooms.info import AudioFeature
-from switchroom.rooms.publishing import Publishing
+from switchroom.rooms.session.connection import ConnectionHost
+from switchroom.rooms.session.publishing import Publishing
 from switchroom.sdp.webrtc import OfferedSection, PublishedAudio
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from switchroom.auth.grants import Claims, PermissionDenied, VideoGrants
 from switchroom.base.errors import ServiceError
-from switchroom.rooms.admission import Admission, admit, permissions_of, refreshed
 from switchroom.rooms.errors import Invalid, LimitExceeded, RoomNotFound
 from switchroom.rooms.info import ParticipantKind, ParticipantKindDetail, TrackSource
-from switchroom.rooms.requests import JoinRequest
+from switchroom.rooms.session.admission import Admission, admit, permissions_of, refreshed
+from switchroom.rooms.signal.requests import JoinRequest
 
 _VIDEO = VideoGrants(room="r", room_join=True)
 

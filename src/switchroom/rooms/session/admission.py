@@ -25,7 +25,7 @@ from switchroom.rooms.limits import (
     check_name,
     check_room_name,
 )
-from switchroom.rooms.requests import JoinRequest
+from switchroom.rooms.signal.requests import JoinRequest
 
 _SHORTEST_VALIDITY = 600.0
 """Seconds that a refreshed token is good for at least."""

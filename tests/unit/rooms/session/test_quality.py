@@ -7,9 +7,8 @@ from livekit.protocol import models
 
 from switchroom.media import Disconnected
 from switchroom.rooms.info import ConnectionQuality
-from switchroom.rooms.quality import INTERVAL, Counts, Gauge
-
-from .clients import Client, Door
+from switchroom.rooms.session.quality import INTERVAL, Counts, Gauge
+from unit.rooms.clients import Client, Door
 
 EXCELLENT, GOOD, POOR = (
     ConnectionQuality.EXCELLENT,

@@ -1,0 +1,1 @@
+"""LiveKit's messages to our records and back. In `rooms`, only this folder knows their classes."""
