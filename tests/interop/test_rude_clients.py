@@ -10,8 +10,8 @@ from livekit import api, rtc
 from interop.clients import NEWEST, OLDER, ROOM, Client, joined, payload_of, token_for
 from interop.datagrams import needs_private_network
 from interop.server import Server
+from switchroom.base.pace import Allowance
 from switchroom.rooms.session import session
-from switchroom.rooms.session.pace import Allowance
 
 pytestmark = [pytest.mark.interop, needs_private_network]
 

@@ -7,13 +7,13 @@ from switchroom.agents.errors import WorkerRefused
 from switchroom.agents.pool import PoolKey
 from switchroom.agents.protocol import Register
 from switchroom.base.outbox import Outbox
+from switchroom.base.pace import Allowance, Pace
 from switchroom.rooms.info import Permissions
 
 REGISTER_LIMIT = 10.0
 """Seconds that a worker has to introduce itself, livekit-server's."""
 
-MESSAGES_A_SECOND = 500.0
-MESSAGES_AT_ONCE = 2000.0
+MESSAGES = Allowance(rate=500.0, burst=2000.0)
 """A worker with hundreds of jobs says a few things about each; beyond this it is out of order."""
 
 # An offer and an assignment hold the metadata of a dispatch each, which may be half a megabyte.
@@ -21,25 +21,6 @@ _OUTBOX_BYTES = 16 * 1024 * 1024
 _OUTBOX_MESSAGES = 4096
 
 _MAX_NAME = 256
-
-
-class Allowance:
-    """How much may come how fast: `burst` at once, `rate` a second after that."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._left = burst
-        self._at = 0.0
-
-    def take(self, now: float) -> bool:
-        """Whether one more may come at `now` (monotonic seconds)."""
-        self._left = min(self._burst, self._left + (now - self._at) * self._rate)
-        self._at = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
 
 
 class Worker:
@@ -53,7 +34,7 @@ class Worker:
         self.version = ""
         self.permissions = Permissions()
         self._outbox = Outbox(max_messages=_OUTBOX_MESSAGES, max_bytes=_OUTBOX_BYTES)
-        self._allowance = Allowance(MESSAGES_A_SECOND, MESSAGES_AT_ONCE)
+        self._pace = Pace(MESSAGES)
 
     @property
     def registered(self) -> bool:
@@ -82,7 +63,7 @@ class Worker:
 
     def check_pace(self, now: float) -> None:
         """One more message came. Raises WorkerRefused."""
-        if not self._allowance.take(now):
+        if not self._pace.allows(now):
             raise WorkerRefused("too many messages")
 
     def send(self, message: bytes) -> None:

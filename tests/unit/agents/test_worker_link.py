@@ -130,7 +130,7 @@ async def test_a_worker_that_never_stops_talking_is_sent_away(house: House) -> N
         ping = agent.WorkerMessage(ping=agent.WorkerPing(timestamp=1)).SerializeToString()
         reading = asyncio.ensure_future(worker.closed())
         with suppress(websockets.exceptions.ConnectionClosed):
-            for _ in range(2 * int(worker_module.MESSAGES_AT_ONCE)):
+            for _ in range(2 * int(worker_module.MESSAGES.burst)):
                 await worker.socket.send(ping)
         assert await reading == "too many messages"
 

@@ -15,6 +15,7 @@ from switchroom.auth.tokens import TokenVerifier, mint
 from switchroom.base.clock import Clock
 from switchroom.base.log import get_logger
 from switchroom.base.outbox import Outbox
+from switchroom.base.pace import Pace
 from switchroom.base.timers import Timer, Timers
 from switchroom.media import Source
 from switchroom.rooms.data import DataMessage, EarlyMessages
@@ -35,7 +36,7 @@ from switchroom.rooms.session.admission import refreshed
 from switchroom.rooms.session.connection import Connection
 from switchroom.rooms.session.loudness import Loudness
 from switchroom.rooms.session.measuring import Measuring
-from switchroom.rooms.session.pace import DATA, SIGNALS, Pace, signal_cost, telling_cost
+from switchroom.rooms.session.pace import DATA, SIGNALS, signal_cost, telling_cost
 from switchroom.rooms.session.publishing import Publishing, Refusal
 from switchroom.rooms.session.quality import Counts, Gauge
 from switchroom.rooms.signal import requests, responses
