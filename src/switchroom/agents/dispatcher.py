@@ -16,7 +16,7 @@ from switchroom.agents.events import JobEnded, JobEvent, JobStarted, Listener
 from switchroom.agents.job import Acceptance, Ending, Stage, begin
 from switchroom.agents.keeping import PATIENCE, Keeper
 from switchroom.agents.protocol import MigrateJob, SimulateJob, specs_from_configuration
-from switchroom.agents.room_watch import RoomWatch, is_dependent, parting_of
+from switchroom.agents.room_watch import RoomWatch, parting_of
 from switchroom.agents.run import Run
 from switchroom.agents.stores import DispatchStore
 from switchroom.agents.token import agent_claims
@@ -174,7 +174,7 @@ class Dispatcher:
         self._begin(watch, dispatch, JobKind.ROOM)
         for participant in watch.room.participants.values():
             info = participant.info()
-            if is_dependent(info):
+            if info.dependent:
                 continue
             self._begin(watch, dispatch, JobKind.PARTICIPANT, info)
             if info.tracks:
@@ -182,7 +182,7 @@ class Dispatcher:
                 self._begin(watch, dispatch, JobKind.PUBLISHER, info)
 
     def _joined(self, watch: RoomWatch, participant: ParticipantInfo) -> None:
-        if is_dependent(participant):
+        if participant.dependent:
             self._agent_joined(watch, participant.identity)
             return
         watch.visited = True
@@ -194,7 +194,7 @@ class Dispatcher:
             self._begin(watch, record.dispatch, JobKind.PARTICIPANT, participant)
 
     def _published(self, watch: RoomWatch, participant: ParticipantInfo) -> None:
-        if is_dependent(participant) or participant.identity in watch.publishers:
+        if participant.dependent or participant.identity in watch.publishers:
             return
         watch.publishers.add(participant.identity)
         for record in watch.room.dispatches.list():

@@ -7,7 +7,6 @@ from collections import OrderedDict
 
 from switchroom.agents.job import Parting
 from switchroom.agents.run import Run
-from switchroom.rooms.info import ParticipantInfo, ParticipantKind
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.room import Room
 
@@ -79,15 +78,6 @@ class RoomWatch:
         if event is not None:
             event.set()
         self.publishers.discard(identity)
-
-
-def is_dependent(participant: ParticipantInfo) -> bool:
-    """Whether it is in a room for the others only: no job is done for such a participant."""
-    return (
-        participant.kind in (ParticipantKind.AGENT, ParticipantKind.EGRESS)
-        or participant.permissions.agent
-        or participant.permissions.recorder
-    )
 
 
 def parting_of(reason: DisconnectReason) -> Parting | None:

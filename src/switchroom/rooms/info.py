@@ -108,6 +108,18 @@ class Permissions:
         )
 
 
+def is_dependent(kind: ParticipantKind, permissions: Permissions) -> bool:
+    """Whether somebody is in a room for the others only.
+
+    Such a participant neither counts nor keeps the room open, and no agent's job is done for it.
+    """
+    return (
+        kind in (ParticipantKind.AGENT, ParticipantKind.EGRESS)
+        or permissions.agent
+        or permissions.recorder
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class TrackInfo:
     """LiveKit's TrackInfo as far as audio needs it.
@@ -153,6 +165,11 @@ class ParticipantInfo:
     disconnect_reason: DisconnectReason
     client_protocol: int
     capabilities: tuple[int, ...]
+
+    @property
+    def dependent(self) -> bool:
+        """As `is_dependent` says."""
+        return is_dependent(self.kind, self.permissions)
 
 
 @dataclass(frozen=True, slots=True)

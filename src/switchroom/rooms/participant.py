@@ -22,6 +22,7 @@ from switchroom.rooms.info import (
     Permissions,
     RoomInfo,
     Speaker,
+    is_dependent,
 )
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.subscriptions import Audience, Wishes
@@ -174,12 +175,8 @@ class Participant:
 
     @property
     def dependent(self) -> bool:
-        """Whether it is here for others only, and so neither counts nor keeps the room open."""
-        return (
-            self.kind in (ParticipantKind.AGENT, ParticipantKind.EGRESS)
-            or self.permissions.agent
-            or self.permissions.recorder
-        )
+        """As `is_dependent` says."""
+        return is_dependent(self.kind, self.permissions)
 
     @property
     def recorder(self) -> bool:
