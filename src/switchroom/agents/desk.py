@@ -202,7 +202,7 @@ class Desk:
                 worker.terminate(job_id)
                 return True
             return False
-        if worker.key == run.key and worker.api_key == run.job.api_key:
+        if run.may_be_claimed_by(worker):
             self.feed(run, happening.Claimed(worker.id))
         return True
 

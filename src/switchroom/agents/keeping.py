@@ -78,8 +78,7 @@ class Keeper:
         worker = self._claims.pop(run.id, None)
         if worker is None or worker.closed_for is not None:
             return None
-        mine = worker.key == run.key and worker.api_key == run.job.api_key
-        return Claimed(worker.id) if mine else None
+        return Claimed(worker.id) if run.may_be_claimed_by(worker) else None
 
     async def forget_the_rest(self) -> None:
         """Delete what belongs to rooms that did not come back."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from switchroom.agents.job import Progress, Stage
 from switchroom.agents.pool import PoolKey
+from switchroom.agents.worker import Worker
 from switchroom.base.timers import Timer
 from switchroom.rooms.dispatches import (
     Dispatch,
@@ -87,6 +88,10 @@ class Run:
     def assigned(self) -> bool:
         """Whether a worker ever had it."""
         return self.job.started_at_ns != 0
+
+    def may_be_claimed_by(self, worker: Worker) -> bool:
+        """Whether a worker may say that it has this job: same work, same API key."""
+        return worker.key == self.key and worker.api_key == self.job.api_key
 
     def note(self, now_ns: int) -> None:
         """Bring the record up to the progress, at `now_ns` (Unix nanoseconds)."""
