@@ -25,7 +25,6 @@ from switchroom.base.log import get_logger
 from switchroom.base.timers import Timers
 from switchroom.rooms.dispatches import DispatchOutcome, JobReason, JobStatus
 from switchroom.rooms.limits import check_attributes, check_metadata, check_name
-from switchroom.rooms.signal.responses import Server
 
 _log = get_logger("agents")
 
@@ -68,14 +67,14 @@ class Desk:
         *,
         clock: Clock,
         timers: Timers,
-        server: Server,
+        node_id: str,
         make_token: TokenMaker,
         draw: Draw = random_draw,
     ) -> None:
         self._patron = patron
         self._clock = clock
         self._timers = timers
-        self._server = server
+        self._node_id = node_id
         self._make_token = make_token
         self._draw = draw
         self._pools = Pools()
@@ -143,7 +142,7 @@ class Desk:
         except PoolsFull:
             raise WorkerRefused("too many workers") from None
         self.workers[worker.id] = worker
-        worker.send(protocol.registered(worker.id, self._server))
+        worker.send(protocol.registered(worker.id, self._node_id))
         _log.info(
             "worker registered",
             worker=worker.id,

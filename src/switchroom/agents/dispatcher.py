@@ -44,7 +44,6 @@ from switchroom.rooms.limits import check_attributes, check_metadata, check_name
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.room import Room
-from switchroom.rooms.signal.responses import Server
 
 _log = get_logger("agents")
 
@@ -85,7 +84,7 @@ class Dispatcher:
             self,
             clock=rooms.clock,
             timers=rooms.timers,
-            server=Server(node_id=new_id("ND_")),
+            node_id=rooms.node_id,
             make_token=self._token,
             draw=draw,
         )

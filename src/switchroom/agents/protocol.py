@@ -33,7 +33,7 @@ from switchroom.rooms.signal.convert import (
     permissions_from_wire,
     room_to_wire,
 )
-from switchroom.rooms.signal.responses import Server, server_info
+from switchroom.rooms.signal.responses import server_info
 
 MAX_CONFIGURED = 32
 """Dispatches that one room configuration may ask for; more are left out."""
@@ -221,10 +221,10 @@ def _read_json(text: str, message: Message) -> None:
 # ── what we say ──────────────────────────────────────────────────────────────
 
 
-def registered(worker_id: str, server: Server) -> bytes:
+def registered(worker_id: str, node_id: str) -> bytes:
     """The first message that a worker gets."""
     return _message(
-        register=agent.RegisterWorkerResponse(worker_id=worker_id, server_info=server_info(server))
+        register=agent.RegisterWorkerResponse(worker_id=worker_id, server_info=server_info(node_id))
     )
 
 

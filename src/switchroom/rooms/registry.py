@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from switchroom.base.clock import Clock
 from switchroom.base.config import Config
+from switchroom.base.ids import new_id
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
 from switchroom.base.timers import LoopTimers, Timers
@@ -46,7 +47,8 @@ class Rooms:
     """The registry of rooms.
 
     `engine` is the media engine that clients' connections are opened in, `store` keeps the rooms
-    created by API, `listeners` hear every RoomEvent.
+    created by API, `listeners` hear every RoomEvent. `node_id` is how this server introduces itself
+    to clients and to agent workers.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Rooms:
         self.clock = clock
         self.tasks = Tasks("rooms")
         self.timers = timers or LoopTimers()
+        self.node_id = new_id("ND_")
         self._keeper = RoomKeeper(store, self.tasks)
         self._house = House(clock, self.timers, self.tasks, tuple(listeners))
         self._rooms: dict[str, Room] = {}

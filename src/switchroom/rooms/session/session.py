@@ -74,7 +74,7 @@ _TOLD_TO_ALL = (requests.MuteTrack, requests.UpdateMetadata, requests.UpdateAudi
 class Surroundings:
     """What every session is given."""
 
-    server: responses.Server
+    node_id: str
     tokens: TokenVerifier
     clock: Clock
     timers: Timers
@@ -133,7 +133,7 @@ class Session:
         dual = not request.single_connection
         outbox.put(
             responses.join(
-                self._around.server,
+                self._around.node_id,
                 room.info(),
                 participant.info(),
                 room.visible_to(participant),
@@ -152,7 +152,7 @@ class Session:
         if self._outbox is not None:
             self._outbox.close("resumed on another socket")
         self._outbox = outbox
-        outbox.put(responses.reconnect(self._around.server, self._last_sequence))
+        outbox.put(responses.reconnect(self._around.node_id, self._last_sequence))
         if self._drop_next_resume:
             self._drop_next_resume = False
             outbox.close("simulated")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from switchroom.auth.grants import Claims, PermissionDenied
 from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.errors import ErrorCode, ServiceError
-from switchroom.base.ids import new_id
 from switchroom.base.outbox import Outbox
 from switchroom.media import EngineError
 from switchroom.rooms.participant import Participant
@@ -63,10 +62,10 @@ class SignalLink:
 class Sessions:
     """The sessions of every client."""
 
-    def __init__(self, rooms: Rooms, tokens: TokenVerifier, *, region: str = "") -> None:
+    def __init__(self, rooms: Rooms, tokens: TokenVerifier) -> None:
         self._rooms = rooms
         self._around = Surroundings(
-            server=responses.Server(node_id=new_id("ND_"), region=region),
+            node_id=rooms.node_id,
             tokens=tokens,
             clock=rooms.clock,
             timers=rooms.timers,

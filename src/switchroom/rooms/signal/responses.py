@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 
 from livekit.protocol import models, rtc
@@ -69,16 +68,8 @@ class SubscriptionFailure(IntEnum):
     TRACK_NOT_FOUND = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """How this server introduces itself."""
-
-    node_id: str
-    region: str = ""
-
-
 def join(
-    server: Server,
+    node_id: str,
     room: RoomInfo,
     participant: ParticipantInfo,
     others: Sequence[ParticipantInfo],
@@ -92,8 +83,7 @@ def join(
             participant=participant_to_wire(participant),
             other_participants=[participant_to_wire(other) for other in others],
             server_version=SERVER_VERSION,
-            server_region=server.region,
-            server_info=server_info(server),
+            server_info=server_info(node_id),
             subscriber_primary=subscriber_primary,
             ping_interval=PING_INTERVAL,
             ping_timeout=PING_TIMEOUT,
@@ -107,11 +97,11 @@ def join(
     )
 
 
-def reconnect(server: Server, last_sequence: int) -> bytes:
+def reconnect(node_id: str, last_sequence: int) -> bytes:
     """The first message of a resumed session; `last_sequence` of the client's reliable messages."""
     return _response(
         reconnect=rtc.ReconnectResponse(
-            server_info=server_info(server), last_message_seq=last_sequence
+            server_info=server_info(node_id), last_message_seq=last_sequence
         )
     )
 
@@ -279,14 +269,13 @@ def not_supported(request: Unsupported) -> bytes:
     return _response(request_response=response)
 
 
-def server_info(server: Server) -> models.ServerInfo:
+def server_info(node_id: str) -> models.ServerInfo:
     """How the server introduces itself, to clients and to agent workers."""
     return models.ServerInfo(
         edition=models.ServerInfo.Standard,
         version=SERVER_VERSION,
         protocol=PROTOCOL,
-        region=server.region,
-        node_id=server.node_id,
+        node_id=node_id,
         agent_protocol=1,
     )
 
