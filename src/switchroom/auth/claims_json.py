@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
@@ -61,9 +63,13 @@ def _object(source: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
 
 def _seconds(source: Mapping[str, Any], key: str) -> float:
     value = source.get(key, 0)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ClaimError(f"claim {key} must be a number")
-    return float(value)
+    if not isinstance(value, bool) and isinstance(value, int | float):
+        with suppress(OverflowError):
+            seconds = float(value)
+            # JSON as Python reads it has NaN, which is never past, and numbers without end.
+            if math.isfinite(seconds):
+                return seconds
+    raise ClaimError(f"claim {key} must be a number")
 
 
 def _attributes(source: Mapping[str, Any]) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import time
 from dataclasses import replace
 from typing import Any
@@ -200,3 +201,12 @@ def test_half_a_surrogate_pair_does_not_get_further_than_the_token(verifier: Tok
     claims = verifier.verify(_sign(sub="a\ud800", name="\ud83d", roomConfig=config))
     assert (claims.identity, claims.name) == ("a\ufffd", "\ufffd")
     assert claims.room_config == {"metadata": "\ufffd"}
+
+
+@pytest.mark.parametrize("claim", ["exp", "nbf"])
+@pytest.mark.parametrize("time", [10**400, math.inf, math.nan], ids=["long", "endless", "none"])
+def test_a_time_that_never_comes_is_refused(
+    verifier: TokenVerifier, claim: str, time: float
+) -> None:
+    refusal = _refusal(verifier, _sign(**{claim: time}))
+    assert refusal == f"invalid authorization token: claim {claim} must be a number"
