@@ -19,9 +19,8 @@ from switchroom.base.ids import new_id
 from switchroom.offline.errors import BadRequest
 from switchroom.offline.journal import JOB_HEADER
 from switchroom.offline.listening import Listener
-from switchroom.offline.web import next_message, number_of, open_socket
+from switchroom.offline.web import next_message, open_socket, rate_of
 from switchroom.speech.endpoint import Endpointer, EndpointSettings, SpeechEnded, SpeechStarted
-from switchroom.speech.pcm import RATES
 
 _MOST_WAITING = 8
 """Utterances of one session that wait to be understood; a client that sends faster is slowed."""
@@ -96,15 +95,8 @@ class _Session:
                 raise BadRequest(f"a message of type {str(other)[:40]!r} is not known here")
 
     async def _create(self, settings: Any) -> None:
-        settings = settings if isinstance(settings, dict) else {}
-        rate = number_of(settings.get("sample_rate", 16_000), "sample_rate")
-        if rate not in RATES:
-            raise BadRequest(f"sample_rate {rate}; known are {', '.join(map(str, RATES))}")
-        encoding = settings.get("encoding", "pcm_s16le")
-        if encoding != "pcm_s16le":
-            raise BadRequest(f"encoding {str(encoding)[:40]!r}; there is pcm_s16le only")
-        self._rate = rate
-        self._ears = Endpointer(rate, EndpointSettings(silence=self._pause))
+        self._rate = rate_of(settings if isinstance(settings, dict) else {}, 16_000)
+        self._ears = Endpointer(self._rate, EndpointSettings(silence=self._pause))
         await self._socket.send_json(self._event("session.created"))
 
     def _require_ears(self) -> Endpointer:

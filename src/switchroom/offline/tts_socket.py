@@ -19,9 +19,9 @@ from switchroom.base.ids import new_id
 from switchroom.offline.errors import BadRequest
 from switchroom.offline.journal import JOB_HEADER
 from switchroom.offline.speaking import Speaker
-from switchroom.offline.web import next_message, number_of, open_socket
+from switchroom.offline.web import next_message, open_socket, rate_of
 from switchroom.speech.errors import SpeechError
-from switchroom.speech.pcm import RATES, SAMPLE_BYTES
+from switchroom.speech.pcm import SAMPLE_BYTES
 
 _PIECE_SECONDS = 0.2
 _MOST_WAITING = 64
@@ -92,13 +92,7 @@ class _Session:
                 raise BadRequest(f"a message of type {str(other)[:40]!r} is not known here")
 
     async def _create(self, message: dict[str, Any]) -> None:
-        rate = number_of(message.get("sample_rate", 24_000), "sample_rate")
-        if rate not in RATES:
-            raise BadRequest(f"sample_rate {rate}; known are {', '.join(map(str, RATES))}")
-        encoding = message.get("encoding", "pcm_s16le")
-        if encoding != "pcm_s16le":
-            raise BadRequest(f"encoding {str(encoding)[:40]!r}; there is pcm_s16le only")
-        self._rate = rate
+        self._rate = rate_of(message, 24_000)
         self._voice = str(message.get("voice", ""))
         await self._socket.send_json(self._event("session.created"))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from switchroom.offline.errors import BadRequest
+from switchroom.speech.pcm import RATES
 
 LARGEST_BODY = 16 * 1024 * 1024
 LARGEST_MESSAGE = 4 * 1024 * 1024
@@ -54,9 +56,19 @@ async def next_message(socket: web.WebSocketResponse) -> dict[str, Any] | None:
     return None
 
 
-def number_of(value: Any, what: str) -> int:
-    """An integer, which may be written as a text as the agents do. Raises BadRequest."""
+def rate_of(settings: Mapping[str, Any], usual: int) -> int:
+    """The samples a second of a `session.create`, if we know them and the encoding.
+
+    A number may be written as a text, as the agents do. Raises BadRequest.
+    """
+    asked = settings.get("sample_rate", usual)
     try:
-        return int(value)
-    except (TypeError, ValueError) as error:
-        raise BadRequest(f"{what} must be a whole number, not {str(value)[:40]!r}") from error
+        rate = int(asked)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadRequest(f"sample_rate must be a whole number, not {str(asked)[:40]!r}") from error
+    if rate not in RATES:
+        raise BadRequest(f"sample_rate {rate}; known are {', '.join(map(str, RATES))}")
+    encoding = settings.get("encoding", "pcm_s16le")
+    if encoding != "pcm_s16le":
+        raise BadRequest(f"encoding {str(encoding)[:40]!r}; there is pcm_s16le only")
+    return rate

@@ -1,7 +1,7 @@
 """Speech to text by PocketSphinx in a child process, by a grammar of phrases or freely.
 
 With a grammar it is quick (0.02 s for a second of speech) and right about 8 kHz telephone sound in
-flite's voices ``rms``; without one it is ten times slower and wrong in every tenth word.
+flite's voice ``rms``; without one it is ten times slower and wrong in every tenth word.
 """
 
 from __future__ import annotations

@@ -37,7 +37,6 @@ _LARGEST = 999_999_999
 _READ_AS_NUMBER = 4
 """The most digits without separators that are read as one number; more are a phone number."""
 
-
 _REMEMBERED = 500
 """The longest text whose words are remembered: a conversation is gone through again and again."""
 

@@ -167,6 +167,7 @@ async def test_sentences_are_spoken_in_order_and_then_done(http: aiohttp.ClientS
     [
         (['{"type": "input_transcript", "transcript": "hi"}'], "must be session.create"),
         (['{"type": "session.create", "sample_rate": "many"}'], "whole number"),
+        (['{"type": "session.create", "sample_rate": 1e400}'], "whole number"),
         (['{"type": "session.create", "sample_rate": 9}'], "sample_rate 9"),
         (['{"type": "session.create", "encoding": "mp3"}'], "pcm_s16le only"),
         (['{"type": "session.create"}', '{"type": "input_transcript"}'], "as transcript"),
