@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -16,6 +16,9 @@ from switchroom.offline.errors import BadRequest
 MOST_MESSAGES = 2000
 MOST_TEXT = 200_000
 """Characters in all messages together."""
+
+_MOST_FIELDS = 20_000
+"""Characters of a result whose fields are read: Python's own notation takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +151,19 @@ def _tools(request: Mapping[str, Any]) -> tuple[Tool, ...]:
         parameters = function.get("parameters")
         offered.append(Tool(function["name"], parameters if isinstance(parameters, dict) else {}))
     if isinstance(choice, dict):
-        wanted: Sequence[Any] = [choice.get("function", {}).get("name")]
-        return tuple(tool for tool in offered if tool.name in wanted)
+        function = choice.get("function")
+        wanted = function.get("name") if isinstance(function, dict) else None
+        return tuple(tool for tool in offered if tool.name == wanted)
     return tuple(offered)
 
 
 def fields_of(result: str) -> dict[str, Any]:
-    """The fields of a tool's result: JSON, or a dictionary as Python prints it; else none."""
+    """The fields of a tool's result: JSON, or a dictionary as Python prints it; else none.
+
+    A value is whatever Python can write, which is more than JSON has.
+    """
+    if len(result) > _MOST_FIELDS:
+        return {}
     for read in (json.loads, ast.literal_eval):
         try:
             value = read(result)

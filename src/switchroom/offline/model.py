@@ -227,7 +227,7 @@ class _Memory:
         self._known = {k: v for k, v in self._known.items() if not k.startswith("result.")}
         self._known["result"] = text
         for name, value in fields_of(text).items():
-            self._known[f"result.{name}"] = value if isinstance(value, str) else json.dumps(value)
+            self._known[f"result.{name}"] = _as_text(value)
 
     # ── what now ─────────────────────────────────────────────────────────────
 
@@ -307,6 +307,16 @@ class _Memory:
             if isinstance(rule.trigger, OnHearing)
             and (found := rule.trigger.phrases.match(text)) is not None
         ]
+
+
+def _as_text(value: Any) -> str:
+    """A field of a result as JSON, a set as Python writes it; empty if neither can."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, default=str)
+    except (TypeError, ValueError):
+        return ""
 
 
 def _returns(trigger: OnResult, result: Returned) -> bool:

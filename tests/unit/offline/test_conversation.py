@@ -52,6 +52,8 @@ def test_the_choice_of_tools_is_kept(choice: str | None, names: list[str]) -> No
     assert [tool.name for tool in conversation_from(request).tools] == names
     request["tool_choice"] = {"type": "function", "function": {"name": "b"}}
     assert [tool.name for tool in conversation_from(request).tools] == ["b"]
+    request["tool_choice"] = {"type": "function", "function": []}
+    assert conversation_from(request).tools == ()
 
 
 @pytest.mark.parametrize(
@@ -78,5 +80,13 @@ def test_what_is_no_request_is_refused(request_: dict[str, Any], complaint: str)
 
 def test_results_are_read_as_json_or_as_python_prints_them() -> None:
     assert fields_of('{"a": 1}') == fields_of("{'a': 1}") == {"a": 1}
-    for other in ("ok", "[1]", "", "{" * 10_000, "__import__('os')", "\0"):
+    for other in (
+        "ok",
+        "[1]",
+        "",
+        "{" * 10_000,
+        "__import__('os')",
+        "\0",
+        f"{{'a': '{'x' * 20_000}'}}",
+    ):
         assert fields_of(other) == {}

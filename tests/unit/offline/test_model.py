@@ -141,6 +141,19 @@ def test_fields_of_a_result_are_known_by_name() -> None:
         assert talk.returns(result).text == "Sorry, we are full: holiday."
 
 
+@pytest.mark.parametrize(
+    ("odd", "read"),
+    [("{1}", "{1}"), ("b'x'", "b'x'"), ("{(1, 2): 3}", ""), ("0x" + "f" * 9999, "")],
+)
+def test_a_field_that_json_does_not_have_stops_nobody(odd: str, read: str) -> None:
+    talk = Talk()
+    talk.answer()
+    talk.hears("yes")
+    talk.hears("yes")
+    told = talk.returns(f"{{'full': 'full', 'reason': {odd}}}").text
+    assert told == f"Sorry, we are full: {json.dumps(read) if read else ''}."
+
+
 def test_a_slot_is_put_in_as_its_list_writes_it() -> None:
     assert Talk().hears("Can I move it to monday?").text == "I have moved it to Monday."
 
