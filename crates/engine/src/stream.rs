@@ -27,6 +27,9 @@ const HELD_UP: Duration = Duration::from_millis(30);
 const MAX_LATE: Duration = Duration::from_millis(60);
 /// How much more than it has played the phone may be sent of a source whose words are kept.
 const MAX_AHEAD: Duration = Duration::from_millis(500);
+/// How much more than it has played the phone may be sent at all: a source that sends faster than
+/// time passes would put off whatever comes after it.
+const MOST_AHEAD: Duration = Duration::from_secs(2);
 /// With so much in hand, the phone is spared what is not heard.
 const ENOUGH_AHEAD: Duration = Duration::from_millis(100);
 /// Packets in a row after which a source counts as flowing.
@@ -127,6 +130,9 @@ impl Stream {
     /// The place of a source's packet; `None` if it comes too late or too early to be sent.
     pub(crate) fn place(&mut self, now: Instant, frame: &Frame<'_>) -> Option<Placed> {
         self.begin_or_resume(now, now);
+        if self.in_hand(now) > MOST_AHEAD {
+            return None;
+        }
         let numbering = match self.source {
             Some(source) if source.stream == frame.stream => {
                 if frame.sequence <= source.newest {

@@ -241,3 +241,21 @@ fn a_client_that_stalls_in_mid_word_loses_none_of_it_and_its_delay_ends_with_the
         assert!(sent + Duration::from_millis(210) >= passed, "{sent:?} in {passed:?}");
     }
 }
+
+#[test]
+fn a_client_that_sends_faster_than_time_cannot_put_off_what_comes_after_it() {
+    let mut call = Call::new();
+    for _ in 0..1_000 {
+        let packet = call.tone.packet();
+        let now = call.world.now;
+        let client = &mut call.world.guests[call.guest].client;
+        // Each begins anew a little later, as if a word began.
+        client.pause(480);
+        client.send_audio(now, "s0", PLAIN, &packet);
+        call.world.pass(Duration::from_millis(5));
+    }
+    let sent = call.world.phones[call.phone].headers.len();
+    call.world.pass(Duration::from_secs(4));
+    let filled = call.world.phones[call.phone].headers.len() - sent;
+    assert!(filled > 75, "{filled} packets in 4 s");
+}
