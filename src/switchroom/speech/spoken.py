@@ -32,6 +32,7 @@ _MONTHS = _CALENDAR.split()
 _MONTH = "|".join(_MONTHS)
 
 _LARGEST = 999_999_999
+_MOST_DIGITS = len(str(_LARGEST))
 """Beyond, a number is read digit by digit."""
 
 _READ_AS_NUMBER = 4
@@ -132,12 +133,9 @@ def _money(match: re.Match[str]) -> str:
     return said
 
 
-def _decimal(match: re.Match[str]) -> str:
-    return f"{_whole(match['whole'])} point {digits(match['part'])}"
-
-
-def _plain_number(match: re.Match[str]) -> str:
-    return _whole(match[0])
+def _number(match: re.Match[str]) -> str:
+    whole, part = _whole(match["whole"]), match["part"]
+    return f"{whole} point {digits(part)}" if part else whole
 
 
 def _whole(text: str) -> str:
@@ -147,7 +145,8 @@ def _whole(text: str) -> str:
     grouped = "," in text
     if (plain[0] == "0" and len(plain) > 1) or (len(plain) > _READ_AS_NUMBER and not grouped):
         return digits(plain)
-    return number(int(plain)) if int(plain) <= _LARGEST else digits(plain)
+    # Not by its value: Python makes no integer of some thousand digits.
+    return number(int(plain)) if len(plain) <= _MOST_DIGITS else digits(plain)
 
 
 def _rule(
@@ -173,11 +172,11 @@ _RULES = (
     _rule(r"\+\d[\d ()./-]{4,}\d", lambda match: digits(match[0])),
     _rule(r"(?<![\d\w])\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}\b", lambda match: digits(match[0])),
     _rule(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", " "),
-    _rule(r"(?P<whole>\d{1,3}(?:,\d{3})+|\d+)\.(?P<part>\d+)", _decimal),
-    _rule(r"\d{1,3}(?:,\d{3})+", _plain_number),
-    _rule(r"\d+", _plain_number),
+    # Whole and part in one, and runs begun once only: a search that goes to the end of a long run
+    # in vain, and does so again from its next sign, takes minutes for what one request may hold.
+    _rule(r"(?P<whole>\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.(?P<part>\d+))?", _number),
     _rule(r"%", " percent"),
-    _rule(r"\s*&\s*", " and "),
+    _rule(r"(?<!\s)\s*&\s*", " and "),
     _rule(r"@", " at "),
 )
 

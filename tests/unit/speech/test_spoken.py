@@ -82,3 +82,24 @@ def test_ordinals_and_years_follow_the_language() -> None:
         "twenty twenty six",
         "nineteen oh five",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1e400", "one e four hundred"),
+        ("-inf, nan", "inf nan"),
+        ("1" + ",111" * 2000, digits("1" + "111" * 2000)),
+        ("$1" + ",111" * 2000, digits("1" + "111" * 2000) + " dollars"),
+        ("7" * 5000, digits("7" * 5000)),
+        ("0.5" + "5" * 5000, "zero point " + digits("5" * 5001)),
+    ],
+)
+def test_a_number_of_any_length_is_read(text: str, said: str) -> None:
+    assert " ".join(words(text)) == said
+
+
+@pytest.mark.parametrize("run", ["7", "7,", "777,", "7.", ".", " ", "$", "+", "+7", "(777) ", "a7"])
+def test_a_long_run_is_read_in_time_that_grows_as_its_length(run: str) -> None:
+    """A search that starts again at every sign of the run would take minutes here."""
+    assert spoken(run * 100_000)
