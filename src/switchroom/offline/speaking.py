@@ -26,7 +26,7 @@ _LONGEST = 20_000
 
 # Where a sentence ends and another begins, but not after "Dr." and the like.
 _SENTENCE_END = re.compile(
-    r"(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)(?<!\b[ap]\.m)[.!?]+[\"')]*\s+"
+    r"(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)(?<!\b[ap]\.m)(?<![.!?])[.!?]++[\"')]*\s+"
 )
 _PIECE = re.compile(rf"(?s).{{1,{LONGEST_TEXT}}}(?=\s|\Z)|\S{{1,{LONGEST_TEXT}}}")
 

@@ -52,3 +52,9 @@ async def test_the_voice_that_is_asked_for_is_used_if_flite_has_it() -> None:
     speaker = Speaker("rms", Journal())
     one, other = [await speaker.say("Hello.", voice, 16_000) for voice in ("slt", "alloy")]
     assert one != other
+
+
+def test_a_long_row_of_full_stops_is_read_in_time_that_grows_as_its_length() -> None:
+    """A search that starts again at every one of them would keep the loop for seconds."""
+    for end in ("", '"', " so"):
+        assert sentences_of("Yes" + "." * 19_900 + end)[0].startswith("Yes..")
