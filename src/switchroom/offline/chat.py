@@ -19,7 +19,7 @@ from switchroom.offline.journal import JOB_HEADER, Journal, Replied
 from switchroom.offline.model import Reply, foreseen, reply_to
 from switchroom.offline.script import Script
 from switchroom.offline.speaking import Speaker
-from switchroom.offline.web import error_response, json_body
+from switchroom.offline.web import error_response, json_body, name_of
 
 _log = get_logger("offline")
 
@@ -38,7 +38,7 @@ class Chat:
     async def completions(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         asked = await json_body(request)
-        conversation = conversation_from(asked)
+        conversation, model = conversation_from(asked), name_of(asked, "model")
         try:
             # Long conversations are gone through again; other requests need not wait for that.
             reply = await asyncio.to_thread(reply_to, self._script, conversation)
@@ -49,7 +49,7 @@ class Chat:
             _log.warning("no rule", remark=reply.remark)
         self._journal.record(_event(reply, request.headers.get(JOB_HEADER, "")))
         self._speaker.foresee((reply.text, *foreseen(self._script, conversation)))
-        answer = _Answer(str(asked.get("model", "")), reply, conversation)
+        answer = _Answer(model, reply, conversation)
         if not asked.get("stream"):
             return web.json_response(answer.whole())
         options = asked.get("stream_options")

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from switchroom.offline.errors import BadRequest
+from switchroom.offline.errors import BadRequest, shown
 
 MOST_MESSAGES = 2000
 MOST_TEXT = 200_000
 """Characters in all messages together."""
 
-_MOST_FIELDS = 20_000
+_MOST_FIELDS = 10_000
 """Characters of a result whose fields are read: Python's own notation takes its time."""
 
 
@@ -107,10 +107,13 @@ def _turn(message: Mapping[str, Any], text: str, called: dict[str, str], where: 
             called.update(calls)
             return Spoke(text, tuple(calls.values()))
         case "tool":
-            identifier = str(message.get("tool_call_id"))
+            identifier = message.get("tool_call_id")
+            if not isinstance(identifier, str):
+                raise BadRequest(f"{where}.tool_call_id is not a text")
             return Returned(called.get(identifier, identifier), text)
         case role:
-            raise BadRequest(f"{where}.role is {role!r}; known are system, user, assistant, tool")
+            known = "known are system, user, assistant, tool"
+            raise BadRequest(f"{where}.role is {shown(role)}; {known}")
 
 
 def _calls(calls: Any, where: str) -> dict[str, str]:
@@ -119,10 +122,14 @@ def _calls(calls: Any, where: str) -> dict[str, str]:
         return {}
     if not isinstance(calls, list):
         raise BadRequest(f"{where}.tool_calls is not a list")
-    try:
-        return {str(call["id"]): str(call["function"]["name"]) for call in calls}
-    except (KeyError, TypeError) as error:
-        raise BadRequest(f"{where}.tool_calls has a call without id or function name") from error
+    named: dict[str, str] = {}
+    for call in calls:
+        function = call.get("function") if isinstance(call, dict) else None
+        name = function.get("name") if isinstance(function, dict) else None
+        if name is None or not isinstance(name, str) or not isinstance(call.get("id"), str):
+            raise BadRequest(f"{where}.tool_calls has a call without id or function name")
+        named[call["id"]] = name
+    return named
 
 
 def _text(content: Any, where: str) -> str:
@@ -130,45 +137,62 @@ def _text(content: Any, where: str) -> str:
         return ""
     if isinstance(content, str):
         return content
-    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
-        texts = (part.get("text") for part in content if part.get("type") == "text")
-        return "".join(text for text in texts if isinstance(text, str))
-    raise BadRequest(f"{where} is neither a text nor a list of parts")
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise BadRequest(f"{where} is neither a text nor a list of parts")
+    texts = [part.get("text") for part in content if part.get("type") == "text"]
+    if not all(isinstance(text, str) for text in texts):
+        raise BadRequest(f"{where} has a part of type text without one")
+    return "".join(texts)
 
 
 def _tools(request: Mapping[str, Any]) -> tuple[Tool, ...]:
     """The tools that may be called now: none if the request says so, one if it names one."""
-    tools, choice = request.get("tools") or [], request.get("tool_choice")
-    if not isinstance(tools, list):
+    tools, choice = request.get("tools"), request.get("tool_choice")
+    if tools is not None and not isinstance(tools, list):
         raise BadRequest("tools is not a list")
-    if choice == "none":
-        return ()
-    offered = []
-    for number, tool in enumerate(tools):
-        function = tool.get("function") if isinstance(tool, dict) else None
-        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-            raise BadRequest(f"tools[{number}] is no function with a name")
-        parameters = function.get("parameters")
-        offered.append(Tool(function["name"], parameters if isinstance(parameters, dict) else {}))
-    if isinstance(choice, dict):
-        function = choice.get("function")
-        wanted = function.get("name") if isinstance(function, dict) else None
-        return tuple(tool for tool in offered if tool.name == wanted)
-    return tuple(offered)
+    offered = tuple(_tool(tool, f"tools[{number}]") for number, tool in enumerate(tools or ()))
+    match choice:
+        case None | "auto" | "required":
+            return offered
+        case "none":
+            return ()
+        case {"function": {"name": str(wanted)}}:
+            return tuple(tool for tool in offered if tool.name == wanted)
+    raise BadRequest("tool_choice is neither auto, required, none nor a function with a name")
+
+
+def _tool(tool: Any, where: str) -> Tool:
+    function = tool.get("function") if isinstance(tool, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise BadRequest(f"{where} is no function with a name")
+    parameters = function.get("parameters")
+    if parameters is None:
+        return Tool(function["name"])
+    if not isinstance(parameters, dict):
+        raise BadRequest(f"{where}.function.parameters is not an object")
+    required = parameters.get("required")
+    if required is not None and not (
+        isinstance(required, list) and all(isinstance(name, str) for name in required)
+    ):
+        raise BadRequest(f"{where}.function.parameters.required is not a list of names")
+    return Tool(function["name"], parameters)
 
 
 def fields_of(result: str) -> dict[str, Any]:
     """The fields of a tool's result: JSON, or a dictionary as Python prints it; else none.
 
-    A value is whatever Python can write, which is more than JSON has.
+    A value is whatever Python can write, which is more than JSON has. Of what is longer than
+    10,000 characters, no field is read.
     """
     if len(result) > _MOST_FIELDS:
         return {}
     for read in (json.loads, ast.literal_eval):
         try:
             value = read(result)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            if isinstance(value, dict):
+                # A key may be a number that Python reads and does not write again.
+                return {str(key): value[key] for key in value}
+        # A TypeError is a key or an element that can't be one, such as a list.
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
-        if isinstance(value, dict):
-            return {str(key): value[key] for key in value}
     return {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+_MOST_SHOWN = 40
+"""Characters of a request that an answer repeats: nobody is answered with more than they sent."""
+
 
 class OfflineError(Exception):
     """Something that the user of the gateway can mend; ``str()`` says what."""
@@ -27,3 +30,12 @@ class BadRequest(OfflineError):
 
 class GatewayFailed(OfflineError):
     """The gateway can't start."""
+
+
+def shown(value: object) -> str:
+    """The beginning of what a client sent, for a sentence about it; never longer than that."""
+    try:
+        text = repr(value[:_MOST_SHOWN] if isinstance(value, str) else value)
+    except (ValueError, RecursionError):  # thousands of digits, or of lists in lists
+        return f"a {type(value).__name__}"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"

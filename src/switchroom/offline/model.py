@@ -25,7 +25,7 @@ from switchroom.offline.conversation import (
     Tool,
     fields_of,
 )
-from switchroom.offline.errors import CannotAnswer
+from switchroom.offline.errors import CannotAnswer, shown
 from switchroom.offline.script import (
     BUILT_IN,
     START,
@@ -315,7 +315,7 @@ def _as_text(value: Any) -> str:
         return value
     try:
         return json.dumps(value, default=str)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return ""
 
 
@@ -340,7 +340,7 @@ def _call(rule: Rule, known: Mapping[str, str], offered: Mapping[str, Tool]) -> 
             taken = ", ".join(sorted(shapes))
             raise CannotAnswer(f"line {rule.line}: {rule.tool} takes no {name!r}; it takes {taken}")
         arguments[name] = _shaped(fill(template, known), shapes.get(name), rule, name)
-    for name in schema.get("required", ()):
+    for name in schema.get("required") or ():
         if name not in arguments:
             if "null" not in _types(shapes.get(name)):
                 raise CannotAnswer(f"line {rule.line}: {rule.tool} needs {name!r}, give it in with")
@@ -349,14 +349,24 @@ def _call(rule: Rule, known: Mapping[str, str], offered: Mapping[str, Tool]) -> 
 
 
 def _types(shape: Any) -> set[str]:
-    """The types a JSON schema allows, as far as tools' parameters use them."""
-    if not isinstance(shape, dict):
-        return set()
-    kinds = shape.get("type")
-    found = {kinds} if isinstance(kinds, str) else set(kinds or ())
-    for other in shape.get("anyOf", ()):
-        found |= _types(other)
+    """The types a JSON schema allows, as far as tools' parameters use them.
+
+    It comes from the client: what is no schema allows nothing in particular.
+    """
+    found: set[str] = set()
+    shapes = [shape]
+    while shapes:
+        shape = shapes.pop()
+        if not isinstance(shape, dict):
+            continue
+        kinds, others = shape.get("type"), shape.get("anyOf")
+        found.update(kind for kind in _as_list(kinds) if isinstance(kind, str))
+        shapes.extend(_as_list(others))
     return found
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _shaped(text: str, shape: Any, rule: Rule, name: str) -> Any:
@@ -366,9 +376,9 @@ def _shaped(text: str, shape: Any, rule: Rule, name: str) -> Any:
         return text
     try:
         value = json.loads(text.lower() if kinds & {"boolean", "null"} else text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         wanted = " or ".join(sorted(kinds))
         raise CannotAnswer(
-            f"line {rule.line}: {name!r} of {rule.tool} is {wanted}, not {text!r}"
+            f"line {rule.line}: {name!r} of {rule.tool} is {wanted}, not {shown(text)}"
         ) from error
     return value

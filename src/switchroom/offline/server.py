@@ -154,6 +154,8 @@ class Gateway:
             return await handler(request)
         except BadRequest as wrong:
             return error_response(400, str(wrong))
+        except web.RequestPayloadError:
+            return error_response(400, "the body is not packed as its headers say")
         except SpeechError as failure:
             _log.warning("could not speak", reason=str(failure))
             return error_response(500, str(failure), "server_error")

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from switchroom.base.ids import new_id
-from switchroom.offline.errors import BadRequest
+from switchroom.offline.errors import BadRequest, shown
 from switchroom.offline.journal import JOB_HEADER
 from switchroom.offline.listening import Listener
 from switchroom.offline.web import next_message, open_socket, rate_of
@@ -92,10 +92,12 @@ class _Session:
                 await self._tell(self._require_ears().finish())
                 await self._utterances.put(None)
             case other:
-                raise BadRequest(f"a message of type {str(other)[:40]!r} is not known here")
+                raise BadRequest(f"a message of type {shown(other)} is not known here")
 
     async def _create(self, settings: Any) -> None:
-        self._rate = rate_of(settings if isinstance(settings, dict) else {}, 16_000)
+        if settings is not None and not isinstance(settings, dict):
+            raise BadRequest("settings is not an object")
+        self._rate = rate_of(settings or {}, 16_000)
         self._ears = Endpointer(self._rate, EndpointSettings(silence=self._pause))
         await self._socket.send_json(self._event("session.created"))
 

@@ -16,10 +16,10 @@ from typing import Any
 from aiohttp import web
 
 from switchroom.base.ids import new_id
-from switchroom.offline.errors import BadRequest
+from switchroom.offline.errors import BadRequest, shown
 from switchroom.offline.journal import JOB_HEADER
 from switchroom.offline.speaking import Speaker
-from switchroom.offline.web import next_message, open_socket, rate_of
+from switchroom.offline.web import name_of, next_message, open_socket, rate_of
 from switchroom.speech.errors import SpeechError
 from switchroom.speech.pcm import SAMPLE_BYTES
 
@@ -89,11 +89,11 @@ class _Session:
             case "session.update" | "session.close":
                 pass
             case other:
-                raise BadRequest(f"a message of type {str(other)[:40]!r} is not known here")
+                raise BadRequest(f"a message of type {shown(other)} is not known here")
 
     async def _create(self, message: dict[str, Any]) -> None:
         self._rate = rate_of(message, 24_000)
-        self._voice = str(message.get("voice", ""))
+        self._voice = name_of(message, "voice")
         await self._socket.send_json(self._event("session.created"))
 
     def _require_session(self) -> None:

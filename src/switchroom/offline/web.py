@@ -8,12 +8,15 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from switchroom.offline.errors import BadRequest
+from switchroom.offline.errors import BadRequest, shown
 from switchroom.speech.pcm import RATES
 
 LARGEST_BODY = 16 * 1024 * 1024
 LARGEST_MESSAGE = 4 * 1024 * 1024
 """Bytes of a request body and of a message on a socket."""
+
+_LONGEST_NAME = 200
+"""Characters; every piece of an answer repeats the model's."""
 
 
 async def json_body(request: web.Request) -> dict[str, Any]:
@@ -56,6 +59,16 @@ async def next_message(socket: web.WebSocketResponse) -> dict[str, Any] | None:
     return None
 
 
+def name_of(message: Mapping[str, Any], field: str) -> str:
+    """A name that may be left out, such as that of a voice or a model. Raises BadRequest."""
+    name = message.get(field)
+    if name is None:
+        return ""
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME:
+        raise BadRequest(f"{field} must be a text of {_LONGEST_NAME} characters at most")
+    return name
+
+
 def rate_of(settings: Mapping[str, Any], usual: int) -> int:
     """The samples a second of a `session.create`, if we know them and the encoding.
 
@@ -65,10 +78,10 @@ def rate_of(settings: Mapping[str, Any], usual: int) -> int:
     try:
         rate = int(asked)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadRequest(f"sample_rate must be a whole number, not {str(asked)[:40]!r}") from error
+        raise BadRequest(f"sample_rate must be a whole number, not {shown(asked)}") from error
     if rate not in RATES:
-        raise BadRequest(f"sample_rate {rate}; known are {', '.join(map(str, RATES))}")
+        raise BadRequest(f"sample_rate {shown(rate)}; known are {', '.join(map(str, RATES))}")
     encoding = settings.get("encoding", "pcm_s16le")
     if encoding != "pcm_s16le":
-        raise BadRequest(f"encoding {str(encoding)[:40]!r}; there is pcm_s16le only")
+        raise BadRequest(f"encoding {shown(encoding)}; there is pcm_s16le only")
     return rate

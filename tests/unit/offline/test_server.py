@@ -100,6 +100,12 @@ async def test_models_are_listed(http: aiohttp.ClientSession) -> None:
         (b"{}", 400, "messages must be a list"),
         (b"[" * 100_000, 400, "this is no JSON"),
         (b"\xff", 400, "no JSON"),
+        (b'{"messages": [{"role": "user"}], "model": []}', 400, "model must be a text"),
+        (
+            b'{"messages": [{"role": "user"}], "tool_choice": {"function": []}}',
+            400,
+            "tool_choice is neither",
+        ),
         (
             b'{"messages": [{"role": "user", "content": "yes"}], "x": "%s"}' % (b"y" * 2**24),
             413,
@@ -169,6 +175,7 @@ async def test_sentences_are_spoken_in_order_and_then_done(http: aiohttp.ClientS
         (['{"type": "session.create", "sample_rate": "many"}'], "whole number"),
         (['{"type": "session.create", "sample_rate": 1e400}'], "whole number"),
         (['{"type": "session.create", "sample_rate": 9}'], "sample_rate 9"),
+        (['{"type": "session.create", "voice": ["rms"]}'], "voice must be a text"),
         (['{"type": "session.create", "encoding": "mp3"}'], "pcm_s16le only"),
         (['{"type": "session.create"}', '{"type": "input_transcript"}'], "as transcript"),
         (['{"type": "sing"}'], "'sing' is not known"),
@@ -264,6 +271,7 @@ async def test_what_is_no_phrase_of_the_script_is_heard_freely(http: aiohttp.Cli
         (['{"type": "session.create"}', '{"type": "input_audio"}'], "base64"),
         (['{"type": "session.create"}', '{"type": "input_audio", "audio": "*"}'], "not base64"),
         (['{"type": []}'], "is not known"),
+        (['{"type": "session.create", "settings": 3}'], "settings is not an object"),
     ],
 )
 async def test_a_client_that_breaks_the_rules_of_listening_is_told_and_let_go(
@@ -331,7 +339,10 @@ async def test_openais_speech_endpoints_speak_and_listen(http: aiohttp.ClientSes
 
 
 async def test_their_bad_requests_are_refused(http: aiohttp.ClientSession) -> None:
-    for body in ({}, {"input": 3}, {"input": "a", "response_format": "mp3"}):
+    for body in (
+        *({}, {"input": 3}, {"input": "a", "response_format": "mp3"}),
+        *({"input": "a", "response_format": []}, {"input": "a", "voice": {}}),
+    ):
         async with http.post("audio/speech", json=body) as response:
             assert response.status == 400
     form = aiohttp.FormData({"response_format": "json"})
@@ -339,6 +350,45 @@ async def test_their_bad_requests_are_refused(http: aiohttp.ClientSession) -> No
     for data in (form, b"plain"):
         async with http.post("audio/transcriptions", data=data) as response:
             assert response.status == 400
+
+
+FORM = "multipart/form-data; boundary=a"
+FILE = b"--a\r\nContent-Disposition: form-data; name=file\r\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        (f"{FORM}{'a' * 100}", b"x"),
+        (FORM, b""),
+        (FORM, b"x"),
+        (FORM, b"--a\r\n\r\n"),
+        (FORM, b"--a\r\nno header\r\n\r\nx\r\n--a--\r\n"),
+        (FORM, FILE + b"Content-Transfer-Encoding: odd\r\n\r\nx\r\n--a--\r\n"),
+        (FORM, FILE + b"Content-Transfer-Encoding: base64\r\n\r\n*x\r\n--a--\r\n"),
+    ],
+)
+async def test_a_form_that_is_none_is_refused_in_openais_form(
+    http: aiohttp.ClientSession, kind: str, body: bytes
+) -> None:
+    headers = {"Content-Type": kind}
+    async with http.post("audio/transcriptions", data=body, headers=headers) as response:
+        assert response.status == 400
+        assert "form" in (await response.json())["error"]["message"]
+
+
+async def test_a_body_that_is_not_packed_as_it_says_is_refused(
+    gateway: Gateway,
+) -> None:
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(head + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}")
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert b" 400 " in answer.splitlines()[0]
+    assert b"invalid_request_error" in answer
 
 
 # ── the whole ────────────────────────────────────────────────────────────────
