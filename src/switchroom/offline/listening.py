@@ -62,9 +62,9 @@ class Listener:
         return text
 
     async def _text_of(self, sound: Pcm) -> str:
-        if is_tone(sound):
-            return ""  # a voicemail's beep, which the free recogniser takes for "oh"
         try:
+            if is_tone(sound):
+                return ""  # a voicemail's beep, which the free recogniser takes for "oh"
             if self._phrases is not None:
                 heard = await self._phrases.recognise(sound)
                 if heard.text:

@@ -6,7 +6,9 @@ import math
 import random
 from array import array
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from switchroom.speech.pcm import Pcm, silence
 from switchroom.speech.synthesis import say
@@ -39,6 +41,37 @@ def test_so_is_one_over_a_telephone_line() -> None:
     assert is_tone(over_the_phone(with_margins(beep(1000))))
     assert is_tone(over_the_phone(with_margins(beep(1000))).at(16_000))
     assert is_tone(with_margins(beep(1000, noise=300)))
+
+
+@pytest.mark.parametrize("seconds", [0.9, 1.1, 2, 2.7, 4])
+def test_so_is_a_long_one(seconds: float) -> None:
+    assert is_tone(with_margins(beep(1000, seconds=seconds)))
+    assert is_tone(over_the_phone(with_margins(beep(440, seconds=seconds))))
+
+
+def test_sound_that_goes_on_after_a_beep_is_not() -> None:
+    words = Pcm(random.Random(1).randbytes(4000), 8000)
+    for after in (beep(700, seconds=1), words):
+        assert not is_tone(Pcm(beep(1000, seconds=2).samples + after.samples, 8000))
+
+
+def test_sound_of_any_length_is_told_by_a_second_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A file may be as large as a body: its spectrum in one would keep all callers waiting."""
+    lengths: list[int] = []
+
+    def measured(samples: NDArray[np.float64]) -> NDArray[np.complex128]:
+        lengths.append(len(samples))
+        return real(samples)
+
+    real = np.fft.rfft
+    monkeypatch.setattr(np.fft, "rfft", measured)
+    assert is_tone(beep(1000, seconds=4, rate=48_000))
+    assert max(lengths) <= 48_000
+    lengths.clear()
+    assert not is_tone(Pcm(beep(1000, seconds=1).samples * 60, 8000))
+    assert not lengths
 
 
 def test_other_sounds_are_not() -> None:
