@@ -17,7 +17,7 @@ from switchroom.phonenet.carrier import Login
 from switchroom.phonenet.client import PASSWORD_VARIABLE
 from switchroom.phonenet.directory import Directory, DirectoryError, read_numbers
 from switchroom.phonenet.events import to_line
-from switchroom.phonenet.network import USUAL_MESSAGES, Network, NetworkConfig
+from switchroom.phonenet.network import Network, NetworkConfig
 from switchroom.phonenet.phones import PHONES
 from switchroom.phonenet.pretty import pretty
 from switchroom.phonenet.writing import EventWriter
@@ -65,9 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--messages",
         type=Path,
-        default=USUAL_MESSAGES,
         metavar="FOLDER",
-        help="where mailboxes keep messages (%(default)s)",
+        help="where mailboxes keep messages (a new temporary folder)",
     )
     parser.add_argument("--username", default="", help="ask callers to log in by this name")
     parser.add_argument("--pretty", action="store_true", help="events for people, not JSON")

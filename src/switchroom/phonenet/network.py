@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,21 +16,20 @@ from switchroom.phonenet.phones import PHONES
 from switchroom.phonenet.sounds import melody
 from switchroom.sip_io.driver import SipConfig, SipDriver
 
-USUAL_MESSAGES = Path(tempfile.gettempdir(), "switchroom-messages")
-
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
     """`bind` is the address of both SIP and sound; port 0 lets the system choose.
 
-    `messages` is the folder for what callers leave in mailboxes.
+    `messages` is the folder for what callers leave in mailboxes; None is one of our own, see
+    :class:`MessageFolder`.
     """
 
     bind: str = "127.0.0.1"
     port: int = 5070
     login: Login = field(default_factory=Login)
     directory: Directory = field(default_factory=lambda: Directory(PHONES))
-    messages: Path = USUAL_MESSAGES
+    messages: Path | None = None
 
 
 class Network:

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 import os
+import stat
+import tempfile
 import wave
 from array import array
 from pathlib import Path
 
+import pytest
+
 from switchroom.phonenet.messages import MessageFolder
+from switchroom.phonenet.network import NetworkConfig
 from switchroom.phonenet.sounds import tone, wav
 
 SECOND = tone(440).samples
@@ -22,6 +28,30 @@ async def test_a_message_is_a_wav_file_of_the_line(tmp_path: Path) -> None:
 async def test_a_name_from_a_caller_leads_nowhere_else(tmp_path: Path) -> None:
     path = await MessageFolder(tmp_path).keep("../../etc/päss\0wd-1", array("h", [1]))
     assert path == tmp_path / "message-etcpsswd-1.wav"
+
+
+async def test_without_a_folder_messages_are_for_nobody_elses_eyes_or_guesses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = os.umask(0)
+    try:
+        first, other = MessageFolder(None), MessageFolder(None)
+        paths = await asyncio.gather(*(first.keep(str(n), SECOND) for n in range(4)))
+        (folder,) = {path.parent for path in paths}
+        assert folder.parent == tmp_path
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert (await other.keep("1", SECOND)).parent != folder
+    finally:
+        os.umask(before)
+
+
+def test_without_a_message_no_folder_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    MessageFolder(NetworkConfig().messages)
+    assert not any(tmp_path.iterdir())
 
 
 async def test_only_the_newest_hundred_messages_are_kept(tmp_path: Path) -> None:
