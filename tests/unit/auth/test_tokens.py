@@ -208,5 +208,6 @@ def test_half_a_surrogate_pair_does_not_get_further_than_the_token(verifier: Tok
 def test_a_time_that_never_comes_is_refused(
     verifier: TokenVerifier, claim: str, time: float
 ) -> None:
-    refusal = _refusal(verifier, _sign(**{claim: time}))
+    endless: dict[str, Any] = {claim: time}
+    refusal = _refusal(verifier, _sign(**endless))
     assert refusal == f"invalid authorization token: claim {claim} must be a number"
