@@ -49,7 +49,7 @@ check: .make/engine ## format, lint, types, import contracts, architecture, Rust
 
 .PHONY: test
 test: .make/engine .make/network .make/peers .make/agents ## all Python tests, with real peers, in a private network
-	@tools/run-tests
+	@tools/test-network $(BIN)/python -m pytest tests
 
 .PHONY: unit
 unit: .make/engine ## the fast tests only
