@@ -19,8 +19,9 @@ from switchroom.offline.server import Gateway
 
 ROOM = "call"
 JOINING = 4.0
-"""Seconds of silence after the answer: an agent that dials first joins only then, and a busy machine
-takes its time. A machine that answers says its words once."""
+"""Seconds of silence after the answer: an agent that dials first joins only then, and a busy
+machine takes its time. A machine that answers says its words once.
+"""
 
 
 @dataclass
