@@ -33,21 +33,11 @@ from switchroom.rooms.signal.convert import (
     permissions_from_wire,
     room_to_wire,
 )
+from switchroom.rooms.signal.proto_json import NotProtoJson, read_fields, read_json
 from switchroom.rooms.signal.responses import server_info
 
 MAX_CONFIGURED = 32
 """Dispatches that one room configuration may ask for; more are left out."""
-
-
-# All that json and json_format raise; OverflowError is what 1e400 does where a choice belongs.
-_UNREADABLE = (
-    json_format.Error,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 
 
 class NotAMessage(ValueError):
@@ -210,11 +200,8 @@ def _known(kind: type[_Number], value: int) -> _Number | None:
 
 def _read_json(text: str, message: Message) -> None:
     try:
-        fields = json.loads(text)
-        if not isinstance(fields, dict):
-            raise NotAMessage("a message is a JSON object")
-        json_format.ParseDict(fields, message, ignore_unknown_fields=True)
-    except _UNREADABLE as wrong:
+        read_json(text, message)
+    except NotProtoJson as wrong:
         raise NotAMessage(str(wrong)) from wrong
 
 
@@ -341,7 +328,7 @@ def _readable(listed: Iterable[Any]) -> Iterable[DispatchSpec]:
     for entry in listed:
         message = agent_dispatch.RoomAgentDispatch()
         try:
-            json_format.ParseDict(entry, message, ignore_unknown_fields=True)
-        except _UNREADABLE:
+            read_fields(entry, message)
+        except NotProtoJson:
             continue
         yield spec_from_wire(message)

@@ -14,7 +14,6 @@ from livekit.protocol import rtc
 
 from switchroom.api.asgi import AsgiApp, Receive, Scope, Send, claims_of, respond_text
 from switchroom.api.message_socket import MessageSocket
-from switchroom.api.proto_json import NotProtoJson, read_json
 from switchroom.auth.grants import PermissionDenied
 from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.errors import ErrorCode, ServiceError
@@ -23,6 +22,7 @@ from switchroom.rooms.errors import Invalid
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.session.sessions import Sessions, SignalLink
 from switchroom.rooms.signal.join import read_join_query, read_join_request
+from switchroom.rooms.signal.proto_json import NotProtoJson, read_json
 from switchroom.rooms.signal.requests import JoinRequest
 
 _log = get_logger("api")

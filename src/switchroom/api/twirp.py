@@ -28,11 +28,11 @@ from switchroom.api.asgi import (
     respond,
     respond_text,
 )
-from switchroom.api.proto_json import read_json
 from switchroom.auth.grants import Claims
 from switchroom.base.clock import Clock
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.base.log import get_logger
+from switchroom.rooms.signal.proto_json import read_json
 
 _log = get_logger("api")
 

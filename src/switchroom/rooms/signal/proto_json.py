@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -31,6 +32,14 @@ def read_json(text: str | bytes, message: Message) -> None:
         fields = json.loads(text)
         if not isinstance(fields, dict):
             raise NotProtoJson("a message is a JSON object")
+    except _UNREADABLE as wrong:
+        raise NotProtoJson(str(wrong)) from wrong
+    read_fields(fields, message)
+
+
+def read_fields(fields: Any, message: Message) -> None:
+    """The same from JSON that has been read. Raises NotProtoJson."""
+    try:
         json_format.ParseDict(fields, message, ignore_unknown_fields=True)
     except _UNREADABLE as wrong:
         raise NotProtoJson(str(wrong)) from wrong

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from livekit.protocol import rtc
 
-from switchroom.api.proto_json import NotProtoJson, read_json
+from switchroom.rooms.signal.proto_json import NotProtoJson, read_json
 
 
 @pytest.mark.parametrize("number", ["Infinity", "1e400"])
