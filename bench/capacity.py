@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import machine
-from rig import Rig, end_calls, place_calls, rig, spent
+from rig import cost_row, end_calls, place_calls, rig, spent
 
 _SETTLING = 6.0
 _WINDOW = 20.0
@@ -39,31 +39,10 @@ async def _cost(calls: int, runs: int, *, quick: bool) -> dict[str, Any]:
     async with rig() as on:
         await place_calls(on, calls)
         await asyncio.sleep(_SETTLING)
-        rows = [await _cost_row(on, calls, window) for _ in range(runs)]
+        rows = [await cost_row(on, calls, window, _is_clean) for _ in range(runs)]
         await end_calls(on, calls)
     _tell(f"{calls} calls: {rows[-1]['cpu_per_call_minute']:.3f} CPU s per call-minute")
     return {"calls": calls, "rows": rows}
-
-
-async def _cost_row(on: Rig, calls: int, window: float) -> dict[str, Any]:
-    used, figures = await spent(on, window)
-    per_call_minute = used.server / calls / (used.seconds / 60)
-    return {
-        "cpu_per_call_minute": per_call_minute,
-        "calls_per_core": 60 / per_call_minute if per_call_minute else None,
-        "server_cores": used.server / used.seconds,
-        "phones_cores": figures["cpu_seconds"] / figures["seconds"],
-        "others": used.others,
-        "load": machine.load_average(),
-        "clean": _is_clean(figures, calls),
-        **{
-            name: figures[name]
-            for name in (
-                *("sent", "received", "missing", "out_of_order", "audible_sent"),
-                *("audible_received", "spacing_sent", "spacing_received", "lateness"),
-            )
-        },
-    }
 
 
 def _is_clean(figures: dict[str, Any], calls: int) -> bool:

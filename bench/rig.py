@@ -10,7 +10,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -291,3 +291,27 @@ async def spent(on: Rig, seconds: float) -> tuple[Spent, dict[str, Any]]:
     own = server + figures["cpu_seconds"] + time.process_time() - mine
     others = (after.busy - before.busy - own) / elapsed / (os.cpu_count() or 1)
     return Spent(server, elapsed, max(others, 0.0)), figures
+
+
+async def cost_row(
+    on: Rig, calls: int, window: float, is_clean: Callable[[dict[str, Any], int], bool]
+) -> dict[str, Any]:
+    """What so many running calls cost and suffer during a window, as the report wants it."""
+    used, figures = await spent(on, window)
+    per_call_minute = used.server / calls / (used.seconds / 60)
+    return {
+        "cpu_per_call_minute": per_call_minute,
+        "calls_per_core": 60 / per_call_minute if per_call_minute else None,
+        "server_cores": used.server / used.seconds,
+        "phones_cores": figures["cpu_seconds"] / figures["seconds"],
+        "others": used.others,
+        "load": machine.load_average(),
+        "clean": is_clean(figures, calls),
+        **{
+            name: figures[name]
+            for name in (
+                *("sent", "received", "missing", "out_of_order", "audible_sent"),
+                *("audible_received", "spacing_sent", "spacing_received", "lateness"),
+            )
+        },
+    }
