@@ -82,7 +82,7 @@ def test_the_changelog_has_the_present_version_or_unreleased_on_top() -> None:
 
 
 def test_every_file_that_papers_name_exists() -> None:
-    """`telephony/call.py` is short for the file in src/switchroom; globs must find something."""
+    """`telephony/calls/call.py` is short for its place in src/switchroom; globs find something."""
     named = re.compile(r"`((?:[\w.*-]+/)+(?:[\w*-]+\.(?:py|rs|toml|md|yaml))?)`")
     missing = [
         (shown(paper), name)

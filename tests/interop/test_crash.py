@@ -14,8 +14,8 @@ from switchroom.phonenet.client import PhoneNetwork
 from switchroom.phonenet.events import Answered, Called, Ended, Ringing
 from switchroom.storage.calls import SqlCallStore
 from switchroom.storage.connection import Database
-from switchroom.telephony.call_record import CallRecord
-from switchroom.telephony.termination import Cause
+from switchroom.telephony.calls.call_record import CallRecord
+from switchroom.telephony.calls.termination import Cause
 
 pytestmark = pytest.mark.interop
 

@@ -22,11 +22,11 @@ from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.room import Room
 from switchroom.rooms.stores import NoRoomStore
-from switchroom.telephony.call_record import CallRecord
-from switchroom.telephony.outbound_request import CreateSipParticipant, SipParticipantInfo
-from switchroom.telephony.request_memory import RequestKey
+from switchroom.telephony.calls.call_record import CallRecord
+from switchroom.telephony.outbound.outbound_request import CreateSipParticipant, SipParticipantInfo
+from switchroom.telephony.outbound.request_memory import RequestKey
+from switchroom.telephony.routing.trunks import OutboundTrunk
 from switchroom.telephony.telephony import Telephony
-from switchroom.telephony.trunks import OutboundTrunk
 
 NUMBER = "+15105550123"
 

@@ -24,9 +24,9 @@ from switchroom.rooms.info import RoomSpec
 from switchroom.rooms.local import LocalParticipantSpec
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.sip.invite_session import AuthProblem, FailureKind, SipFailure
+from switchroom.telephony.calls.termination import Cause
 from switchroom.telephony.errors import CallFailedError
-from switchroom.telephony.headers import HeaderOptions
-from switchroom.telephony.termination import Cause
+from switchroom.telephony.routing.headers import HeaderOptions
 
 
 class _Agent:

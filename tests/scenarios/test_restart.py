@@ -10,11 +10,11 @@ import pytest
 from scenarios.house import NUMBER, House, MemoryCalls
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.sip.dialog import DialogSnapshot
-from switchroom.telephony.call_events import CallStatus
-from switchroom.telephony.call_record import CallRecord, StatusChange
+from switchroom.telephony.calls.call_events import CallStatus
+from switchroom.telephony.calls.call_record import CallRecord, StatusChange
+from switchroom.telephony.calls.termination import Cause, Termination
 from switchroom.telephony.errors import CallFailedError
-from switchroom.telephony.request_memory import RequestKey
-from switchroom.telephony.termination import Cause, Termination
+from switchroom.telephony.outbound.request_memory import RequestKey
 
 _DIALOG = DialogSnapshot(
     "abc", "<sip:us@a>;tag=SCL_1", "<sip:them@b>;tag=far", "sip:them@c", (), 2, None, None

@@ -10,15 +10,9 @@ from google.rpc import status_pb2  # type: ignore[import-untyped]  # generated, 
 from livekit.protocol import models, sip as wire
 
 from switchroom.base.errors import ErrorCode, ServiceError
+from switchroom.telephony.calls.termination import Termination
 from switchroom.telephony.errors import CallFailedError, InvalidRequestError
-from switchroom.telephony.headers import HeaderOptions
-from switchroom.telephony.media_config import (
-    DEFAULT_MEDIA,
-    Encryption,
-    ListedCodec,
-    MediaConfig,
-)
-from switchroom.telephony.outbound_request import (
+from switchroom.telephony.outbound.outbound_request import (
     CreateSipParticipant,
     Destination,
     InlineTrunk,
@@ -26,8 +20,14 @@ from switchroom.telephony.outbound_request import (
     SipAddress,
     SipParticipantInfo,
 )
-from switchroom.telephony.termination import Termination
-from switchroom.telephony.trunks import (
+from switchroom.telephony.routing.headers import HeaderOptions
+from switchroom.telephony.routing.media_config import (
+    DEFAULT_MEDIA,
+    Encryption,
+    ListedCodec,
+    MediaConfig,
+)
+from switchroom.telephony.routing.trunks import (
     ListUpdate,
     OutboundTrunk,
     OutboundTrunkUpdate,

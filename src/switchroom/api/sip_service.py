@@ -23,7 +23,7 @@ from switchroom.api.twirp import CallContext, Method
 from switchroom.auth.grants import require_room_admin, require_sip_admin, require_sip_call
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.telephony.errors import CallFailedError, InvalidRequestError
-from switchroom.telephony.request_memory import RequestKey
+from switchroom.telephony.outbound.request_memory import RequestKey
 from switchroom.telephony.telephony import Telephony
 
 

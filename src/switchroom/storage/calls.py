@@ -11,9 +11,9 @@ from switchroom.rooms.reasons import DisconnectReason
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.storage.connection import Database
 from switchroom.storage.schema import calls
-from switchroom.telephony.call_events import CallStatus
-from switchroom.telephony.call_record import CallRecord, StatusChange
-from switchroom.telephony.termination import Cause, Termination
+from switchroom.telephony.calls.call_events import CallStatus
+from switchroom.telephony.calls.call_record import CallRecord, StatusChange
+from switchroom.telephony.calls.termination import Cause, Termination
 
 
 class SqlCallStore:

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, delete, select
 
 from switchroom.storage.connection import Database
 from switchroom.storage.schema import outbound_trunks
-from switchroom.telephony.headers import HeaderOptions
-from switchroom.telephony.media_config import Encryption, ListedCodec, MediaConfig
-from switchroom.telephony.trunks import OutboundTrunk, Transport
+from switchroom.telephony.routing.headers import HeaderOptions
+from switchroom.telephony.routing.media_config import Encryption, ListedCodec, MediaConfig
+from switchroom.telephony.routing.trunks import OutboundTrunk, Transport
 
 
 class SqlTrunkStore:

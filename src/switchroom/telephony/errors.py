@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from switchroom.base.errors import ErrorCode, ServiceError
-from switchroom.telephony.termination import Termination
+from switchroom.telephony.calls.termination import Termination
 
 
 class InvalidRequestError(ServiceError):

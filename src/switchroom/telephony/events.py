@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from switchroom.telephony.call_record import CallRecord
+from switchroom.telephony.calls.call_record import CallRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from switchroom.telephony.call_record import CallRecord
-from switchroom.telephony.trunks import OutboundTrunk
+from switchroom.telephony.calls.call_record import CallRecord
+from switchroom.telephony.routing.trunks import OutboundTrunk
 
 
 class TrunkStore(Protocol):

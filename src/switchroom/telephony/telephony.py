@@ -12,17 +12,17 @@ from switchroom.base.tasks import Tasks
 from switchroom.media import Engine
 from switchroom.rooms.registry import Rooms
 from switchroom.sip.dialog import DialogSnapshot
-from switchroom.telephony.call_events import Stopping
-from switchroom.telephony.call_record import CallRecord
-from switchroom.telephony.call_runner import CallPorts
-from switchroom.telephony.dial import Limits
+from switchroom.telephony.calls.call_events import Stopping
+from switchroom.telephony.calls.call_record import CallRecord
+from switchroom.telephony.calls.call_runner import CallPorts
+from switchroom.telephony.calls.termination import Cause, Termination
 from switchroom.telephony.events import Listener
-from switchroom.telephony.outbound import Outbound
-from switchroom.telephony.request_memory import KEY_LIFETIME
+from switchroom.telephony.outbound.dial import Limits
+from switchroom.telephony.outbound.outbound import Outbound
+from switchroom.telephony.outbound.request_memory import KEY_LIFETIME
+from switchroom.telephony.routing.trunk_registry import Trunks
 from switchroom.telephony.sip_endpoint import SipEndpoint
 from switchroom.telephony.stores import CallStore, TrunkStore
-from switchroom.telephony.termination import Cause, Termination
-from switchroom.telephony.trunk_registry import Trunks
 
 _log = get_logger("telephony")
 

@@ -19,19 +19,19 @@ from switchroom.api.convert_sip import failure_to_wire, request_from_wire
 from switchroom.api.sip_service import SipService
 from switchroom.auth.grants import Claims, SipGrants, VideoGrants
 from switchroom.auth.tokens import mint
+from switchroom.telephony.calls.sip_status import STATUSES
+from switchroom.telephony.calls.termination import Cause, Termination, of_response
 from switchroom.telephony.errors import CallFailedError, InvalidRequestError
-from switchroom.telephony.headers import HeaderOptions
-from switchroom.telephony.media_config import Encryption, ListedCodec, MediaConfig
-from switchroom.telephony.outbound_request import (
+from switchroom.telephony.outbound.outbound_request import (
     CreateSipParticipant,
     Destination,
     InlineTrunk,
     NamedAddress,
     SipAddress,
 )
-from switchroom.telephony.sip_status import STATUSES
-from switchroom.telephony.termination import Cause, Termination, of_response
-from switchroom.telephony.trunks import Transport
+from switchroom.telephony.routing.headers import HeaderOptions
+from switchroom.telephony.routing.media_config import Encryption, ListedCodec, MediaConfig
+from switchroom.telephony.routing.trunks import Transport
 
 from .conftest import KEY, SECRET, Client, Reply
 

@@ -12,8 +12,8 @@ from switchroom.storage.calls import SqlCallStore
 from switchroom.storage.connection import Database
 from switchroom.storage.pruning import BREATH, DAY, Pruning
 from switchroom.storage.schema import calls
-from switchroom.telephony.call_record import CallRecord
-from switchroom.telephony.termination import Cause, Termination
+from switchroom.telephony.calls.call_record import CallRecord
+from switchroom.telephony.calls.termination import Cause, Termination
 from unit.rooms.house import Time
 
 

@@ -28,12 +28,12 @@ from switchroom.storage.connection import Database
 from switchroom.storage.dispatches import SqlDispatchStore
 from switchroom.storage.rooms import SqlRoomStore
 from switchroom.storage.trunks import SqlTrunkStore
-from switchroom.telephony.call_events import CallStatus
-from switchroom.telephony.call_record import CallRecord, StatusChange
-from switchroom.telephony.headers import HeaderOptions
-from switchroom.telephony.media_config import Encryption, ListedCodec, MediaConfig
-from switchroom.telephony.termination import Cause, Termination
-from switchroom.telephony.trunks import OutboundTrunk, Transport
+from switchroom.telephony.calls.call_events import CallStatus
+from switchroom.telephony.calls.call_record import CallRecord, StatusChange
+from switchroom.telephony.calls.termination import Cause, Termination
+from switchroom.telephony.routing.headers import HeaderOptions
+from switchroom.telephony.routing.media_config import Encryption, ListedCodec, MediaConfig
+from switchroom.telephony.routing.trunks import OutboundTrunk, Transport
 
 _TRUNK = OutboundTrunk(
     trunk_id="ST_1",

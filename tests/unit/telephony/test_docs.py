@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from switchroom.telephony.sip_status import STATUSES
-from switchroom.telephony.termination import ENDINGS, Cause
+from switchroom.telephony.calls.sip_status import STATUSES
+from switchroom.telephony.calls.termination import ENDINGS, Cause
 
 _DOCS = Path(__file__).parents[3] / "docs"
 _TELEPHONY = (_DOCS / "telephony.md").read_text()

@@ -1,0 +1,1 @@
+"""A phone call of either direction: its machine, its runner, its record, its ending."""

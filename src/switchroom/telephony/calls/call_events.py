@@ -1,0 +1,285 @@
+"""What happens to a call beside the events of `sip.invite_session`, and what is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from switchroom.rooms.reasons import DisconnectReason
+from switchroom.sdp.offer_answer import NegotiatedMedia
+from switchroom.telephony.calls.termination import Termination
+
+
+class CallStatus(StrEnum):
+    """The values of ``sip.callStatus``."""
+
+    DIALING = "dialing"
+    RINGING = "ringing"
+    AUTOMATION = "automation"
+    ACTIVE = "active"
+    HANGUP = "hangup"
+
+
+# ── what happens ─────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The phone has its seat in the room."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRefused:
+    """The room does not take the phone."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialStored:
+    """The record of the dial is on disk (or could not be: `failure` says why)."""
+
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Undialable:
+    """The INVITE cannot be written: a number or header holds what SIP has no place for."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStored:
+    """The dialog of the answered call is on disk, or will never be."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStarted:
+    """The first packet came from the phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLost:
+    """No packet came from the phone for the agreed time."""
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsPlayed:
+    """The last digit asked for has been sent to the phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class DigitFromPhone:
+    """A key was pressed on the phone: one of ``0-9*#ABCD``."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsFromRoom:
+    """A participant wants these digits to be heard by the phone."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomClosed:
+    """The room takes the seat away: deleted, participant removed, same identity joined."""
+
+    reason: DisconnectReason
+
+
+@dataclass(frozen=True, slots=True)
+class WaiterJoined:
+    """Another request waits for the answer, until `deadline` (monotonic s)."""
+
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """No request waits for the answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The server ends its calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """The time that `deadline` named has come."""
+
+
+# ── what to do ───────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRoom:
+    """Answered by Joined or JoinRefused."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishTrack:
+    """Publish the phone's audio track; with `tone` it carries the dial tone first."""
+
+    tone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectTrack:
+    """From now on the room hears the phone on that track, and no tone."""
+
+
+@dataclass(frozen=True, slots=True)
+class HearRoom:
+    """From now on the phone hears the room."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDial:
+    """Queue the record of the dial; if `durable`, answer with DialStored when it is on disk."""
+
+    durable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAnswer:
+    """Store the dialog; if `durable`, answer with AnswerStored when it is on disk."""
+
+    durable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoreEnd:
+    """Close the record."""
+
+    termination: Termination
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetDialog:
+    """The far end knows that the call is over: nothing is left to end after a crash."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendInvite:
+    """Dial, with this session description."""
+
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop the dial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """Hang up; `reason` is the value of the Reason header (RFC 3326)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RespondOffer:
+    """Answer a re-INVITE or UPDATE."""
+
+    offer_id: int
+    status: int
+    phrase: str
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateLeg:
+    """Send and receive as agreed; `silence` is how long (s) no packet may come, None: for ever."""
+
+    media: NegotiatedMedia
+    silence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLeg:
+    """Give the port back."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayDigits:
+    """Send digits to the phone; DigitsPlayed follows."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellDigit:
+    """Tell the room which key was pressed."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatus:
+    """Tell the room the new status, and whatever else became known with it, in one update."""
+
+    status: CallStatus
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SetAttributes:
+    """Tell the room what became known."""
+
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRoom:
+    """Give the seat back."""
+
+    reason: DisconnectReason
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDialed:
+    """Requests that do not wait for the answer are answered now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportActive:
+    """Requests that wait for the answer are answered now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportEnded:
+    """Requests still waiting get their error."""
+
+    termination: Termination
+
+
+Command = (
+    JoinRoom
+    | PublishTrack
+    | ConnectTrack
+    | HearRoom
+    | StoreDial
+    | StoreAnswer
+    | StoreEnd
+    | ForgetDialog
+    | SendInvite
+    | Cancel
+    | Bye
+    | RespondOffer
+    | UpdateLeg
+    | CloseLeg
+    | PlayDigits
+    | TellDigit
+    | SetStatus
+    | SetAttributes
+    | LeaveRoom
+    | ReportDialed
+    | ReportActive
+    | ReportEnded
+)

@@ -1,0 +1,38 @@
+"""The phone as the room sees it: a participant of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from switchroom.rooms.data import DispatchEnded, Dtmf, UserData
+from switchroom.rooms.reasons import DisconnectReason
+from switchroom.telephony.calls.call_events import DigitsFromRoom, RoomClosed
+from switchroom.telephony.calls.dtmf import playable
+
+
+class PhoneParticipant:
+    """A `rooms.local.LocalParticipant`: what the room says becomes an event of the call."""
+
+    def __init__(
+        self, tell_call: Callable[[object], None], play_out: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._tell_call = tell_call
+        self._play_out = play_out
+
+    async def close(self, reason: DisconnectReason) -> None:
+        """The call hangs up before this returns: attribute and BYE are on their way.
+
+        The phone is sent the last word before: an agent that ends the room has just said it.
+        """
+        await self._play_out()
+        self._tell_call(RoomClosed(reason))
+
+    def on_data(self, data: UserData | Dtmf) -> None:
+        """Keys pressed in the room are played to the phone; it cannot read anything else."""
+        if isinstance(data, Dtmf):
+            digits = playable(data.digit)
+            if digits:
+                self._tell_call(DigitsFromRoom(digits))
+
+    def on_dispatch_ended(self, news: DispatchEnded) -> None:
+        """A call goes on without an agent: people may be in the room as well."""

@@ -1,0 +1,273 @@
+"""A request and a trunk become a dial: addresses, headers, attributes, deadlines."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from switchroom.sip.digest import Credentials
+from switchroom.sip.errors import SipError
+from switchroom.sip.grammar import split_host_port
+from switchroom.sip.invite_session import Fields, OutgoingInvite
+from switchroom.sip.uri import NameAddr, Uri
+from switchroom.telephony.calls.call import CallPlan
+from switchroom.telephony.calls.termination import Cause, Termination
+from switchroom.telephony.errors import (
+    CallFailedError,
+    InvalidRequestError,
+    NotPossibleError,
+)
+from switchroom.telephony.outbound.outbound_request import (
+    CreateSipParticipant,
+    InlineTrunk,
+    NamedAddress,
+    SipAddress,
+    unquoted,
+)
+from switchroom.telephony.routing.headers import AttributeRules, HeaderOptions, merge
+from switchroom.telephony.routing.media_config import Encryption, MediaConfig, offered_codecs
+from switchroom.telephony.routing.numbers import from_number
+from switchroom.telephony.routing.trunks import (
+    OutboundTrunk,
+    Transport,
+    read_address,
+    read_from_host,
+)
+from switchroom.telephony.sip_endpoint import SipEndpoint
+
+DEFAULT_RINGING_TIMEOUT = 180.0
+LONGEST_CALL = 24 * 3600.0
+DEFAULT_DEADLINE = 30.0
+WAITING_DEADLINE = 80.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The server's own times (s), for what neither trunk nor request says."""
+
+    first_silence: float = 30.0
+    silence: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Everything that a call needs to know before its first step.
+
+    ``invite`` has no body yet. ``local_ip`` is where the media is bound, ``advertised_ip`` where
+    the carrier reaches it. ``attributes`` are those the participant joins with.
+    """
+
+    call_id: str
+    request: CreateSipParticipant
+    trunk: OutboundTrunk
+    identity: str
+    from_number: str
+    local_ip: str
+    advertised_ip: str
+    attributes: Mapping[str, str]
+    attributes_to_headers: Mapping[str, str]
+    invite: OutgoingInvite
+    plan: CallPlan
+
+
+def trunk_of(inline: InlineTrunk) -> OutboundTrunk:
+    """A trunk that lasts for one call. Raises InvalidRequestError."""
+    address, transport = read_address(inline.hostname, inline.transport, "trunk hostname")
+    return OutboundTrunk(
+        address=address,
+        transport=transport,
+        destination_country=inline.destination_country,
+        auth_username=inline.auth_username,
+        auth_password=inline.auth_password,
+        headers_to_attributes=inline.headers_to_attributes,
+        attributes_to_headers=inline.attributes_to_headers,
+        from_host=read_from_host(inline.from_host),
+    )
+
+
+def prepare(
+    request: CreateSipParticipant,
+    trunk: OutboundTrunk,
+    *,
+    call_id: str,
+    answer_by: float | None,
+    durable: bool,
+    limits: Limits,
+    choose: Callable[[Sequence[str]], str],
+    sip: SipEndpoint,
+) -> Dial:
+    """The dial of a checked request. `choose` picks one of the trunk's numbers.
+
+    Raises InvalidRequestError or CallFailedError for what shows only with the trunk at hand.
+    """
+    number = _own_number(request, trunk, choose)
+    media = trunk.media.overlaid(request.media)
+    _check_encryption(media)
+    if trunk.transport is Transport.TLS:
+        # To go on over UDP would send in the clear what was to be protected.
+        raise NotPossibleError("SIP over TLS is not supported: set the trunk to UDP or TCP")
+    host, _ = split_host_port(trunk.address)
+    advertised_ip = sip.advertised_address_towards(host)
+    try:
+        invite = _invite(
+            request, trunk, call_id, number, trunk.from_host or _as_host(advertised_ip)
+        )
+    except SipError as error:
+        raise CallFailedError(Termination(Cause.ADDRESS_ERROR, detail=str(error))) from error
+    return Dial(
+        call_id=call_id,
+        request=request,
+        trunk=trunk,
+        identity=request.participant_identity,
+        from_number=number,
+        local_ip=sip.local_address_towards(host),
+        advertised_ip=advertised_ip,
+        attributes=_attributes(request, trunk, call_id, number),
+        attributes_to_headers=trunk.attributes_to_headers,
+        invite=invite,
+        plan=_plan(request, trunk, media, answer_by=answer_by, durable=durable, limits=limits),
+    )
+
+
+def _own_number(
+    request: CreateSipParticipant,
+    trunk: OutboundTrunk,
+    choose: Callable[[Sequence[str]], str],
+) -> str:
+    if not request.number and not trunk.numbers:
+        raise NotPossibleError("no numbers on outbound trunk")
+    number = request.number or choose(trunk.numbers)
+    return from_number(number, split_host_port(trunk.address)[0])
+
+
+def _check_encryption(media: MediaConfig) -> None:
+    """Sound that must not travel in the clear is not sent at all while SRTP is missing."""
+    if media.encryption is Encryption.REQUIRE:
+        raise CallFailedError(
+            Termination(
+                Cause.ENCRYPTION_REQUIRED,
+                text="media encryption is required, and this server has no SRTP",
+            )
+        )
+
+
+def _plan(
+    request: CreateSipParticipant,
+    trunk: OutboundTrunk,
+    media: MediaConfig,
+    *,
+    answer_by: float | None,
+    durable: bool,
+    limits: Limits,
+) -> CallPlan:
+    longest = request.max_call_duration
+    include = request.include_headers
+    if include is HeaderOptions.NONE:
+        include = trunk.include_headers
+    return CallPlan(
+        codecs=offered_codecs(media),
+        ringing_timeout=request.ringing_timeout
+        if request.ringing_timeout > 0
+        else DEFAULT_RINGING_TIMEOUT,
+        max_duration=longest if 0 < longest < LONGEST_CALL else LONGEST_CALL,
+        first_silence=max(limits.first_silence, media.timeout or 0.0),
+        silence=media.timeout or limits.silence,
+        digits=request.dtmf,
+        play_dialtone=request.play_dialtone,
+        durable_dial=durable,
+        answer_by=answer_by,
+        attribute_rules=AttributeRules(include, tuple(trunk.headers_to_attributes.items())),
+    )
+
+
+def _attributes(
+    request: CreateSipParticipant, trunk: OutboundTrunk, call_id: str, number: str
+) -> dict[str, str]:
+    attributes = dict(request.attributes)
+    attributes["sip.callID"] = call_id
+    attributes["sip.trunkID"] = trunk.trunk_id
+    attributes["sip.callStatus"] = "dialing"
+    if not request.hide_phone_number:
+        attributes["sip.phoneNumber"] = request.call_to
+        attributes["sip.hostname"] = trunk.address
+        attributes["sip.trunkPhoneNumber"] = number
+    return attributes
+
+
+# ── addresses ────────────────────────────────────────────────────────────────
+
+
+def _invite(
+    request: CreateSipParticipant,
+    trunk: OutboundTrunk,
+    call_id: str,
+    number: str,
+    from_host: str,
+) -> OutgoingInvite:
+    host, port = split_host_port(trunk.address)
+    transport = trunk.transport.parameter
+    callee = Uri.sip(request.call_to, host, port, transport=transport)
+    to = callee
+    if request.to_user_override:
+        to = Uri.sip(request.to_user_override, host, port, transport=transport)
+    both = trunk.auth_username and trunk.auth_password
+    return OutgoingInvite(
+        call_id=_sip_call_id(call_id),
+        local_tag=call_id,
+        request_uri=_request_uri(request.request_uri, callee),
+        to=NameAddr(to),
+        from_=_from(request, number, from_host),
+        headers=_headers(request, trunk),
+        credentials=Credentials(trunk.auth_username, trunk.auth_password) if both else None,
+        transport=transport,
+    )
+
+
+def _headers(request: CreateSipParticipant, trunk: OutboundTrunk) -> Fields:
+    return merge(trunk.headers, request.headers)
+
+
+def _sip_call_id(call_id: str) -> str:
+    """One Call-ID for all attempts of a call, not to be guessed from what the room shows."""
+    return hashlib.sha256(f"switchroom {call_id}".encode()).hexdigest()[:32]
+
+
+def _from(request: CreateSipParticipant, number: str, host: str) -> NameAddr:
+    given = request.from_header
+    if given is not None:
+        return _named(given, Uri.sip(number, host))
+    # LiveKit: absent shows the number, empty shows nothing, any other text shows itself.
+    display = number if request.display_name is None else unquoted(request.display_name)
+    return NameAddr(Uri.sip(number, host), display)
+
+
+def _as_host(ip: str) -> str:
+    return f"[{ip}]" if ":" in ip else ip
+
+
+def _named(given: NamedAddress, fallback: Uri) -> NameAddr:
+    uri = _uri(given.address, fallback)
+    return NameAddr(uri, unquoted(given.display_name) if given.display_name else "")
+
+
+def _request_uri(given: SipAddress | None, callee: Uri) -> Uri:
+    if given is None:
+        return callee
+    try:
+        return _uri(given, callee).without_headers()
+    except SipError as error:
+        raise InvalidRequestError("invalid request URI") from error
+
+
+def _uri(given: SipAddress, fallback: Uri) -> Uri:
+    """The address as given; parts that are missing come from `fallback`. Raises SipError."""
+    if given.raw:
+        return Uri.parse(given.raw)
+    uri = Uri.sip(
+        given.user or None,
+        given.ip or given.host or fallback.host,
+        given.port or None,
+        transport=given.transport.parameter,
+    )
+    return uri if given.user else replace(uri, user=fallback.user)

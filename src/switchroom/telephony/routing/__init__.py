@@ -1,0 +1,1 @@
+"""Where a call may go: trunks, numbers, headers and media settings."""

@@ -1,0 +1,125 @@
+"""Trunks: on disk before anyone is told, in memory for every call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from switchroom.base.errors import ErrorCode, ServiceError
+from switchroom.telephony.errors import InvalidRequestError, TrunkNotFoundError
+from switchroom.telephony.routing.trunk_registry import Trunks
+from switchroom.telephony.routing.trunks import ListUpdate, OutboundTrunk, OutboundTrunkUpdate
+
+
+class _Clock:
+    now = 1000
+
+    def monotonic(self) -> float:
+        return float(self.now)
+
+    def unix_ns(self) -> int:
+        return self.now
+
+
+class _Store:
+    def __init__(self, *kept: OutboundTrunk) -> None:
+        self.kept = {trunk.trunk_id: trunk for trunk in kept}
+        self.broken = False
+
+    async def load(self) -> Sequence[OutboundTrunk]:
+        return tuple(self.kept.values())
+
+    async def save(self, trunk: OutboundTrunk) -> None:
+        await asyncio.sleep(0)
+        if self.broken:
+            raise ServiceError(ErrorCode.INTERNAL, "disk full")
+        self.kept[trunk.trunk_id] = trunk
+
+    async def delete(self, trunk_id: str) -> None:
+        self.kept.pop(trunk_id, None)
+
+
+_NEW = OutboundTrunk(address="sip:sip.example.com", numbers=("+1 510 555 0100",))
+
+
+async def test_a_new_trunk_gets_an_id_and_a_birthday_and_is_kept() -> None:
+    store = _Store()
+    trunks = Trunks(store, _Clock())
+    trunk = await trunks.create(_NEW)
+    assert trunk.trunk_id.startswith("ST_")
+    assert (trunk.address, trunk.created_at, trunk.updated_at) == ("sip.example.com", 1000, 1000)
+    assert store.kept[trunk.trunk_id] == trunks.get(trunk.trunk_id) == trunk
+
+
+async def test_an_id_of_the_callers_own_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="trunk id must not be set"):
+        await Trunks(_Store(), _Clock()).create(OutboundTrunk(trunk_id="ST_mine"))
+
+
+async def test_trunks_are_there_again_after_a_restart() -> None:
+    store = _Store()
+    trunk = await Trunks(store, _Clock()).create(_NEW)
+    trunks = Trunks(store, _Clock())
+    await trunks.start()
+    assert trunks.list() == [trunk]
+
+
+async def test_a_trunk_that_could_not_be_kept_does_not_exist() -> None:
+    store = _Store()
+    store.broken = True
+    trunks = Trunks(store, _Clock())
+    with pytest.raises(ServiceError, match="disk full"):
+        await trunks.create(_NEW)
+    assert trunks.list() == []
+
+
+async def test_changes_at_the_same_time_do_not_undo_each_other() -> None:
+    trunks = Trunks(_Store(), _Clock())
+    trunk = await trunks.create(_NEW)
+    await asyncio.gather(
+        *(
+            trunks.update(trunk.trunk_id, OutboundTrunkUpdate(numbers=ListUpdate(add=(number,))))
+            for number in ("a", "b", "c")
+        )
+    )
+    assert trunks.get(trunk.trunk_id).numbers == ("+1 510 555 0100", "a", "b", "c")
+
+
+async def test_a_replacement_keeps_what_is_the_servers() -> None:
+    clock = _Clock()
+    trunks = Trunks(_Store(), clock)
+    trunk = await trunks.create(_NEW)
+    clock.now = 2000
+    new = await trunks.replace(trunk.trunk_id, OutboundTrunk(address="b", numbers=("1",)))
+    assert (new.trunk_id, new.created_at, new.updated_at) == (trunk.trunk_id, 1000, 2000)
+
+
+async def test_unknown_trunks_are_not_found_and_deleting_them_is_no_fault() -> None:
+    trunks = Trunks(_Store(), _Clock())
+    with pytest.raises(TrunkNotFoundError, match="requested sip trunk does not exist"):
+        trunks.get("ST_none")
+    with pytest.raises(TrunkNotFoundError):
+        await trunks.update("ST_none", OutboundTrunkUpdate())
+    with pytest.raises(InvalidRequestError, match="trunk id must be set"):
+        await trunks.replace("", _NEW)
+    await trunks.delete("ST_none")
+    with pytest.raises(InvalidRequestError, match="trunk ID is required"):
+        await trunks.delete("")
+
+
+async def test_a_deleted_trunk_is_gone() -> None:
+    store = _Store()
+    trunks = Trunks(store, _Clock())
+    trunk = await trunks.create(_NEW)
+    await trunks.delete(trunk.trunk_id)
+    assert trunks.list() == []
+    assert store.kept == {}
+
+
+async def test_a_trunk_is_found_by_its_number_however_it_is_written() -> None:
+    trunks = Trunks(_Store(), _Clock())
+    trunk = await trunks.create(_NEW)
+    assert trunks.with_number("+15105550100") == trunk
+    assert trunks.with_number("+15105550199") is None
