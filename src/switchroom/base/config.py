@@ -10,8 +10,8 @@ pairs), ``NODE_IP`` and ``UDP_PORT`` as ``livekit-server`` reads them; and for e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import Field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
@@ -19,141 +19,15 @@ from typing import Any, TypeVar
 
 import yaml
 
-from . import config_values as read
-from .config_values import PortRange
+from .config_settings import Config, WebhookSettings
+
+__all__ = ["Config", "ConfigError", "WebhookSettings", "load_config", "setting_paths"]
 
 _Section = TypeVar("_Section")
 
 
 class ConfigError(Exception):
     """A setting that can't be used; the message names it and says what would do."""
-
-
-def _setting(default: Any, reader: Callable[[Any], Any]) -> Any:
-    return field(default=default, metadata={"read": reader})
-
-
-def _section(section: type[Any]) -> Any:
-    return field(default_factory=section, metadata={"section": section})
-
-
-@dataclass(frozen=True, slots=True)
-class RtcSettings:
-    """WebRTC: one UDP port for every client."""
-
-    udp_port: int = _setting(7882, read.port)
-    node_ip: str = _setting("", read.ip_address)
-    """The address told to clients and carriers; empty: the source address of the default route."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoomSettings:
-    """What a room is like unless its creator says otherwise."""
-
-    auto_create: bool = _setting(True, read.flag)
-    """Whether joining a room that does not exist creates it."""
-    empty_timeout: float = _setting(300.0, read.seconds)
-    """Seconds after which a room that nobody ever joined is closed."""
-    departure_timeout: float = _setting(20.0, read.seconds)
-    """Seconds after which a room that everybody left is closed."""
-    max_participants: int = _setting(0, read.count)
-    """0: no limit."""
-    enable_remote_unmute: bool = _setting(False, read.flag)
-    """Whether the server API may open a microphone that was muted."""
-    room_configurations: Mapping[str, Mapping[str, Any]] = field(
-        default_factory=dict, metadata={"read": read.sections}
-    )
-    """RoomConfiguration by name, for `room_preset` of CreateRoom and `roomPreset` of tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class AgentSettings:
-    """Agent workers and their jobs."""
-
-    dispatch_wait: float = _setting(10.0, read.seconds)
-    """Seconds that a dispatch waits for a worker that takes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookFilter:
-    """Which events are told; without either list, all of them."""
-
-    include_events: tuple[str, ...] = _setting((), read.words)
-    exclude_events: tuple[str, ...] = _setting((), read.words)
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookSettings:
-    """Who is told of rooms, participants and tracks."""
-
-    api_key: str = _setting("", read.text)
-    """The key that signs; empty: the first of `keys`."""
-    urls: tuple[str, ...] = _setting((), read.urls)
-    keep: float = _setting(24 * 3600.0, read.seconds)
-    """Seconds after which an event that could not be delivered is dropped."""
-    filter_params: WebhookFilter = _section(WebhookFilter)
-
-
-@dataclass(frozen=True, slots=True)
-class SipSettings:
-    """The side of the carriers."""
-
-    port: int = _setting(5060, read.port)
-    """UDP and TCP."""
-    rtp_port: PortRange = _setting(PortRange(10000, 20000), read.port_range)
-    """Ports for call audio: two a call (RTP and RTCP)."""
-    media_timeout_initial: float = _setting(30.0, read.seconds)
-    """Seconds without a first audio packet after which an answered call is ended."""
-    media_timeout: float = _setting(15.0, read.seconds)
-    """Seconds of silence on the wire after which a call is ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class StorageSettings:
-    """What outlives the process."""
-
-    url: str = _setting("sqlite:///.switchroom/switchroom.db", read.text)
-    """An SQLAlchemy URL; a relative SQLite path is taken from the working directory."""
-    keep_calls: float = _setting(90 * 86400.0, read.seconds)
-    """Seconds after which the record of an ended call is deleted; 0: never."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShutdownSettings:
-    """A planned stop."""
-
-    drain: float = _setting(30.0, read.seconds)
-    """Seconds that running calls get to end by themselves; 0: end them now."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoggingSettings:
-    """What is written to standard error."""
-
-    level: str = _setting("info", read.log_level)
-    json: bool = _setting(False, read.flag)
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """Everything that can be set. Made by :func:`load_config`."""
-
-    port: int = _setting(7880, read.port)
-    """TCP port of HTTP and signalling."""
-    bind_addresses: tuple[str, ...] = _setting(("0.0.0.0",), read.ip_addresses)
-    """Addresses that the HTTP port listens on."""
-    keys: Mapping[str, str] = field(
-        default_factory=dict, repr=False, metadata={"read": read.key_pairs}
-    )
-    """API keys and their secrets. A server without any refuses every request, so one is needed."""
-    rtc: RtcSettings = _section(RtcSettings)
-    room: RoomSettings = _section(RoomSettings)
-    agents: AgentSettings = _section(AgentSettings)
-    webhook: WebhookSettings = _section(WebhookSettings)
-    sip: SipSettings = _section(SipSettings)
-    storage: StorageSettings = _section(StorageSettings)
-    shutdown: ShutdownSettings = _section(ShutdownSettings)
-    logging: LoggingSettings = _section(LoggingSettings)
 
 
 # Keys of LiveKit's own files that have no meaning here: what to do about each.

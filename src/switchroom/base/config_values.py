@@ -22,6 +22,10 @@ _UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 _LOG_LEVELS = ("debug", "info", "warn", "error")
+_TLS_VERSIONS = ("tls1.0", "tls1.1", "tls1.2", "tls1.3")
+_INBOUND_ANSWERS = ("when_heard", "now", "ring_tone", "hold_music")
+# What LiveKit refuses in a host name of its SIP node; `${IP}` is its template for the address.
+_HOST_NAME = re.compile(r"[^\s$%{}\[\]:/|\\]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,14 @@ class PortRange:
 
     def __str__(self) -> str:
         return f"{self.first}-{self.last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate chain and its private key, both PEM files."""
+
+    cert_file: str
+    key_file: str
 
 
 def text(value: Any) -> str:
@@ -62,6 +74,30 @@ def port(value: Any) -> int:
     number = _whole_number(value)
     if number is None or not 0 <= number <= 65535:
         raise ValueError("a port between 0 and 65535")
+    return number
+
+
+def single_port(value: Any) -> int:
+    """One port. LiveKit also takes a range for `rtc.udp_port`; its first port serves here."""
+    first = value.get("start") if isinstance(value, Mapping) else value
+    if isinstance(first, str) and "-" in first:
+        first = first.partition("-")[0]
+    return port(first)
+
+
+def share(value: Any) -> float:
+    """A share of the whole, above 0 and not above 1."""
+    number = _number(value)
+    if number is None or not 0 < number <= 1:
+        raise ValueError("a share above 0 and not above 1, such as 0.9")
+    return number
+
+
+def sip_failure(value: Any) -> int:
+    """A final SIP status that refuses a call."""
+    number = _whole_number(value)
+    if number is None or not 400 <= number <= 699:
+        raise ValueError("a SIP status between 400 and 699")
     return number
 
 
@@ -98,6 +134,25 @@ def log_level(value: Any) -> str:
     return word
 
 
+def tls_version(value: Any) -> str:
+    word = str(value).lower()
+    if word not in _TLS_VERSIONS:
+        raise ValueError("one of " + ", ".join(_TLS_VERSIONS))
+    return word
+
+
+def inbound_answer(value: Any) -> str:
+    if value not in _INBOUND_ANSWERS:
+        raise ValueError("one of " + ", ".join(_INBOUND_ANSWERS))
+    return str(value)
+
+
+def host_name(value: Any) -> str:
+    if not isinstance(value, str) or not _HOST_NAME.fullmatch(value):
+        raise ValueError("a host name without spaces, ports or any of $%{}[]/|")
+    return value
+
+
 def ip_address(value: Any) -> str:
     """An IP address in its usual spelling; empty text means "find out"."""
     if value in ("", None):
@@ -116,12 +171,44 @@ def ip_addresses(value: Any) -> tuple[str, ...]:
     return tuple(ip_address(str(entry).strip()) or "0.0.0.0" for entry in listed)
 
 
+def networks(value: Any) -> tuple[str, ...]:
+    """A list of addresses and networks (``10.0.0.0/8``); as text, separated by commas."""
+    try:
+        return tuple(str(ipaddress.ip_network(word, strict=False)) for word in words(value))
+    except ValueError:
+        raise ValueError("a list of IP addresses and networks such as 10.0.0.0/8") from None
+
+
+def certificates(value: Any) -> tuple[Certificate, ...]:
+    """A list of ``{cert_file: …, key_file: …}``, or the same as YAML text."""
+    listed = _from_text(value)
+    expected = "a list of certificates, each with cert_file and key_file"
+    if not isinstance(listed, list | tuple):
+        raise ValueError(expected)
+    found = []
+    for entry in listed:
+        if not isinstance(entry, Mapping):
+            raise ValueError(expected)
+        chain, key = entry.get("cert_file"), entry.get("key_file")
+        if not (isinstance(chain, str) and chain and isinstance(key, str) and key):
+            raise ValueError(expected)
+        found.append(Certificate(chain, key))
+    return tuple(found)
+
+
+def switches(value: Any) -> Mapping[str, bool]:
+    """Names that are on or off: ``{G722: true}``, or the same as YAML text."""
+    named = _from_text(value)
+    if not isinstance(named, Mapping) or not all(
+        isinstance(name, str) and isinstance(on, bool) for name, on in named.items()
+    ):
+        raise ValueError("names with true or false, such as {G722: true}")
+    return MappingProxyType(dict(named))
+
+
 def key_pairs(value: Any) -> Mapping[str, str]:
     """API keys and their secrets: a mapping, or YAML text as in LiveKit's ``LIVEKIT_KEYS``."""
-    try:
-        pairs = yaml.safe_load(value) if isinstance(value, str) else value
-    except yaml.YAMLError:
-        pairs = None
+    pairs = _from_text(value)
     if not isinstance(pairs, Mapping) or not all(
         isinstance(part, str) and part for pair in pairs.items() for part in pair
     ):
@@ -148,15 +235,20 @@ def urls(value: Any) -> tuple[str, ...]:
 
 def sections(value: Any) -> Mapping[str, Mapping[str, Any]]:
     """Named sections, kept whole: a mapping of mappings, or the same as YAML text."""
-    try:
-        named = yaml.safe_load(value) if isinstance(value, str) else value
-    except yaml.YAMLError:
-        named = None
+    named = _from_text(value)
     if not isinstance(named, Mapping) or not all(
         isinstance(name, str) and isinstance(section, Mapping) for name, section in named.items()
     ):
         raise ValueError("named sections with settings of their own")
     return MappingProxyType(dict(named))
+
+
+def _from_text(value: Any) -> Any:
+    """What YAML text holds; anything else as it is."""
+    try:
+        return yaml.safe_load(value) if isinstance(value, str) else value
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
 
 
 def _is_web_url(text: str) -> bool:
