@@ -16,7 +16,6 @@ from scenarios.virtual_time import VirtualClock
 from switchroom.base.config import load_config
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.media import Source
-from switchroom.rooms.info import RoomSpec
 from switchroom.rooms.local import LocalParticipant, LocalParticipantSpec, Seat
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.registry import Rooms
@@ -111,7 +110,7 @@ class ObservedRooms(Rooms):
         if status is None:
             return await super().join_local(spec, local)
         self.house.note(f"joins {status}")
-        room = self.find_or_create(RoomSpec(spec.room_name))
+        room = self.find_or_create(spec.room)
         return ObservedSeat(room, spec, local, self.house)
 
 

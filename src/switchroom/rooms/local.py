@@ -6,19 +6,25 @@ part in signalling, so a room of phones costs no protocol message at all.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from switchroom.media import Sink, Source
+from switchroom.rooms.configuration import spec_from_configuration
 from switchroom.rooms.data import DataMessage, DispatchEnded, Dtmf, UserData
+from switchroom.rooms.dispatches import DispatchRecord
+from switchroom.rooms.errors import Invalid
 from switchroom.rooms.info import (
     ClientFacts,
     ConnectionQuality,
     ParticipantInfo,
     ParticipantKind,
+    ParticipantState,
     Permissions,
     RoomInfo,
+    RoomSpec,
     Speaker,
     TrackInfo,
     TrackSource,
@@ -55,7 +61,11 @@ class LocalParticipant(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LocalParticipantSpec:
-    """Who joins which room; the room is created when there is none of that name."""
+    """Who joins which room; the room is created when there is none of that name.
+
+    `configuration` (proto-JSON of LiveKit's RoomConfiguration) and `preset` are what it is then
+    created with.
+    """
 
     room_name: str
     identity: str
@@ -63,6 +73,34 @@ class LocalParticipantSpec:
     kind: ParticipantKind = ParticipantKind.SIP
     metadata: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    configuration: str = ""
+    preset: str = ""
+
+    @property
+    def room(self) -> RoomSpec:
+        """The room, should it have to be created. Raises Invalid."""
+        try:
+            given = json.loads(self.configuration) if self.configuration else {}
+        except (ValueError, RecursionError):
+            raise Invalid("the room configuration is no JSON") from None
+        if not isinstance(given, Mapping):
+            raise Invalid("the room configuration is no JSON object")
+        return spec_from_configuration(self.room_name, given, self.preset)
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """Somebody else in a local participant's room.
+
+    `publishes` is whether there is an audio track of it, `sounds` whether one has a source: a phone
+    that rings publishes a track which is silent until the answer.
+    """
+
+    identity: str
+    kind: ParticipantKind
+    attributes: Mapping[str, str]
+    publishes: bool
+    sounds: bool
 
 
 class Seat:
@@ -153,6 +191,29 @@ class Seat:
         if not self.gone:
             self._room.update(self._participant, attributes=changes)
 
+    def watch_company(self, on_change: Callable[[], None] | None) -> None:
+        """Be told whenever `company` or `expects_agents` may have changed; None: no longer."""
+        if on_change is None:
+            self._room.ignore_company(self._participant)
+        else:
+            self._room.watch_company(self._participant, on_change)
+
+    @property
+    def company(self) -> tuple[Companion, ...]:
+        """Everybody else who is ACTIVE in the room, the hidden left out."""
+        return tuple(
+            _companion(other)
+            for other in self._room.participants.values()
+            if other is not self._participant
+            and other.state is ParticipantState.ACTIVE
+            and not other.hidden
+        )
+
+    @property
+    def expects_agents(self) -> bool:
+        """Whether a dispatch of the room may still bring an agent, or has brought one."""
+        return any(_may_come(record) for record in self._room.dispatches.list())
+
     def send_dtmf(self, code: int, digit: str) -> None:
         """Tell the room of a digit pressed."""
         self._send(Dtmf(code, digit), reliable=True, destinations=())
@@ -193,6 +254,21 @@ class Seat:
                 content=content,
             )
         )
+
+
+def _companion(other: Participant) -> Companion:
+    tracks = [t for t in other.tracks.values() if t.info.type is TrackType.AUDIO]
+    return Companion(
+        identity=other.identity,
+        kind=other.kind,
+        attributes=other.attributes,
+        publishes=bool(tracks),
+        sounds=any(track.source is not None for track in tracks),
+    )
+
+
+def _may_come(record: DispatchRecord) -> bool:
+    return not record.jobs or any(not job.ended for job in record.jobs)
 
 
 class _LocalMember:

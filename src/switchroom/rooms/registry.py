@@ -244,7 +244,7 @@ class Rooms:
         check_name(spec.name, "name")
         check_metadata(spec.metadata)
         check_attributes(spec.attributes)
-        return Seat(self.find_or_create(RoomSpec(spec.room_name)), spec, local)
+        return Seat(self.find_or_create(spec.room), spec, local)
 
     # ── the inside ───────────────────────────────────────────────────────────
 

@@ -96,6 +96,7 @@ class Room:
         self._calls = ServerCalls(house.timers)
         self._nonces: OrderedDict[bytes, None] = OrderedDict()
         self._watchers = 0
+        self._company_watchers: dict[str, Callable[[], None]] = {}
         self._departed_at: float | None = None
         self._idle_timer: Timer | None = None
         self._counts_timer: Timer | None = None
@@ -176,6 +177,7 @@ class Room:
             for message in self._history.since(participant.joined_at, now):
                 self._deliver(message, participant)
         self._hearing.review_listener(participant)
+        self._company_changed()
 
     def leave(self, participant: Participant, reason: DisconnectReason) -> None:
         """Take a participant out and tell the others. Idempotent."""
@@ -186,6 +188,19 @@ class Room:
         self._watch_idleness()
         self._note_counts()
         self._note_recording()
+        self._company_changed()
+
+    def watch_company(self, participant: Participant, on_change: Callable[[], None]) -> None:
+        """Tell a participant of this process that somebody came, went, published or changed.
+
+        Until `ignore_company`, or until it has left.
+        """
+        if not participant.gone:
+            self._company_watchers[participant.sid] = on_change
+
+    def ignore_company(self, participant: Participant) -> None:
+        """Take `watch_company` back."""
+        self._company_watchers.pop(participant.sid, None)
 
     async def expel(self, participant: Participant, reason: DisconnectReason) -> None:
         """Close a participant's connection for a reason, within CLOSE_LIMIT, and take it out."""
@@ -236,6 +251,7 @@ class Room:
             self._emit(events.TrackPublished(self.info(), participant.info(), info))
         self._hearing.review_track(track)
         self._note_counts()
+        self._company_changed()
         return track
 
     def unpublish(self, track: Track) -> None:
@@ -256,6 +272,7 @@ class Room:
         if track.source != source:
             track.source = source
             self._hearing.source_changed(track)
+            self._company_changed()
 
     def change_track(self, track: Track, **changes: object) -> None:
         """Change what is told of a track (`muted`, `mime_type`, …) and tell it."""
@@ -304,6 +321,7 @@ class Room:
         participant.touch()
         self._tell(participant)
         participant.member.grants_changed()
+        self._company_changed()
 
     def permit(self, participant: Participant, permissions: Permissions) -> None:
         """Replace a participant's permissions; what they no longer cover, ends."""
@@ -440,6 +458,7 @@ class Room:
                 self._emit(event)
         self._hearing.drop_listener(participant)
         self._calls.left(participant.sid)
+        self.ignore_company(participant)
         del self.participants[participant.identity]
         self._watchers -= participant.member.watches
         participant.state = ParticipantState.DISCONNECTED
@@ -464,6 +483,10 @@ class Room:
     def _emit(self, event: events.RoomEvent) -> None:
         for listener in self._house.listeners:
             listener(event)
+
+    def _company_changed(self) -> None:
+        for on_change in tuple(self._company_watchers.values()):
+            on_change()
 
     def _watching(self) -> Sequence[Participant]:
         if not self._watchers:

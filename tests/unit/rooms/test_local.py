@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from switchroom.media import Source
 from switchroom.rooms import room as room_module
 from switchroom.rooms.data import Dtmf, UserData
+from switchroom.rooms.dispatches import DispatchSpec, Job, JobKind
 from switchroom.rooms.errors import Invalid, LimitExceeded
+from switchroom.rooms.events import RoomStarted
 from switchroom.rooms.info import ParticipantKind, ParticipantState
+from switchroom.rooms.local import LocalParticipantSpec
 from switchroom.rooms.reasons import DisconnectReason as Reason
 
-from .house import Ears, House, microphone, settle
+from .house import Ears, House, Phone, microphone, settle
 
 
 async def test_a_phone_is_active_at_once_with_its_attributes(house: House) -> None:
@@ -243,3 +247,55 @@ async def test_names_that_cannot_be_are_refused(
     with pytest.raises(wrong):
         await house.phone(identity, room)
     assert house.rooms.list() == ()
+
+
+async def test_a_phone_that_watches_its_company_is_told_of_whoever_comes_publishes_and_goes(
+    house: House,
+) -> None:
+    seat, _ = await house.phone("tel")
+    seen: list[list[tuple[str, bool, bool]]] = []
+    seat.watch_company(
+        lambda: seen.append([(c.identity, c.publishes, c.sounds) for c in seat.company])
+    )
+    agent, _ = house.client("agent")
+    track = house.room().publish(agent, microphone("TR_a"), None)
+    house.room().set_source(track, Source(7))
+    house.room().leave(agent, Reason.CLIENT_INITIATED)
+    assert seen == [
+        [("agent", False, False)],
+        [("agent", True, False)],
+        [("agent", True, True)],
+        [],
+    ]
+    seat.watch_company(None)
+    house.client("late")
+    assert len(seen) == 4
+
+
+async def test_a_phone_expects_an_agent_as_long_as_a_dispatch_may_bring_one(house: House) -> None:
+    seat, _ = await house.phone("tel")
+    assert not seat.expects_agents
+    dispatch = house.room().request_dispatch(DispatchSpec("receptionist"))
+    assert seat.expects_agents
+    job = Job("AJ_1", dispatch.id, JobKind.ROOM)
+    house.room().dispatches.put_job(job)
+    assert seat.expects_agents
+    house.room().dispatches.put_job(replace(job, ended_at_ns=1))
+    assert not seat.expects_agents
+
+
+async def test_a_phone_that_makes_its_room_brings_the_rooms_configuration(house: House) -> None:
+    text = '{"agents": [{"agent_name": "receptionist"}], "metadata": "m", "departure_timeout": 3}'
+    spec = LocalParticipantSpec("r", "tel", configuration=text)
+    await house.rooms.join_local(spec, Phone())
+    info = house.rooms.list()[0]
+    assert (info.metadata, info.departure_timeout) == ("m", 3)
+    (started,) = [event for event in house.events if isinstance(event, RoomStarted)]
+    assert "receptionist" in started.configuration
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '"x"', "[" * 100_000])
+async def test_a_room_configuration_that_is_none_is_refused(house: House, text: str) -> None:
+    spec = LocalParticipantSpec("r", "tel", configuration=text)
+    with pytest.raises(Invalid):
+        await house.rooms.join_local(spec, Phone())
