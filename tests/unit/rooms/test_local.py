@@ -274,14 +274,14 @@ async def test_a_phone_that_watches_its_company_is_told_of_whoever_comes_publish
 
 async def test_a_phone_expects_an_agent_as_long_as_a_dispatch_may_bring_one(house: House) -> None:
     seat, _ = await house.phone("tel")
-    assert not seat.expects_agents
+    expected = [seat.expects_agents]
     dispatch = house.room().request_dispatch(DispatchSpec("receptionist"))
-    assert seat.expects_agents
+    expected.append(seat.expects_agents)
     job = Job("AJ_1", dispatch.id, JobKind.ROOM)
-    house.room().dispatches.put_job(job)
-    assert seat.expects_agents
-    house.room().dispatches.put_job(replace(job, ended_at_ns=1))
-    assert not seat.expects_agents
+    for state in (job, replace(job, ended_at_ns=1)):
+        house.room().dispatches.put_job(state)
+        expected.append(seat.expects_agents)
+    assert expected == [False, True, True, False]
 
 
 async def test_a_phone_that_makes_its_room_brings_the_rooms_configuration(house: House) -> None:
