@@ -1,4 +1,4 @@
-//! Hides lost G.711: the last period of the voice goes on, fading, until sound comes again.
+//! Hides lost speech: the last period of the voice goes on, fading, until sound comes again.
 //!
 //! The method is that of ITU-T G.711 appendix I (repeat the pitch period, overlap, attenuate),
 //! but without its 3.75 ms of delay: the beginning is joined to what was already played.
@@ -80,6 +80,11 @@ impl Concealer {
             *sample = self.next_made_up();
         }
         self.remember(samples);
+    }
+
+    /// The last samples played, real or made up.
+    pub(crate) fn newest<const COUNT: usize>(&self) -> &[i16; COUNT] {
+        self.past.last_chunk().unwrap_or(&[0; COUNT])
     }
 
     fn remember(&mut self, samples: &[i16]) {
