@@ -179,7 +179,9 @@ class SipSettings:
     max_active_calls: int = _setting(0, read.count)
     """Calls at one time, both directions; beyond, new ones get 503. 0: no limit."""
     max_cpu_utilization: float = _setting(0.9, read.share)
-    """Share of this machine's CPU above which new calls get 503."""
+    """Share of this machine's CPU above which new calls get 503; 1: no limit."""
+    max_loop_lag: float = _setting(0.5, read.seconds)
+    """Seconds that the event loop may run late before new calls get 503; 0: no limit."""
     hide_inbound_port: bool = _setting(False, read.flag)
     """Whether a call that no trunk or rule wants gets no answer at all, so that scanners hear
     nothing."""
