@@ -1,4 +1,4 @@
-"""The carrier: takes calls by SIP and lets phones have them.
+"""The carrier: takes calls by SIP and lets phones have them, and places the calls of its phones.
 
 It asks for a password where one is set (407), looks the dialled number up, and gives the call to
 the phone's script. A number of three digits from 400 to 699 is refused with that status, whatever
@@ -11,19 +11,23 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from switchroom.base.tasks import Tasks
 from switchroom.phonenet import events
+from switchroom.phonenet.dialling import DialledCall
 from switchroom.phonenet.directory import Directory, Phone
 from switchroom.phonenet.facilities import Facilities
 from switchroom.phonenet.media_port import MediaPort
 from switchroom.phonenet.messages import MessageFolder
+from switchroom.phonenet.orders import CallOrder, OrderError
+from switchroom.phonenet.outgoing import OutgoingDialog, SipLine, dialling, invite_of, tell
 from switchroom.phonenet.phones import refusing
 from switchroom.phonenet.script import CallInfo, PhoneCall, run_script
-from switchroom.sip.digest import DigestServer, Verdict
+from switchroom.sip.digest_server import DigestServer
 from switchroom.sip.errors import MalformedValueError
+from switchroom.sip.grammar import split_host_port
 from switchroom.sip.invite_session import (
     Acknowledged,
     ByeReceived,
@@ -60,7 +64,8 @@ class Carrier:
     """All calls of the network.
 
     `open_port` binds a port for a phone's sound, at the address that a caller's host can reach.
-    `messages` is where mailboxes keep what they are told.
+    `messages` is where mailboxes keep what they are told, `line` places the calls of phones that
+    dial.
     """
 
     def __init__(
@@ -70,12 +75,15 @@ class Carrier:
         open_port: Callable[[str], Awaitable[MediaPort]],
         report: Callable[[events.Event], None],
         messages: MessageFolder,
+        *,
+        line: SipLine,
     ) -> None:
         self._directory = directory
         self._login = login
+        self._line = line
         self._open_port = open_port
         self._report = report
-        self._digest = DigestServer(REALM, secrets.token_bytes(32))
+        self._digest = DigestServer(secrets.token_bytes(32))
         self._tasks = Tasks("phonenet")
         self._after_calls = Tasks("phonenet after calls")
         self._facilities = Facilities(report, self._after_calls, messages)
@@ -108,6 +116,32 @@ class Carrier:
         self._run(call, phone)
         return lambda event: _tell(call, event)
 
+    def place(self, order: CallOrder) -> None:
+        """Let one of the phones dial. Raises OrderError."""
+        phone = self._directory.named(order.as_)
+        if phone is None:
+            raise OrderError(f"there is no phone {order.as_[:40]!r}")
+        if self.running >= _MOST_CALLS:
+            raise OrderError("every phone is busy")
+        host, _ = split_host_port(order.to)
+        own_host = self._line.advertised_address_towards(host)
+        invite = invite_of(order, phone.number, phone.name, own_host)
+        dialog = OutgoingDialog(self._line, invite)
+        info = CallInfo(f"c{next(self._ids)}", order.call, phone.number, phone.name, invite.call_id)
+        call = DialledCall(info, dialog, lambda: self._open_port(host), self._facilities)
+        dialog.on_event = lambda event: tell(call, event)
+        self._report(
+            events.Dials(
+                call=info.call,
+                number=order.call,
+                caller=phone.number,
+                name=phone.name,
+                to=order.to,
+                sip_call_id=invite.call_id,
+            )
+        )
+        self._run(call, replace(phone, script=dialling(phone.script, order.press)))
+
     async def aclose(self) -> None:
         """End every call: BYE where somebody talks, 480 where it rings."""
         await self._tasks.aclose()
@@ -130,13 +164,11 @@ class Carrier:
         if not self._login.username and not locked:
             return True
         password_of = _nobodys_password if locked else self._login.password_of
-        verdict = self._digest.verify(request, password_of, self._now(), source, proxy=True)
-        if verdict is Verdict.ACCEPTED:
+        host = source.rpartition(":")[0]
+        refusal = self._digest.demand(request, host, REALM, password_of, self._now())
+        if refusal is None:
             return True
-        stale = verdict is Verdict.STALE
-        challenge = self._digest.challenge(self._now(), source, stale=stale)
-        headers = (("Proxy-Authenticate", challenge),)
-        session.reject(407, "Proxy Authentication Required", headers)
+        session.reject(refusal.status, refusal.phrase, refusal.headers)
         return False
 
     def _report_call(self, info: CallInfo) -> None:

@@ -9,6 +9,7 @@ from switchroom.sip.invite_session import Failed, FailureKind, Fields, SipFailur
 from switchroom.sip.message import Request, Response
 from switchroom.sip.reliable_provisional import ReliableSender
 from switchroom.sip.responses import ALLOW, SUPPORTED
+from switchroom.sip.sanity import Refusal
 from switchroom.sip.session_host import SessionHost
 from switchroom.sip.success_response import SuccessResponse
 from switchroom.sip.transactions.machine import Failure
@@ -65,6 +66,7 @@ class CalleeSession(CallSession):
         headers = check_fields(headers)
         if status >= 300 and self._end_invite(status, reason, headers, now):
             self.finished = True
+            self._host.turned_away(self.request, Refusal(status, reason, headers), now)
             self._host.session_over(self)
 
     def cancel(self, now: float) -> None:

@@ -1,10 +1,8 @@
-"""Digest authentication, both sides (RFC 3261 section 22, RFC 7616, RFC 8760)."""
+"""Digest authentication: challenges, and logging in (RFC 3261 section 22, RFC 7616, RFC 8760)."""
 
 from __future__ import annotations
 
 import hashlib
-import hmac
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -12,7 +10,7 @@ from typing import Final
 
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.grammar import end_of_quoted, quote, unquote
-from switchroom.sip.message import Request, Response
+from switchroom.sip.message import Response
 
 
 def _hash_with(function: Callable[..., hashlib._Hash]) -> Callable[[str], str]:
@@ -241,122 +239,3 @@ class Login:
             self._answered[challenge.proxy, challenge.realm] = challenge
             self._client.use(challenge)
         return ChallengeOutcome.RETRY
-
-
-class Verdict(Enum):
-    """What a server found in a request's credentials."""
-
-    ACCEPTED = "accepted"
-    MISSING = "missing"
-    """None for our realm, of a scheme we know: challenge."""
-    STALE = "stale"
-    """Right, but for a nonce that is too old or a count that was used: challenge with ``stale``."""
-    REJECTED = "rejected"
-    """Wrong user or password."""
-
-
-class DigestServer:
-    """Challenges and checks, for one realm.
-
-    A nonce carries its own time and an HMAC over it and the peer's address, so that nothing is
-    stored for those who never answer; only used nonces are kept, to refuse replays.
-    """
-
-    _USED_LIMIT: Final = 10_000
-
-    def __init__(
-        self, realm: str, secret: bytes, *, lifetime: float = 60.0, algorithm: str = "MD5"
-    ) -> None:
-        self._realm = realm
-        self._secret = secret
-        self._lifetime = lifetime
-        self._algorithm = algorithm
-        self._highest_count: OrderedDict[str, int] = OrderedDict()
-
-    def challenge(self, now: float, source: str, *, stale: bool = False) -> str:
-        """The value for WWW-Authenticate or Proxy-Authenticate."""
-        parts = [
-            f"realm={quote(self._realm)}",
-            f'nonce="{self._nonce(int(now * 1000), source)}"',
-            f"algorithm={self._algorithm}",
-            'qop="auth"',
-        ]
-        if stale:
-            parts.append("stale=true")
-        return "Digest " + ", ".join(parts)
-
-    def verify(
-        self,
-        request: Request,
-        password_of: Callable[[str], str | None],
-        now: float,
-        source: str,
-        *,
-        proxy: bool,
-    ) -> Verdict:
-        """Check a request's credentials; ``password_of`` gives ``None`` for unknown users."""
-        params = self._own_params(request, proxy=proxy)
-        if params is None:
-            return Verdict.MISSING
-        username = params.get("username", "")
-        password = password_of(username)
-        # An unknown user costs the same hash as a known one: the answer must not tell them apart.
-        credentials = Credentials(username, password if password is not None else "")
-        challenge = Challenge(
-            proxy=proxy,
-            realm=self._realm,
-            nonce=params.get("nonce", ""),
-            algorithm=self._algorithm,
-            qop=("auth",) if "qop" in params else (),
-        )
-        count = _hex(params.get("nc", "0"))
-        expected = digest_response(
-            challenge,
-            credentials,
-            request.method,
-            params.get("uri", ""),
-            cnonce=params.get("cnonce", ""),
-            nonce_count=count,
-        )
-        matches = hmac.compare_digest(expected, params.get("response", ""))
-        if not matches or password is None:
-            return Verdict.REJECTED
-        return self._check_nonce(challenge.nonce, count, now, source)
-
-    def _own_params(self, request: Request, *, proxy: bool) -> dict[str, str] | None:
-        name = "Proxy-Authorization" if proxy else "Authorization"
-        for value in request.headers.get_all(name):
-            try:
-                scheme, params = parse_auth(value)
-            except MalformedValueError:
-                continue
-            right_uri = params.get("uri") == request.target
-            if scheme == "digest" and params.get("realm") == self._realm and right_uri:
-                return params if params.get("response", "").isascii() else None
-        return None
-
-    def _check_nonce(self, nonce: str, count: int, now: float, source: str) -> Verdict:
-        stamp, _, _ = nonce.partition("-")
-        made = _hex(stamp)
-        genuine = hmac.compare_digest(nonce.encode(), self._nonce(made, source).encode())
-        age = now - made / 1000
-        # RFC 7616 section 3.4.5: a count seen before is a replay.
-        replayed = count <= self._highest_count.get(nonce, -1 if count == 0 else 0)
-        if not genuine or age > self._lifetime or replayed:
-            return Verdict.STALE
-        self._highest_count[nonce] = count
-        self._highest_count.move_to_end(nonce)
-        if len(self._highest_count) > self._USED_LIMIT:
-            self._highest_count.popitem(last=False)
-        return Verdict.ACCEPTED
-
-    def _nonce(self, made: int, source: str) -> str:
-        mac = hmac.new(self._secret, f"{made:x}|{source}".encode(), hashlib.sha256).hexdigest()
-        return f"{made:x}-{mac[:32]}"
-
-
-def _hex(text: str) -> int:
-    try:
-        return int(text, 16) if len(text) <= 16 else 0
-    except ValueError:
-        return 0

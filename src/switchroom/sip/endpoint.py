@@ -29,8 +29,8 @@ from switchroom.sip.invite_session import (
     SipFailure,
 )
 from switchroom.sip.message import Request, Response, UnparsableError, parse_message, salvage
-from switchroom.sip.reception import Admit, Reception
-from switchroom.sip.sanity import check_response
+from switchroom.sip.reception import Admit, Overloaded, Reception
+from switchroom.sip.sanity import Refusal, check_response
 from switchroom.sip.session_host import Reached, Session
 from switchroom.sip.timers import TimerQueue, Timing
 from switchroom.sip.transactions.client import ClientTransaction, ClientUser, client_key
@@ -99,6 +99,10 @@ class Endpoint:
     def admit_with(self, admit: Admit) -> None:
         """Ask ``admit`` about each INVITE from outside; without it all get 404."""
         self._reception.admit = admit
+
+    def ask_overload(self, overloaded: Overloaded) -> None:
+        """Ask ``overloaded`` before anything else about each INVITE from outside."""
+        self._reception.overloaded = overloaded
 
     def invite(self, invite: OutgoingInvite, now: float) -> CallerSession:
         """Place a call. Raises LocalSipError for text that can't be sent, and nothing else."""
@@ -246,6 +250,10 @@ class Endpoint:
     def emit_incoming(self, session: CallSession, invite: IncomingInvite) -> None:
         """Tell the owner of the endpoint that somebody calls."""
         self._events.append((session, invite))
+
+    def turned_away(self, request: Request, refusal: Refusal, now: float) -> None:
+        """Remember whom the owner has rejected."""
+        self._reception.turned_away(request, refusal, now)
 
     def session_over(self, session: Session) -> None:
         """Forget a call."""

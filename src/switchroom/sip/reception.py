@@ -8,7 +8,7 @@ let in and for requests inside of them.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
@@ -37,6 +37,18 @@ Admit = Callable[[Request, Flow], Refusal | None]
 """Lets an INVITE in (``None``) or turns it away, before any state is made for it."""
 
 NO_TRUNK: Final = Refusal(404, "No Inbound Trunk")
+
+SILENCE: Final = Refusal(0)
+"""What ``Admit`` returns for callers who shall not even learn that somebody is here."""
+
+Overloaded = Callable[[], int | None]
+"""``None``, or after how many seconds somebody who wants to call may try again."""
+
+_REPLAY_FOR: Final = 60.0
+_REPLAYS_KEPT: Final = 5_000
+_MENDABLE: Final = frozenset({401, 407, 413, 415, 416, 420, 421, 422, 487, 488, 491, 493, 494})
+"""Refusals after which the same caller rightly comes again with a better INVITE of the same call
+(RFC 3261 section 8.1.3.5), or (487) rightly anew."""
 
 _RECOGNISED: Final = frozenset(
     {*ALLOWED_METHODS, "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"}
@@ -68,9 +80,12 @@ class Reception:
         self._host = host
         self._secret = secret
         self.admit: Admit = lambda _request, _flow: NO_TRUNK
+        self.overloaded: Overloaded = lambda: None
         self.transactions: dict[Key, ServerTransaction] = {}
         self._merges: dict[tuple[str, str, str], Key] = {}
         """(Call-ID, From tag, CSeq) of open requests outside a dialog → their transaction."""
+        self._turned_away: OrderedDict[tuple[str, str], tuple[float, Refusal]] = OrderedDict()
+        """(Call-ID, From tag) → until when, and how, this call is refused again."""
 
     @property
     def idle(self) -> bool:
@@ -97,6 +112,20 @@ class Reception:
             self._in_dialog(request, flow, size, now)
         else:
             self._out_of_dialog(request, flow, size, now)
+
+    def turned_away(self, request: Request, refusal: Refusal, now: float) -> None:
+        """A call that was let in has been rejected by its owner.
+
+        Carriers that fail over send the same INVITE again by another way; it gets the same answer
+        for a minute instead of ringing a second time. An answer that names a time to come back
+        (Retry-After) is an invitation, and kept to.
+        """
+        invited = any(name.lower() == "retry-after" for name, _ in refusal.headers)
+        if refusal.status < 400 or refusal.status in _MENDABLE or invited:
+            return
+        self._turned_away[request.call_id, request.from_tag or ""] = (now + _REPLAY_FOR, refusal)
+        if len(self._turned_away) > _REPLAYS_KEPT:
+            self._turned_away.popitem(last=False)
 
     def unparsable(self, error: UnparsableError, flow: Flow, size: int) -> None:
         """Bytes that are no SIP message; a request that can be answered gets its 4xx."""
@@ -185,15 +214,25 @@ class Reception:
             return Refusal(415, "", (ACCEPT,))
         return None
 
-    def _invite(self, request: Request, flow: Flow, size: int, now: float) -> None:
-        refusal = self.admit(request, flow)
+    def _no_room(self) -> Refusal | None:
         host = self._host
         full = len(self.transactions) >= host.max_transactions
-        if refusal is None and (full or len(host.sessions) >= host.max_sessions):
-            refusal = Refusal(503, "", (("Retry-After", "5"),))
+        wait = 5 if full or len(host.sessions) >= host.max_sessions else self.overloaded()
+        return None if wait is None else Refusal(503, "", (("Retry-After", str(wait)),))
+
+    def _refused_before(self, request: Request, now: float) -> Refusal | None:
+        until, refusal = self._turned_away.get(
+            (request.call_id, request.from_tag or ""), (0.0, SILENCE)
+        )
+        return refusal if now < until else None
+
+    def _invite(self, request: Request, flow: Flow, size: int, now: float) -> None:
+        # What costs least is asked first: under a flood this is all that is done.
+        refusal = self._no_room() or self._refused_before(request, now) or self.admit(request, flow)
         if refusal is not None:
             self._refuse(request, flow, refusal, size)
             return
+        host = self._host
         tag = host.new_token()
         try:
             dialog = Dialog.as_callee(request, tag, flow.transport)
@@ -223,6 +262,9 @@ class Reception:
             self._refuse(request, flow, refusal, size)
 
     def _refuse(self, request: Request, flow: Flow, refusal: Refusal, size: int) -> None:
+        if refusal is SILENCE:
+            self._host.dropped["silence"] += 1
+            return
         self._reply(
             request, flow, refusal.status, refusal.headers, size=size, reason=refusal.phrase
         )

@@ -8,6 +8,7 @@ from typing import Protocol
 from switchroom.sip.flows import Flow
 from switchroom.sip.invite_session import SessionEvent, SipFailure
 from switchroom.sip.message import Request
+from switchroom.sip.sanity import Refusal
 from switchroom.sip.timers import TimerQueue, Timing
 from switchroom.sip.transactions.client import ClientTransaction, ClientUser
 from switchroom.sip.uri import Uri
@@ -49,6 +50,10 @@ class SessionHost(Protocol):
 
     def emit(self, session: Session, event: SessionEvent) -> None:
         """Tell the owner of the call."""
+        ...
+
+    def turned_away(self, request: Request, refusal: Refusal, now: float) -> None:
+        """The owner has rejected this INVITE."""
         ...
 
     def session_over(self, session: Session) -> None:

@@ -20,6 +20,7 @@ from switchroom.sip.actions import CloseFlow, Reach, Send
 from switchroom.sip.call_session import CallSession
 from switchroom.sip.callee_session import CalleeSession
 from switchroom.sip.dialog import DialogSnapshot
+from switchroom.sip.digest_server import DigestServer, PasswordOf
 from switchroom.sip.endpoint import Endpoint, EndpointConfig
 from switchroom.sip.flows import Address, Flow
 from switchroom.sip.invite_session import (
@@ -35,7 +36,7 @@ from switchroom.sip.invite_session import (
     SipFailure,
 )
 from switchroom.sip.message import Request
-from switchroom.sip.reception import NO_TRUNK, Admit
+from switchroom.sip.reception import NO_TRUNK, Admit, Overloaded
 from switchroom.sip.sanity import Refusal
 from switchroom.sip_io.addresses import (
     choose_local,
@@ -75,13 +76,30 @@ class SipConfig:
     contact_host: str | None = None
     """Host for Via and Contact instead of the socket's address (NAT); not used on loopback."""
     user_agent: str = "Switchroom"
+    digest_algorithms: tuple[str, ...] = ("MD5",)
+    """Challenges for callers who must log in, in this order."""
+
+
+def _never() -> None:
+    return None
 
 
 class SipDriver:
     """The SIP endpoint of this process. Use it from the event loop's thread only."""
 
-    def __init__(self, config: SipConfig, clock: Clock, *, tap: Tap | None = None) -> None:
-        """``tap`` sees every message in and out, as it is on the wire, credentials included."""
+    def __init__(
+        self,
+        config: SipConfig,
+        clock: Clock,
+        *,
+        tap: Tap | None = None,
+        overloaded: Overloaded = _never,
+    ) -> None:
+        """``tap`` sees every message in and out, as it is on the wire, credentials included.
+
+        ``overloaded`` is asked about each INVITE from outside, before anything else; if it names
+        seconds, the caller gets 503 with that Retry-After.
+        """
         self.traces = CallTraces()
         """The messages of recent calls, by Call-ID, without credentials."""
         self._config = config
@@ -93,6 +111,8 @@ class SipDriver:
             secret=secrets.token_bytes(32),
             tap=self._heard,
         )
+        self._endpoint.ask_overload(overloaded)
+        self._digest = DigestServer(secrets.token_bytes(32), algorithms=config.digest_algorithms)
         self._udp = UdpSockets(self._datagram, self._pump, self._network_error)
         self._tcp = TcpConnections(
             clock, self._sent_by, self._pump, self._stream_data, self._network_error
@@ -187,6 +207,23 @@ class SipDriver:
         """
         self._incoming = handler
         self._endpoint.admit_with(admit or (_everybody if handler else _nobody))
+
+    def demand_login(
+        self,
+        request: Request,
+        flow: Flow,
+        realm: str,
+        password_of: PasswordOf,
+        *,
+        status: int = 407,
+    ) -> Refusal | None:
+        """For an ``admit``: ``None`` if the INVITE is logged in, else the challenge to return.
+
+        Nothing is stored for who is asked. A login is good once, for a minute, from one address.
+        """
+        now = self._clock.monotonic()
+        source = flow.remote[0]
+        return self._digest.demand(request, source, realm, password_of, now, status=status)
 
     def local_address_towards(self, host: str) -> str:
         """The IP address of ours that packets to ``host`` leave from: where to bind its media.

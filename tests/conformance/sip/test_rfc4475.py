@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from switchroom.sip.digest import DigestServer, Verdict
+from switchroom.sip.digest_server import DigestServer, Verdict
 from switchroom.sip.invite_session import IncomingInvite
 from switchroom.sip.message import Request, Response, parse_message
 from unit.sip.wire import Agent
@@ -175,8 +175,8 @@ def test_unknown_extensions_are_named() -> None:
 def test_an_unknown_login_scheme_is_challenged_afresh() -> None:
     request = parse_message(torture("invalid", "regaut01"))
     assert isinstance(request, Request)
-    login = DigestServer("r", b"secret")
-    assert login.verify(request, lambda _user: "pw", 0.0, "x", proxy=False) is Verdict.MISSING
+    login = DigestServer(b"secret")
+    assert login.verify(request, "x", "r", lambda _user: "pw", 0.0) is Verdict.MISSING
 
 
 def test_a_bare_cookie_is_no_branch() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from switchroom.sip.callee_session import CalleeSession
 from switchroom.sip.endpoint import EndpointConfig
 from switchroom.sip.flows import Flow
 from switchroom.sip.invite_session import IncomingInvite
 from switchroom.sip.message import Request, Response, parse_message
+from switchroom.sip.reception import SILENCE
 from switchroom.sip.sanity import Refusal
-from unit.sip.wire import THEM, Agent, a_call_to_us, crlf
+from unit.sip.wire import ANSWER, THEM, Agent, a_call_to_us, crlf
 
 OPTIONS = """
 OPTIONS sip:alice@192.0.2.1 SIP/2.0
@@ -209,6 +211,83 @@ def test_too_many_calls_get_503_with_retry_after() -> None:
         agent.hear(a_call_to_us())
         agent.hear(a_call_to_us(branch="z9hG4bKin2", call_id="in-2"))
         assert agent.sent_response(503).headers.get("Retry-After") == "5"
+
+
+def test_an_overloaded_endpoint_turns_new_calls_away_and_asks_nobody_else() -> None:
+    agent = Agent()
+    asked: list[Request] = []
+    agent.endpoint.admit_with(lambda request, _flow: asked.append(request))
+    agent.hear(a_call_to_us())
+    agent.endpoint.ask_overload(lambda: 7)
+    agent.hear(a_call_to_us(branch="z9hG4bKin2", call_id="in-2"))
+    assert agent.sent_response(503).headers.get("Retry-After") == "7"
+    assert len(asked) == 1
+    # The call that is there goes on.
+    (session, _), *_ = agent.heard
+    assert isinstance(session, CalleeSession)
+    session.answer(agent.now, ANSWER)
+    agent.settle()
+    ok = agent.sent_response(200)
+    agent.hear(a_call_to_us(method="BYE", cseq=2, to_tag=ok.to_tag or "", branch="z9hG4bKbye"))
+    agent.sent_response(200)
+
+
+def test_silence_is_an_answer_too() -> None:
+    agent = Agent()
+    agent.endpoint.admit_with(lambda _request, _flow: SILENCE)
+    agent.hear(a_call_to_us())
+    agent.advance(1)
+    assert agent.sent() == []
+    assert agent.endpoint.idle
+
+
+def rejected(status: int, headers: tuple[tuple[str, str], ...] = ()) -> Agent:
+    """An agent that has just turned a call away, the caller having understood."""
+    agent = Agent()
+    agent.endpoint.admit_with(lambda _request, _flow: None)
+    agent.hear(a_call_to_us())
+    (session, _), *_ = agent.heard
+    assert isinstance(session, CalleeSession)
+    session.reject(agent.now, status, "So Sorry", headers)
+    agent.settle()
+    agent.hear(a_call_to_us(method="ACK", body=b""))
+    agent.advance(6)
+    agent.sent()
+    agent.events()
+    assert agent.endpoint.idle
+    return agent
+
+
+def again(cseq: int = 1) -> Request:
+    return a_call_to_us(branch="z9hG4bKagain", cseq=cseq)
+
+
+@pytest.mark.parametrize("status", [404, 480, 486, 500, 503, 603])
+@pytest.mark.parametrize("cseq", [1, 2])
+def test_a_call_that_was_turned_away_does_not_ring_a_second_time(status: int, cseq: int) -> None:
+    agent = rejected(status, (("X-Why", "so"),))
+    agent.hear(again(cseq))
+    response = agent.sent_response(status)
+    assert (response.reason, response.headers.get("X-Why")) == ("So Sorry", "so")
+    assert agent.events() == []
+    assert agent.endpoint.idle
+
+
+@pytest.mark.parametrize("status", [302, 401, 407, 420, 422, 487, 488])
+def test_a_call_that_can_be_mended_may_come_again(status: int) -> None:
+    agent = rejected(status)
+    agent.hear(again(2))
+    assert len(agent.events()) == 1
+
+
+def test_a_refusal_with_retry_after_is_an_invitation_and_no_refusal_outlives_a_minute() -> None:
+    agent = rejected(503, (("Retry-After", "5"),))
+    agent.hear(again())
+    assert len(agent.events()) == 1
+    agent = rejected(486)
+    agent.advance(60)
+    agent.hear(again())
+    assert len(agent.events()) == 1
 
 
 def test_the_source_of_a_call_is_told_with_it() -> None:
