@@ -27,12 +27,8 @@ from switchroom.telephony.routing.media_config import (
     ListedCodec,
     MediaConfig,
 )
-from switchroom.telephony.routing.trunks import (
-    ListUpdate,
-    OutboundTrunk,
-    OutboundTrunkUpdate,
-    Transport,
-)
+from switchroom.telephony.routing.trunks import OutboundTrunk, OutboundTrunkUpdate, Transport
+from switchroom.telephony.routing.updates import ListUpdate, MediaUpdate
 
 _NS = 1_000_000_000
 
@@ -186,10 +182,6 @@ def trunk_to_legacy_wire(trunk: OutboundTrunk) -> wire.SIPTrunkInfo:
 
 def update_from_wire(update: wire.SIPOutboundTrunkUpdate) -> OutboundTrunkUpdate:
     """Raises InvalidRequestError for enumeration values that nobody knows."""
-    media = None
-    if update.HasField("media") or update.HasField("media_encryption"):
-        media = _media(update.media if update.HasField("media") else None, update.media_encryption)
-
     def text(name: str) -> str | None:
         return getattr(update, name) if update.HasField(name) else None
 
@@ -202,8 +194,15 @@ def update_from_wire(update: wire.SIPOutboundTrunkUpdate) -> OutboundTrunkUpdate
         auth_password=text("auth_password"),
         name=text("name"),
         metadata=text("metadata"),
-        media=media,
+        media=_media_update(update),
         from_host=text("from_host"),
+    )
+
+
+def _media_update(update: wire.SIPOutboundTrunkUpdate) -> MediaUpdate:
+    return MediaUpdate(
+        _media(update.media, 0) if update.HasField("media") else None,
+        _encryption(update.media_encryption) if update.HasField("media_encryption") else None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 #: Digits with the separators people put between them.
-_DIGITS = re.compile(r"\+?[\d\- ()]+", re.ASCII)
+_DIGITS = re.compile(r"\+?[\- ()]*\d[\d\- ()]*", re.ASCII)
 _SEPARATORS = str.maketrans("", "", " -()")
 #: What a SIP user part may hold without being escaped (RFC 3261 section 25.1), and "#".
 _USER_PART = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/#%]+")
@@ -15,8 +15,13 @@ def normalise(number: str) -> str:
     """``1 (510) 555-0123`` -> ``+15105550123``; what is not made of digits stays as it is."""
     if not _DIGITS.fullmatch(number):
         return number
-    bare = number.translate(_SEPARATORS)
-    return bare if bare.startswith("+") else f"+{bare}"
+    digits = bare(number)
+    return digits if digits.startswith("+") else f"+{digits}"
+
+
+def bare(number: str) -> str:
+    """Without what people put between the digits."""
+    return number.translate(_SEPARATORS)
 
 
 def is_user_part(text: str) -> bool:

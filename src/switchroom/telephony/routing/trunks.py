@@ -11,6 +11,13 @@ from types import MappingProxyType
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.routing.headers import HeaderOptions, check_header_names, check_headers
 from switchroom.telephony.routing.media_config import DEFAULT_MEDIA, MediaConfig
+from switchroom.telephony.routing.updates import (
+    NO_MEDIA_UPDATE,
+    ListUpdate,
+    MediaUpdate,
+    either,
+    list_with,
+)
 
 _NO_PAIRS: Mapping[str, str] = MappingProxyType({})
 
@@ -61,45 +68,8 @@ class OutboundTrunk:
 
 
 @dataclass(frozen=True, slots=True)
-class ListUpdate:
-    """A change to a list: the whole new one, or what to add and remove, or nothing left."""
-
-    set: tuple[str, ...] = ()
-    add: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
-    clear: bool = False
-
-    def applied_to(self, current: tuple[str, ...]) -> tuple[str, ...]:
-        """The new list. Raises InvalidRequestError for a contradictory or empty update."""
-        self._check()
-        if self.clear:
-            return ()
-        if self.set:
-            return self.set
-        kept = list(current)
-        for gone in self.remove:
-            if gone in kept:
-                kept.remove(gone)
-        for new in self.add:
-            if new not in kept:
-                kept.append(new)
-        return tuple(kept)
-
-    def _check(self) -> None:
-        changes = bool(self.set or self.add or self.remove)
-        if not changes and not self.clear:
-            raise InvalidRequestError("unsupported list update operation")
-        if self.clear and changes:
-            raise InvalidRequestError("cannot clear and change the list at the same time")
-        if self.set and (self.add or self.remove):
-            raise InvalidRequestError("cannot set and change the list at the same time")
-        if "" in (*self.set, *self.add, *self.remove):
-            raise InvalidRequestError("empty element in the list")
-
-
-@dataclass(frozen=True, slots=True)
 class OutboundTrunkUpdate:
-    """A partial update: None leaves a field as it is; ``media`` replaces the whole of it."""
+    """A partial update: None leaves a field as it is."""
 
     address: str | None = None
     transport: Transport | None = None
@@ -109,32 +79,25 @@ class OutboundTrunkUpdate:
     auth_password: str | None = field(default=None, repr=False)
     name: str | None = None
     metadata: str | None = None
-    media: MediaConfig | None = None
+    media: MediaUpdate = NO_MEDIA_UPDATE
     from_host: str | None = None
 
     def applied_to(self, trunk: OutboundTrunk) -> OutboundTrunk:
         """The trunk with the given fields changed, and checked. Raises InvalidRequestError."""
-        numbers = trunk.numbers
-        if self.numbers is not None:
-            numbers = self.numbers.applied_to(numbers)
         changed = replace(
             trunk,
-            address=_either(self.address, trunk.address),
+            address=either(self.address, trunk.address),
             transport=trunk.transport if self.transport is None else self.transport,
-            destination_country=_either(self.destination_country, trunk.destination_country),
-            numbers=numbers,
-            auth_username=_either(self.auth_username, trunk.auth_username),
-            auth_password=_either(self.auth_password, trunk.auth_password),
-            name=_either(self.name, trunk.name),
-            metadata=_either(self.metadata, trunk.metadata),
-            media=trunk.media if self.media is None else self.media,
-            from_host=_either(self.from_host, trunk.from_host),
+            destination_country=either(self.destination_country, trunk.destination_country),
+            numbers=list_with(self.numbers, trunk.numbers),
+            auth_username=either(self.auth_username, trunk.auth_username),
+            auth_password=either(self.auth_password, trunk.auth_password),
+            name=either(self.name, trunk.name),
+            metadata=either(self.metadata, trunk.metadata),
+            media=self.media.applied_to(trunk.media),
+            from_host=either(self.from_host, trunk.from_host),
         )
         return checked(changed)
-
-
-def _either(new: str | None, old: str) -> str:
-    return old if new is None else new
 
 
 def replacement(current: OutboundTrunk, new: OutboundTrunk) -> OutboundTrunk:

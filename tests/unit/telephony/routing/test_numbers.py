@@ -18,6 +18,8 @@ from switchroom.telephony.routing.numbers import from_number, is_user_part, norm
         ("alice", "alice"),
         ("+1510#", "+1510#"),
         ("", ""),
+        ("-", "-"),
+        ("( )", "( )"),
         ("٣٤٥", "٣٤٥"),
     ],
 )

@@ -10,7 +10,8 @@ import pytest
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.telephony.errors import InvalidRequestError, TrunkNotFoundError
 from switchroom.telephony.routing.trunk_registry import Trunks
-from switchroom.telephony.routing.trunks import ListUpdate, OutboundTrunk, OutboundTrunkUpdate
+from switchroom.telephony.routing.trunks import OutboundTrunk, OutboundTrunkUpdate
+from switchroom.telephony.routing.updates import ListUpdate
 
 
 class _Clock:

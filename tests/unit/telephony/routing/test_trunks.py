@@ -9,7 +9,6 @@ import pytest
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.routing.media_config import MediaConfig
 from switchroom.telephony.routing.trunks import (
-    ListUpdate,
     OutboundTrunk,
     OutboundTrunkUpdate,
     Transport,
@@ -17,6 +16,7 @@ from switchroom.telephony.routing.trunks import (
     listed,
     replacement,
 )
+from switchroom.telephony.routing.updates import ListUpdate
 
 _TRUNK = OutboundTrunk(trunk_id="ST_1", address="sip.example.com", numbers=("+15105550100",))
 _URI = "trunk address should be a hostname or IP, not SIP URI"
