@@ -7,6 +7,7 @@ neither process nor media code with the server it is called by. ::
                                   [--messages FOLDER] [--username NAME] [--pretty] [--detached]
 
 It runs until its standard input closes or SIGTERM or SIGINT comes, then ends its calls and itself.
+Lines on its standard input are orders to place a call (`orders`).
 With ``--detached`` its input is left alone. With ``--username`` callers must log in (digest, 407),
 by the password in the environment variable ``SWITCHROOM_PHONENET_PASSWORD``. Exit status: 0, 1 if
 it cannot listen, 2 for bad usage.
@@ -18,6 +19,8 @@ calls can come in; each number has ``number``, ``name`` and ``does``. Then, for 
 ================  ==================================================================================
 ``called``        ``call`` (its id), ``number``, ``caller``, ``caller_name``, ``sip_call_id``,
                   ``headers`` (the ``X-`` ones)
+``dials``         ``call``, ``number``, ``caller``, ``name``, ``to``, ``sip_call_id``: a phone of
+                  ours places a call; the events below are then seen from its side
 ``ringing``       ``status``: 180, or 183 with early media
 ``answered``      ``codec``, ``media`` (where the caller wants its sound)
 ``rejected``      ``status``, ``reason``
@@ -40,6 +43,8 @@ calls can come in; each number has ``number``, ``name`` and ``does``. Then, for 
 ``message_kept``  ``path`` (WAV), ``seconds``, ``transcript``, ``because`` (``hung up``,
                   ``silence``, ``limit``): a mailbox has a message
 ================  ==================================================================================
+
+An order that cannot be followed is answered by ``misunderstood`` with ``error``.
 
 All have ``event`` and ``time`` (Unix seconds), those of a call have ``call``. ``heard`` is an
 object: ``seconds``, ``audible_seconds``, ``level_dbov`` (mean), ``quietest_dbov``,

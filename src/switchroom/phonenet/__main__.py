@@ -23,6 +23,8 @@ from switchroom.phonenet.pretty import pretty
 from switchroom.phonenet.writing import EventWriter
 from switchroom.sip_io.errors import SipStartError
 
+_LONGEST_ORDER = 16_384
+
 
 def main() -> int:
     """Run until the input closes or SIGTERM or SIGINT comes. 1 = cannot listen, 2 = bad usage."""
@@ -84,22 +86,36 @@ async def _run(network: Network, *, detached: bool) -> None:
     await network.start()
     try:
         if not detached:
-            _when_input_closes(lambda: loop.call_soon_threadsafe(stop.set))
+            _read_orders(
+                lambda line: _safely(loop, network.follow, line), lambda: _safely(loop, stop.set)
+            )
         await stop.wait()
     finally:
         await network.stop()
 
 
-def _when_input_closes(then: Callable[[], object]) -> None:
-    """So no network outlives whoever started it. A thread, since input may be of any kind."""
+def _read_orders(follow: Callable[[bytes], None], then: Callable[[], None]) -> None:
+    """Orders come as lines; when the input closes, so that no network outlives whoever started it.
+
+    A thread, since input may be of any kind.
+    """
 
     def read() -> None:
-        while os.read(sys.stdin.fileno(), 4096):
-            pass
-        with contextlib.suppress(RuntimeError):
-            then()  # the loop may be gone by now
+        waiting = b""
+        while piece := os.read(sys.stdin.fileno(), 4096):
+            *lines, waiting = (waiting + piece).split(b"\n")
+            for line in lines:
+                if line.strip():
+                    follow(line)
+            waiting = waiting[:_LONGEST_ORDER]
+        then()
 
     threading.Thread(target=read, name="phonenet input", daemon=True).start()
+
+
+def _safely(loop: asyncio.AbstractEventLoop, what: Callable[..., object], *with_: object) -> None:
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(what, *with_)  # the loop may be gone by now
 
 
 def _complain(text: str, status: int) -> int:

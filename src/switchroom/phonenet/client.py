@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from switchroom.phonenet.events import Event, Ready, from_line
+from switchroom.phonenet.orders import CallOrder
 
 _Kind = TypeVar("_Kind", bound=Event)
 PASSWORD_VARIABLE = "SWITCHROOM_PHONENET_PASSWORD"  # noqa: S105 – a name, not a password
@@ -96,6 +97,12 @@ class PhoneNetwork:
         )
         self._reader = asyncio.create_task(self._read(self._process), name="phonenet: events")
         return await self.expect(Ready)
+
+    def place(self, order: CallOrder) -> None:
+        """Let a phone dial; `Dials` follows, or `Misunderstood`."""
+        if self._process is None or self._process.stdin is None:
+            raise NetworkDied("the phone network does not run")
+        self._process.stdin.write(order.as_line().encode() + b"\n")
 
     async def stop(self) -> None:
         """Close the process's input, at which it ends its calls and itself."""

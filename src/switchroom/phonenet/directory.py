@@ -48,13 +48,21 @@ class Directory:
         """The phone of a number as it was dialled."""
         return self._phones.get(_plain(number))
 
+    def named(self, name: str) -> Phone | None:
+        """The phone of a name or number as people write it; of no name, the first one."""
+        if not name:
+            return next(iter(self), None)
+        wanted = _plain(name)
+        by_name = (phone for phone in self if _plain(phone.name) == wanted)
+        return next(by_name, None) or self.find(name)
+
     def with_phones(self, phones: Iterable[Phone]) -> Directory:
         """This directory and more phones, which take over numbers that are given twice."""
         return Directory([*self._phones.values(), *phones])
 
 
 def _plain(number: str) -> str:
-    return "".join(c for c in number if c not in "+-.() ").lower()
+    return "".join(c for c in number if c not in "+-.()_ ").lower()
 
 
 def read_numbers(path: str | Path) -> tuple[Phone, ...]:

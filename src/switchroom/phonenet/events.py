@@ -1,9 +1,9 @@
 """What the network tells about its calls: one value an event, one JSON object a line.
 
 Every event has ``event`` (its kind) and ``time`` (Unix seconds). Those of a call have ``call``, an
-id that is unique in the process. The order within a call is: `Called`, then `Ringing`, then
-`Answered` or `Rejected`, and last `Ended`, which comes exactly once whatever happens. Only what has
-to be understood first may follow it: the last `Understood`, and `MessageKept`.
+id that is unique in the process. The order within a call is: `Called` or `Dials`, then `Ringing`,
+then `Answered` or `Rejected`, and last `Ended`, which comes exactly once whatever happens. Only
+what has to be understood first may follow it: the last `Understood`, and `MessageKept`.
 """
 
 from __future__ import annotations
@@ -58,6 +58,26 @@ class Called(CallEvent):
     caller_name: str
     sip_call_id: str
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dials(CallEvent):
+    """A phone of the network calls `number` at a server (`to`, ``ip:port``); `name` is whose."""
+
+    kind: ClassVar[str] = "dials"
+    number: str
+    caller: str
+    name: str
+    to: str
+    sip_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misunderstood(Event):
+    """A command that could not be followed, and why."""
+
+    kind: ClassVar[str] = "misunderstood"
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +211,8 @@ class Failed(CallEvent):
 class Ended(CallEvent):
     """The call is over.
 
-    `by` is ``caller``, ``phone`` or ``network``; `reason` says how in words. `heard` is everything
+    `by` is ``caller`` (``callee`` where the phone has dialled), ``phone`` or ``network``; `reason`
+    says how in words. `heard` is everything
     that the phone heard, `digits` all keys the caller pressed. `lost` counts packets that never
     came, `jitter_ms` is RFC 3550's.
     """
@@ -220,8 +241,9 @@ class Stopped(Event):
 
 KINDS: dict[str, type[Event]] = {
     kind.kind: kind
-    for kind in (Ready, Called, Ringing, Answered, Rejected, Plays, Hears, Listened, Said,
-                 Understood, MessageKept, Digit, Held, Noted, Failed, Ended, Stopped)
+    for kind in (Ready, Misunderstood, Called, Dials, Ringing, Answered, Rejected, Plays, Hears,
+                 Listened, Said, Understood, MessageKept, Digit, Held, Noted, Failed, Ended,
+                 Stopped)
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from switchroom.phonenet.carrier import Carrier, Login
 from switchroom.phonenet.directory import Directory
 from switchroom.phonenet.media_port import UdpMediaPort
 from switchroom.phonenet.messages import MessageFolder
+from switchroom.phonenet.orders import OrderError, read_order
 from switchroom.phonenet.phones import PHONES
 from switchroom.phonenet.sounds import melody
 from switchroom.sip_io.driver import SipConfig, SipDriver
@@ -59,6 +60,7 @@ class Network:
             lambda host: UdpMediaPort.open(driver.local_address_towards(host)),
             self._report,
             MessageFolder(config.messages),
+            line=driver,
         )
         driver.set_incoming_handler(carrier.incoming)
         await driver.start()
@@ -70,6 +72,15 @@ class Network:
         )
         self._report(ready)
         return ready
+
+    def follow(self, line: str | bytes) -> None:
+        """Do what a line of `orders` asks for; what cannot be done is told as Misunderstood."""
+        try:
+            order = read_order(line)
+            if self._carrier is not None:
+                self._carrier.place(order)
+        except OrderError as error:
+            self._report(events.Misunderstood(error=str(error)))
 
     async def stop(self) -> None:
         """End every call, wait until their BYEs are answered or given up, and close the sockets."""

@@ -15,9 +15,10 @@
     NUMBERS = {"+12025550150": maria}
 
 She picks up, says hello, waits until the caller has spoken and fallen silent, and answers whatever
-she was asked. A phrase with an empty answer is one that she understands and has nothing to say to.
-She understands the phrases of her script and no others, one or several of them at a time; how they
-may be written (``[now]``, ``(this | that)``) is told by `switchroom.speech.phrases`.
+she was asked; where she is the one who calls, it is the other side that says hello. A phrase with
+an empty answer is one that she understands and has nothing to say to. She understands the phrases
+of her script and no others, one or several of them at a time; how they may be written (``[now]``,
+``(this | that)``) is told by `switchroom.speech.phrases`.
 """
 
 from __future__ import annotations
@@ -157,7 +158,8 @@ async def _talk(call: PhoneCall, who: Person) -> None:
     await call.wait(who.rings)
     await call.answer()
     await call.wait(who.draws_breath)
-    await call.say(who.hello, voice=who.voice)
+    if not call.dialled:
+        await call.say(who.hello, voice=who.voice)
     conversation = Conversation(who)
     reply = Reply()
     while not reply.ends:

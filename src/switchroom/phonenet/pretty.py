@@ -34,6 +34,16 @@ def _(event: events.Called) -> str:
 
 
 @words.register
+def _(event: events.Dials) -> str:
+    return f"{event.name} ({event.caller}) dials {event.number} at {event.to}"
+
+
+@words.register
+def _(event: events.Misunderstood) -> str:
+    return f"cannot do that: {event.error}"
+
+
+@words.register
 def _(event: events.Ringing) -> str:
     return "rings" if event.status == 180 else f"speaks before the answer ({event.status})"
 

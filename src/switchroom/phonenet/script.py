@@ -76,8 +76,11 @@ class CallInfo:
 class PhoneCall:
     """One call, seen from the phone that is rung.
 
-    `info` says who calls; `digits` is what the caller has pressed so far.
+    `info` says who calls; `digits` is what the far end has pressed so far. `dialled` is whether
+    this phone has placed the call itself.
     """
+
+    dialled = False
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,23 @@ from switchroom.phonenet.carrier import Carrier, Login
 from switchroom.phonenet.directory import Directory, Phone
 from switchroom.phonenet.media_port import UdpMediaPort
 from switchroom.phonenet.messages import MessageFolder
+from switchroom.phonenet.orders import CallOrder, OrderError
 from switchroom.phonenet.phones import PHONES
 from switchroom.phonenet.script import PhoneCall
-from switchroom.sdp.codecs import PCMU
-from switchroom.sdp.offer_answer import LocalMedia, offer
+from switchroom.sdp.codecs import PCMU, telephone_event
+from switchroom.sdp.offer_answer import LocalMedia, answer, offer
 from switchroom.sip.dialog import DialogSnapshot
+from switchroom.sip.headers import Headers
 from switchroom.sip.invite_session import (
     Acknowledged,
+    Answered,
+    ByeReceived,
     DialogEnded,
     Failed,
     FailureKind,
+    InviteSession,
+    OutgoingInvite,
+    Provisional,
     SessionEvent,
     SipFailure,
 )
@@ -58,7 +66,9 @@ class Session:
         self.done.append("BYE")
         self.over.set()
 
-    def cancel(self) -> None: ...
+    def cancel(self) -> None:
+        self.done.append("CANCEL")
+        self.over.set()
 
     def respond_offer(self, offer_id: int, status: int, reason: str, body: bytes = b"") -> None:
         self.done.append(f"{offer_id}:{status}")
@@ -80,17 +90,40 @@ def invite(number: str, caller: str = '"Ann" <sip:ann@192.0.2.1>', body: bytes =
     return Request("INVITE", f"sip:{number}@127.0.0.1", fields, body)
 
 
+class World:
+    """Whom the phones call: takes their INVITEs and says what the test wants."""
+
+    def __init__(self) -> None:
+        self.invites: list[OutgoingInvite] = []
+        self.session = Session()
+        self.called = asyncio.Event()
+        self.says: Callable[[SessionEvent], None]
+
+    def invite(
+        self, invite: OutgoingInvite, on_event: Callable[[SessionEvent], None]
+    ) -> InviteSession:
+        self.invites.append(invite)
+        self.says = on_event
+        self.called.set()
+        return self.session
+
+    def advertised_address_towards(self, host: str) -> str:
+        return "127.0.0.1"
+
+
 class Office:
     """A carrier and everything it reported."""
 
     def __init__(self, *phones: Phone, login: Login | None = None) -> None:
         self.told: list[events.Event] = []
+        self.world = World()
         self.carrier = Carrier(
             Directory([*PHONES, *phones]),
             login or Login(),
             lambda _host: UdpMediaPort.open("127.0.0.1"),
             self.told.append,
             MessageFolder(Path("nowhere")),
+            line=self.world,
         )
 
     def take(self, request: Request) -> tuple[Session, Callable[[SessionEvent], None]]:
@@ -213,3 +246,70 @@ async def test_a_closing_network_hangs_up_where_somebody_talks() -> None:
     await office.carrier.aclose()
     assert session.done == ["200", "BYE"]
     assert office.ended().by == "network"
+
+
+# ── phones that dial ─────────────────────────────────────────────────────────
+
+ORDER = CallOrder("+15550000000", "127.0.0.1:5060", as_="echo", headers={"X-Ticket": "7"})
+
+
+def answer_to(invite: OutgoingInvite) -> bytes:
+    return answer(LocalMedia("127.0.0.1", 9, (PCMU, telephone_event()), 2), invite.body)[
+        0
+    ].serialise()
+
+
+async def test_a_phone_dials_with_its_number_and_name_and_the_orders_headers() -> None:
+    office = Office()
+    office.carrier.place(ORDER)
+    await office.world.called.wait()
+    (invite,) = office.world.invites
+    assert str(invite.from_) == "Echo <sip:+12025550101@127.0.0.1>"
+    assert str(invite.request_uri) == str(invite.to.uri) == "sip:+15550000000@127.0.0.1:5060"
+    assert invite.headers == (("X-Ticket", "7"),)
+    assert invite.body
+    dials = office.told[0]
+    assert isinstance(dials, events.Dials)
+    assert (dials.name, dials.number, dials.to) == ("Echo", "+15550000000", "127.0.0.1:5060")
+    await office.carrier.aclose()
+    assert office.world.session.done == ["CANCEL"]
+
+
+async def test_a_phone_that_dialled_talks_once_it_is_answered_until_the_callee_hangs_up() -> None:
+    office = Office()
+    office.carrier.place(ORDER)
+    await office.world.called.wait()
+    office.world.says(Provisional(180, "Ringing", Headers(), b""))
+    office.world.says(Answered(200, "OK", Headers(), answer_to(office.world.invites[0])))
+    office.world.says(ByeReceived(Headers()))
+    assert [event.kind for event in office.told] == ["dials", "ringing", "answered", "ended"]
+    assert office.ended().by == "callee"
+    await office.carrier.aclose()
+
+
+async def test_a_phone_that_is_refused_says_by_which_status() -> None:
+    office = Office()
+    office.carrier.place(ORDER)
+    await office.world.called.wait()
+    office.world.says(Failed(SipFailure(FailureKind.REJECTED, 404, "No Trunk")))
+    assert office.told[1] == events.Rejected(call="c1", status=404, reason="No Trunk")
+    assert office.ended().reason == "refused (404)"
+    await office.carrier.aclose()
+
+
+async def test_an_answer_that_cannot_be_used_is_hung_up_on() -> None:
+    office = Office()
+    office.carrier.place(ORDER)
+    await office.world.called.wait()
+    office.world.says(Answered(200, "OK", Headers(), b"nonsense"))
+    assert office.world.session.done == ["BYE"]
+    assert office.ended().by == "network"
+    await office.carrier.aclose()
+
+
+@pytest.mark.parametrize("name", ["nobody", "+19999"])
+async def test_nobody_dials_as_a_phone_that_is_not_there(name: str) -> None:
+    office = Office()
+    with pytest.raises(OrderError, match="there is no phone"):
+        office.carrier.place(replace(ORDER, as_=name))
+    assert not office.told

@@ -14,6 +14,8 @@ from switchroom.phonenet.writing import EventWriter
 ONE_OF_EACH = (
     events.Ready(address="127.0.0.1:5070", numbers=[{"number": "1", "name": "A", "does": "x"}]),
     events.Called(call="c1", number="1", caller="2", caller_name="", sip_call_id="x"),
+    events.Misunderstood(error="that is no JSON"),
+    events.Dials(call="c1", number="1", caller="2", name="Maria", to="192.0.2.1:5060"),
     events.Ringing(call="c1", status=180),
     events.Answered(call="c1", codec="PCMU", media="192.0.2.1:4000"),
     events.Rejected(call="c1", status=486, reason="Busy Here"),

@@ -17,6 +17,7 @@ from switchroom.phonenet.client import NetworkDied, PhoneNetwork
 from switchroom.phonenet.hearing import Impression
 from switchroom.phonenet.line import Line, LineCodecs
 from switchroom.phonenet.media_port import UdpMediaPort
+from switchroom.phonenet.orders import CallOrder
 from switchroom.phonenet.sounds import tone
 from switchroom.sdp.codecs import PCMU, telephone_event
 from switchroom.sdp.offer_answer import LocalMedia, accept_answer, offer
@@ -327,3 +328,27 @@ async def test_a_closed_input_ends_it_and_words_are_for_people() -> None:
     assert status == 0
     assert "the carrier listens on 127.0.0.1:" in said
     assert "the carrier stops after 0 calls" in said
+
+
+async def test_a_phone_of_one_network_calls_a_phone_of_another_presses_keys_and_hears_them() -> (
+    None
+):
+    async with asyncio.timeout(PATIENCE), PhoneNetwork() as here, PhoneNetwork() as there:
+        here.place(CallOrder("+12025550105", there.address, as_="listener", press="42#"))
+        called = await there.expect(events.Called)
+        assert (called.caller, called.caller_name) == ("+12025550103", "Listener")
+        await here.expect(events.Answered)
+        noted = await there.expect(events.Noted)
+        assert noted.note == "digits: 42"
+        ended = await here.expect(events.Ended)
+        assert (ended.by, ended.digits) == ("callee", "42")
+        assert ended.heard.audible_seconds > 0.3
+
+
+async def test_orders_that_make_no_sense_are_told_and_disturb_nothing() -> None:
+    async with asyncio.timeout(PATIENCE), PhoneNetwork() as network:
+        for wrong in (CallOrder("1", "x y"), CallOrder("1", "127.0.0.1:9", as_="nobody")):
+            network.place(wrong)
+            await network.expect(events.Misunderstood)
+        network.place(CallOrder("1", "127.0.0.1:9", headers={"X": "a\nb"}))
+        assert (await network.expect(events.Failed)).error
