@@ -1,17 +1,21 @@
-"""Settings: the only reader of the configuration file and of the environment.
+"""Settings: the only reader of configuration files and of the environment.
 
-Keys are LiveKit's wherever LiveKit has one. Later sources win: the file, the environment, then what
-the command line says.
+Keys are LiveKit's wherever LiveKit has one; the files of livekit-server and livekit-sip are read as
+they are, one of them or both. Later sources win: the files, the environment, then what the command
+line says. An unknown key is refused, as livekit-server does; a key of LiveKit's that means nothing
+here becomes a notice (see :mod:`config_livekit`).
 
-Environment: ``LIVEKIT_CONFIG`` (the text of a whole file), ``LIVEKIT_KEYS`` (``key: secret``
-pairs), ``NODE_IP`` and ``UDP_PORT`` as ``livekit-server`` reads them; and for every setting
-``SWITCHROOM_`` plus its path in capitals, such as ``SWITCHROOM_SIP_PORT`` for ``sip.port``.
+Environment: ``LIVEKIT_CONFIG`` and ``SIP_CONFIG_BODY`` (the text of a whole file),
+``SIP_CONFIG_FILE`` (its path), ``LIVEKIT_KEYS`` (``key: secret`` pairs), ``LIVEKIT_API_KEY`` and
+``LIVEKIT_API_SECRET`` (where there are no keys otherwise), ``NODE_IP``, ``UDP_PORT``; and for every
+setting ``SWITCHROOM_`` plus its path in capitals, such as ``SWITCHROOM_SIP_PORT`` for ``sip.port``.
 """
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
-from dataclasses import Field, fields
+from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
@@ -19,70 +23,126 @@ from typing import Any, TypeVar
 
 import yaml
 
-from .config_settings import Config, WebhookSettings
+from .config_files import (
+    ConfigError,
+    Document,
+    Written,
+    is_nothing,
+    is_section,
+    read_file,
+    read_text,
+)
+from .config_livekit import (
+    ENVIRONMENT,
+    ENVIRONMENT_NOT_HONOURED,
+    FOLDED,
+    NOT_HONOURED,
+    RENAMED,
+)
+from .config_settings import Config, RoomSettings, WebhookFilter, WebhookSettings
 
-__all__ = ["Config", "ConfigError", "WebhookSettings", "load_config", "setting_paths"]
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Reading",
+    "RoomSettings",
+    "Sources",
+    "WebhookFilter",
+    "WebhookSettings",
+    "load_config",
+    "read_config",
+    "setting_paths",
+    "settings_with_origin",
+]
 
 _Section = TypeVar("_Section")
+_NO_ENV: Mapping[str, str] = MappingProxyType({})
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+_COMMAND_LINE = "the command line"
+_SHORTEST_SECRET = 32
+"""Bytes; HS256 wants a key as long as its hash (RFC 7518 section 3.2), and LiveKit warns below."""
 
 
-class ConfigError(Exception):
-    """A setting that can't be used; the message names it and says what would do."""
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where settings are written."""
+
+    path: Path | None = None
+    body: str = ""
+    """The text of a file, instead of one."""
+    sip_path: Path | None = None
+    """A second file: livekit-sip's. What both set, the first decides."""
+    strict: bool = True
+    """Whether an unknown key is refused; else it is a notice."""
 
 
-# Keys of LiveKit's own files that have no meaning here: what to do about each.
-_NOT_NEEDED: Mapping[str, str] = {
-    "redis": "Switchroom needs no Redis; leave it out",
-    "turn": "clients reach Switchroom on rtc.udp_port; leave it out",
-    "rtc.tcp_port": "media over TCP is not supported; leave it out",
-    "rtc.port_range_start": "one port serves every client; set rtc.udp_port",
-    "rtc.port_range_end": "one port serves every client; set rtc.udp_port",
-    "rtc.use_external_ip": "no STUN lookup is made; set rtc.node_ip to the public address",
-    "log": "the section is called logging",
-    "log_level": "set logging.level",
-    "sip_port": "set sip.port",
-    "rtp_port": "set sip.rtp_port",
-    "media_timeout": "set sip.media_timeout",
-    "api_key": 'set keys to "<key>: <secret>"',
-    "api_secret": 'set keys to "<key>: <secret>"',
-}
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The settings of one server, and what its operator should know of them."""
 
-_ENVIRONMENT: Mapping[str, str] = {
-    "LIVEKIT_KEYS": "keys",
-    "NODE_IP": "rtc.node_ip",
-    "UDP_PORT": "rtc.udp_port",
-}
+    config: Config
+    notices: tuple[str, ...] = ()
+    """A sentence for each thing that was written and is not honoured."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Where each setting was written that has not its default."""
 
 
 def load_config(
     path: Path | None = None,
-    env: Mapping[str, str] = MappingProxyType({}),
-    overrides: Mapping[str, Any] = MappingProxyType({}),
+    env: Mapping[str, str] = _NO_ENV,
+    overrides: Mapping[str, Any] = _NOTHING,
 ) -> Config:
+    """The settings of one server, without its notices; see :func:`read_config`."""
+    return read_config(Sources(path), env, overrides).config
+
+
+def read_config(
+    sources: Sources,
+    env: Mapping[str, str] = _NO_ENV,
+    overrides: Mapping[str, Any] = _NOTHING,
+) -> Reading:
     """The settings of one server.
 
-    ``path`` is a YAML file; ``env`` the process environment; ``overrides`` maps dotted paths such
-    as ``rtc.node_ip`` to values (the command line). Raises :class:`ConfigError`.
+    ``env`` is the process environment; ``overrides`` maps dotted paths such as ``rtc.node_ip`` to
+    values (the command line). Raises :class:`ConfigError`.
     """
-    written = (
-        _read_file(path) if path else _read_yaml(env.get("LIVEKIT_CONFIG", ""), "LIVEKIT_CONFIG")
-    )
-    source = _flatten(written, str(path or "LIVEKIT_CONFIG"))
-    found = {**source, **_from_environment(env)}
-    found.update({key: (value, "the command line") for key, value in overrides.items()})
-    settings = {key: _read_setting(key, *place) for key, place in found.items()}
+    collected = _Collected(strict=sources.strict)
+    for document in _documents(sources, env):
+        collected.add(document)
+    found = collected.found
+    found.update(_from_environment(env))
+    found.update({key: Written(value, _COMMAND_LINE) for key, value in overrides.items()})
+    settings = {path: _read_setting(path, written) for path, written in found.items()}
+    _fold(settings, env)
     config = _build(Config, "", settings)
-    key = config.webhook.api_key
-    if config.webhook.urls and not config.keys:
-        raise ConfigError("webhook.urls needs an API key in keys that signs what is sent")
-    if key and key not in config.keys:
-        raise ConfigError("webhook.api_key must be one of keys: it signs what is sent")
-    return config
+    _check(config)
+    told = [
+        f"{name} is not used: {why}"
+        for name, why in ENVIRONMENT_NOT_HONOURED.items()
+        if env.get(name)
+    ]
+    notices = (*collected.notices, *told, *_weak_secrets(config))
+    origins = {path: found[path].source for path in found if path in _SETTINGS}
+    return Reading(config, notices, origins)
 
 
 def setting_paths() -> tuple[str, ...]:
     """The dotted path of every setting, in the order of the documentation."""
     return tuple(_SETTINGS)
+
+
+def settings_with_origin(reading: Reading) -> list[tuple[str, Any, str]]:
+    """Path, value and origin of every setting; secrets are not shown."""
+    shown: list[tuple[str, Any, str]] = []
+    for path, setting in _SETTINGS.items():
+        value: Any = reading.config
+        for name in path.split("."):
+            value = getattr(value, name)
+        if setting.metadata.get("secret") and value:
+            value = dict.fromkeys(value, "***") if isinstance(value, Mapping) else "***"
+        shown.append((path, value, reading.origins.get(path, "")))
+    return shown
 
 
 def _settings_of(section: type[Any], prefix: str) -> dict[str, Field[Any]]:
@@ -97,76 +157,166 @@ def _settings_of(section: type[Any], prefix: str) -> dict[str, Field[Any]]:
 
 
 _SETTINGS = _settings_of(Config, "")
-_SECTIONS = {path.rpartition(".")[0] for path in _SETTINGS} - {""}
+_SECTIONS = {
+    ".".join(names[:length])
+    for names in (path.split(".") for path in _SETTINGS)
+    for length in range(1, len(names))
+}
 
 
-def _read_file(path: Path) -> Mapping[str, Any]:
-    try:
-        return _read_yaml(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise ConfigError(f"can't read the configuration file {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text") from None
+def _documents(sources: Sources, env: Mapping[str, str]) -> list[Document]:
+    if sources.path and sources.body:
+        raise ConfigError("give a configuration file or its text, not both")
+    documents = []
+    if sources.path:
+        documents.append(read_file(sources.path))
+    elif sources.body:
+        documents.append(read_text(sources.body, "--config-body"))
+    elif env.get("LIVEKIT_CONFIG"):
+        documents.append(read_text(env["LIVEKIT_CONFIG"], "LIVEKIT_CONFIG"))
+    sip_path = sources.sip_path or (
+        Path(env["SIP_CONFIG_FILE"]) if env.get("SIP_CONFIG_FILE") else None
+    )
+    if sip_path:
+        documents.append(read_file(sip_path))
+    elif env.get("SIP_CONFIG_BODY"):
+        documents.append(read_text(env["SIP_CONFIG_BODY"], "SIP_CONFIG_BODY"))
+    return documents
 
 
-def _read_yaml(content: str, name: str) -> Mapping[str, Any]:
-    try:
-        document = yaml.safe_load(content)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "cannot be read"
-        raise ConfigError(f"{name}{where} is not valid YAML: {problem}") from None
-    if document is None:
-        return {}
-    if not isinstance(document, Mapping):
-        raise ConfigError(f"{name} must hold settings such as `port: 7880`")
-    return document
+class _Collected:
+    """What the files say, by our paths; the first file wins, and its own names over aliases."""
 
+    def __init__(self, *, strict: bool) -> None:
+        self.found: dict[str, Written] = {}
+        self.notices: list[str] = []
+        self._strict = strict
 
-def _flatten(
-    written: Mapping[str, Any], source: str, prefix: str = ""
-) -> dict[str, tuple[Any, str]]:
-    """From nested sections to ``{"sip.port": (5060, source)}``; unknown keys are refused here."""
-    flat: dict[str, tuple[Any, str]] = {}
-    for key, value in written.items():
-        path = f"{prefix}{key}"
-        if path in _SETTINGS:
-            flat[path] = (value, source)
-        elif path in _SECTIONS and (value is None or isinstance(value, Mapping)):
-            flat.update(_flatten(value or {}, source, f"{path}."))
-        elif path in _SECTIONS:
-            raise ConfigError(f"{path} in {source} must be a section with settings of its own")
-        else:
-            raise ConfigError(_unknown(path, source))
-    return flat
+    def add(self, document: Document) -> None:
+        """Take a file into account. Raises :class:`ConfigError`."""
+        self._section(document, None, "")
+
+    def _section(self, document: Document, section: yaml.Node | None, prefix: str) -> None:
+        for key, node, where in document.entries(section):
+            path = f"{prefix}{key}"
+            ours = RENAMED.get(path, path)
+            if is_nothing(node) and (ours in _SETTINGS or ours in _SECTIONS):
+                continue
+            if ours in _SETTINGS or ours in FOLDED:
+                self._setting(path, ours, Written(document.value(node), where))
+            elif path in NOT_HONOURED:
+                self._not_honoured(path, document.value(node), where)
+            elif ours in _SECTIONS and is_section(node):
+                self._section(document, node, f"{ours}.")
+            elif ours in _SECTIONS:
+                raise ConfigError(f"{path} in {where} must be a section with settings of its own")
+            elif self._strict:
+                raise ConfigError(_unknown(path, where))
+            else:
+                self.notices.append(_unknown(path, where) + "; not used")
+
+    def _setting(self, path: str, ours: str, written: Written) -> None:
+        known = self.found.get(ours)
+        if known is None:
+            self.found[ours] = written
+        elif ours == "keys" and isinstance(known.value, Mapping):
+            more = written.value if isinstance(written.value, Mapping) else {}
+            self.found[ours] = Written({**more, **known.value}, known.source)
+        elif known.value != written.value:
+            self.notices.append(
+                f"{path} in {written.source} is not used: {known.source} sets it already"
+            )
+
+    def _not_honoured(self, path: str, value: Any, where: str) -> None:
+        off = isinstance(value, Mapping) and value.get("enabled") is False
+        if value and not off:
+            self.notices.append(f"{path} in {where} is not used: {NOT_HONOURED[path]}")
 
 
 def _unknown(path: str, source: str) -> str:
-    advice = _NOT_NEEDED.get(path)
-    if advice is None:
-        known = [*_SETTINGS, *_SECTIONS]
-        near = get_close_matches(path, known, n=1, cutoff=0.6)
-        near = near or [full for full in known if full.endswith(f".{path}")]
-        advice = f"did you mean {near[0]}?" if near else "see docs/configuration.md for the list"
+    known = [*_SETTINGS, *_SECTIONS, *RENAMED, *FOLDED, *NOT_HONOURED]
+    near = get_close_matches(path, known, n=1, cutoff=0.6)
+    near = near or [full for full in known if full.endswith(f".{path}")]
+    advice = f"did you mean {near[0]}?" if near else "see docs/configuration.md for the list"
     return f"unknown setting {path} in {source}: {advice}"
 
 
-def _from_environment(env: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+def _from_environment(env: Mapping[str, str]) -> dict[str, Written]:
     names = {f"SWITCHROOM_{path.upper().replace('.', '_')}": path for path in _SETTINGS}
-    names.update(_ENVIRONMENT)
-    return {path: (env[name], name) for name, path in names.items() if env.get(name)}
+    names.update(ENVIRONMENT)
+    return {path: Written(env[name], name) for name, path in names.items() if env.get(name)}
 
 
-def _read_setting(path: str, value: Any, source: str) -> Any:
+def _read_setting(path: str, written: Written) -> Any:
     setting = _SETTINGS.get(path)
-    if setting is None:
-        raise ConfigError(_unknown(path, source))
+    if setting is None and path not in FOLDED:
+        raise ConfigError(_unknown(path, written.source))
+    reader = FOLDED[path] if setting is None else setting.metadata["read"]
+    secret = path == "api_secret" if setting is None else setting.metadata.get("secret")
     try:
-        return setting.metadata["read"](value)
+        return reader(written.value)
     except ValueError as error:
-        shown = "" if path == "keys" else f", not {value!r}"
-        raise ConfigError(f"{path} in {source} must be {error}{shown}") from None
+        shown = "" if secret else f", not {written.value!r}"
+        raise ConfigError(f"{path} in {written.source} must be {error}{shown}") from None
+
+
+def _fold(settings: dict[str, Any], env: Mapping[str, str]) -> None:
+    """What is a part of another setting goes there."""
+    keys = dict(settings.get("keys", {}))
+    if settings.get("key_file"):
+        keys = {**_key_file(Path(settings["key_file"])), **keys}
+    key, secret = settings.pop("api_key", ""), settings.pop("api_secret", "")
+    if bool(key) != bool(secret):
+        raise ConfigError("api_key and api_secret belong together; only one is set")
+    if key and keys.get(key, secret) != secret:
+        raise ConfigError(f"api_secret is not the secret that keys has for {key}")
+    if key:
+        keys[key] = secret
+    if not keys and env.get("LIVEKIT_API_KEY") and env.get("LIVEKIT_API_SECRET"):
+        keys = {env["LIVEKIT_API_KEY"]: env["LIVEKIT_API_SECRET"]}
+    if keys:
+        settings["keys"] = MappingProxyType(keys)
+    if settings.pop("enable_opus", False):
+        settings["sip.codecs"] = MappingProxyType({"opus": True, **settings.get("sip.codecs", {})})
+
+
+def _key_file(path: Path) -> Mapping[str, str]:
+    try:
+        open_to_others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ConfigError(f"can't read key_file {path}: {reason}") from None
+    if open_to_others:
+        raise ConfigError(f"key_file {path} must be its owner's alone: chmod 600 {path}")
+    pairs: Mapping[str, str] = _read_setting("keys", Written(text, str(path)))
+    return pairs
+
+
+def _check(config: Config) -> None:
+    """What must fit together does."""
+    key = config.webhook.api_key
+    if config.webhook.urls and not config.keys:
+        raise ConfigError("webhook.urls needs an API key in keys that signs what is sent")
+    if key and key not in config.keys:
+        raise ConfigError("webhook.api_key must be one of keys: it signs what is sent")
+    if bool(config.https.cert_file) != bool(config.https.key_file):
+        raise ConfigError("https.cert_file and https.key_file belong together; only one is set")
+    if config.https.port and not config.https.cert_file:
+        raise ConfigError("https.port needs https.cert_file and https.key_file")
+    if bool(config.prometheus.username) != bool(config.prometheus.password):
+        raise ConfigError("prometheus.username and prometheus.password belong together")
+    if config.rtc.use_external_ip and config.sip.nat_1_to_1_ip:
+        raise ConfigError("use_external_ip and nat_1_to_1_ip can't both be set")
+
+
+def _weak_secrets(config: Config) -> list[str]:
+    return [
+        f"the secret of key {key} is shorter than {_SHORTEST_SECRET} characters: "
+        "tokens can be forged by guessing it"
+        for key, secret in config.keys.items()
+        if len(secret) < _SHORTEST_SECRET
+    ]
 
 
 def _build(section: type[_Section], prefix: str, settings: Mapping[str, Any]) -> _Section:

@@ -53,6 +53,11 @@ def text(value: Any) -> str:
     return value
 
 
+def secret(value: Any) -> str:
+    """Text that no message may show."""
+    return text(value)
+
+
 def flag(value: Any) -> bool:
     if isinstance(value, bool):
         return value
@@ -154,7 +159,12 @@ def host_name(value: Any) -> str:
 
 
 def ip_address(value: Any) -> str:
-    """An IP address in its usual spelling; empty text means "find out"."""
+    """An IP address in its usual spelling; empty text means "find out".
+
+    Of LiveKit's `{ipv4: …, ipv6: …}` the first that is there.
+    """
+    if isinstance(value, Mapping):
+        value = value.get("ipv4") or value.get("ipv6")
     if value in ("", None):
         return ""
     try:
