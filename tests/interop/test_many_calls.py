@@ -101,7 +101,7 @@ async def place_and_look_for_what_is_left(server: Server, tmp_path: Path, calls:
         caller = Caller(livekit, network.address)
         # The first calls make what is kept on purpose: connections, caches, worker threads.
         await asyncio.gather(*(caller.call(n) for n in range(AT_ONCE)))
-        await server.app.telephony.outbound.until_idle(10)
+        await server.app.telephony.running.until_idle(10)
         await all_ended(network, seen)
         tasks, descriptors = asyncio.all_tasks(), open_descriptors()
         gate = asyncio.Semaphore(AT_ONCE)
@@ -111,7 +111,7 @@ async def place_and_look_for_what_is_left(server: Server, tmp_path: Path, calls:
                 await caller.call(n)
 
         await asyncio.gather(*(one(n) for n in range(AT_ONCE, calls)))
-        await server.app.telephony.outbound.until_idle(10)
+        await server.app.telephony.running.until_idle(10)
         await all_ended(network, seen)
         if new := asyncio.all_tasks() - tasks:
             _, left = await asyncio.wait(new, timeout=20)

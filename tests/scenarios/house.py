@@ -151,7 +151,7 @@ class House:
         await self.telephony.stop(0.0)
         await self.rooms.stop()
         assert not self.engine.open_handles, "a leg or player was left open"
-        assert not self.telephony.outbound.running, "a call was left"
+        assert not self.telephony.running.all, "a call was left"
 
     def note(self, what: str) -> None:
         self.timeline.append(what)

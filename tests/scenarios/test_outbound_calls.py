@@ -24,8 +24,8 @@ from switchroom.rooms.info import RoomSpec
 from switchroom.rooms.local import LocalParticipantSpec
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.sip.invite_session import AuthProblem, FailureKind, SipFailure
+from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.calls.termination import Cause
-from switchroom.telephony.errors import CallFailedError
 from switchroom.telephony.routing.headers import HeaderOptions
 
 
@@ -368,7 +368,7 @@ async def test_an_answer_that_crosses_the_cancel_does_not_bring_the_call_back(
     await house.rooms.delete("room")
     await house.calm()
     assert house.since("cancel")[:2] == ["cancel", "200 crosses, ack and bye"]
-    assert not house.telephony.outbound.running
+    assert not house.telephony.running.all
 
 
 async def test_the_same_identity_again_takes_the_place_of_the_first(house: House) -> None:
@@ -378,7 +378,7 @@ async def test_the_same_identity_again_takes_the_place_of_the_first(house: House
     await second
     await house.calm()
     assert first.bye_headers
-    assert len(house.telephony.outbound.running) == 1
+    assert len(house.telephony.running.all) == 1
 
 
 async def test_attributes_are_put_into_the_bye_as_the_trunk_wishes(house: House) -> None:

@@ -11,9 +11,9 @@ from scenarios.house import NUMBER, House, MemoryCalls
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.telephony.calls.call_events import CallStatus
+from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.calls.call_record import CallRecord, StatusChange
 from switchroom.telephony.calls.termination import Cause, Termination
-from switchroom.telephony.errors import CallFailedError
 from switchroom.telephony.outbound.request_memory import RequestKey
 
 _DIALOG = DialogSnapshot(

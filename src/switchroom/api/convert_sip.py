@@ -10,8 +10,9 @@ from google.rpc import status_pb2  # type: ignore[import-untyped]  # generated, 
 from livekit.protocol import models, sip as wire
 
 from switchroom.base.errors import ErrorCode, ServiceError
+from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.calls.termination import Termination
-from switchroom.telephony.errors import CallFailedError, InvalidRequestError
+from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.outbound.outbound_request import (
     CreateSipParticipant,
     Destination,

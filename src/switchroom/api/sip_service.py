@@ -22,7 +22,8 @@ from switchroom.api.convert_sip import (
 from switchroom.api.twirp import CallContext, Method
 from switchroom.auth.grants import require_room_admin, require_sip_admin, require_sip_call
 from switchroom.base.errors import ErrorCode, ServiceError
-from switchroom.telephony.errors import CallFailedError, InvalidRequestError
+from switchroom.telephony.calls.call_failed import CallFailedError
+from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.outbound.request_memory import RequestKey
 from switchroom.telephony.telephony import Telephony
 

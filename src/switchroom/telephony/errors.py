@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from switchroom.base.errors import ErrorCode, ServiceError
-from switchroom.telephony.calls.termination import Termination
 
 
 class InvalidRequestError(ServiceError):
@@ -34,15 +33,3 @@ class NotTakingCallsError(ServiceError):
         super().__init__(
             ErrorCode.UNAVAILABLE, "the server is shutting down and takes no new calls"
         )
-
-
-class CallFailedError(ServiceError):
-    """The call ended before it was active.
-
-    ``termination`` is the ending; ``meta`` holds ``sip_status_code`` and ``sip_status`` where the
-    far end gave a SIP status.
-    """
-
-    def __init__(self, termination: Termination) -> None:
-        super().__init__(termination.error, termination.message, termination.meta)
-        self.termination = termination

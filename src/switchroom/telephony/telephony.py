@@ -12,9 +12,9 @@ from switchroom.base.tasks import Tasks
 from switchroom.media import Engine
 from switchroom.rooms.registry import Rooms
 from switchroom.sip.dialog import DialogSnapshot
-from switchroom.telephony.calls.call_events import Stopping
+from switchroom.telephony.calls.call_ports import CallPorts
 from switchroom.telephony.calls.call_record import CallRecord
-from switchroom.telephony.calls.call_runner import CallPorts
+from switchroom.telephony.calls.running_calls import RunningCalls
 from switchroom.telephony.calls.termination import Cause, Termination
 from switchroom.telephony.events import Listener
 from switchroom.telephony.outbound.dial import Limits
@@ -55,7 +55,8 @@ class Telephony:
         self.trunks = Trunks(trunks, clock)
         ports = CallPorts(engine, rooms, sip, calls, clock, self._tasks, tuple(listeners))
         limits = Limits(config.sip.media_timeout_initial, config.sip.media_timeout)
-        self.outbound = Outbound(ports, self.trunks, limits)
+        self.running = RunningCalls()
+        self.outbound = Outbound(ports, self.running, self.trunks, limits)
 
     async def start(self) -> None:
         """Read the trunks, and settle what a crash left behind. The SIP endpoint must be up."""
@@ -68,16 +69,15 @@ class Telephony:
 
     async def stop(self, drain: float) -> None:
         """Take no more calls, give the running ones `drain` seconds, then end them."""
-        self.outbound.accepting = False
-        await self.outbound.until_idle(drain)
-        for runner in self.outbound.running:
-            runner.tell(Stopping())
-        await self.outbound.until_idle(FAREWELL)
+        self.running.accepting = False
+        await self.running.until_idle(drain)
+        self.running.stop_all()
+        await self.running.until_idle(FAREWELL)
         await self._tasks.aclose()
 
     def stop_draining(self) -> None:
         """End the patience of a stop that is under way: running calls are ended now."""
-        self.outbound.stop_waiting()
+        self.running.stop_waiting()
 
     def _settle(self, record: CallRecord) -> None:
         """Close the record of a call that was cut off; nobody is dialled again."""

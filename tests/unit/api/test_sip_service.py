@@ -19,9 +19,10 @@ from switchroom.api.convert_sip import failure_to_wire, request_from_wire
 from switchroom.api.sip_service import SipService
 from switchroom.auth.grants import Claims, SipGrants, VideoGrants
 from switchroom.auth.tokens import mint
+from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.calls.sip_status import STATUSES
 from switchroom.telephony.calls.termination import Cause, Termination, of_response
-from switchroom.telephony.errors import CallFailedError, InvalidRequestError
+from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.outbound.outbound_request import (
     CreateSipParticipant,
     Destination,

@@ -1,4 +1,7 @@
-"""What happens to a call beside the events of `sip.invite_session`, and what is to be done."""
+"""What happens to a call beside the events of `sip.invite_session`, and what is to be done.
+
+What only one direction knows stands beside its machine, in `outbound` and `inbound`.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,27 @@ class CallStatus(StrEnum):
     HANGUP = "hangup"
 
 
+def _nothing() -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """The phone as it joins a room. ``attributes`` hold the first ``sip.callStatus``.
+
+    ``configuration`` (proto-JSON of RoomConfiguration, as it came) and ``preset`` are what
+    the room is created with, should there be none of that name.
+    """
+
+    room_name: str
+    identity: str
+    name: str = ""
+    metadata: str = ""
+    attributes: Mapping[str, str] = field(default_factory=_nothing)
+    configuration: str = ""
+    preset: str = ""
+
+
 # ── what happens ─────────────────────────────────────────────────────────────
 
 
@@ -32,20 +56,6 @@ class Joined:
 @dataclass(frozen=True, slots=True)
 class JoinRefused:
     """The room does not take the phone."""
-
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class DialStored:
-    """The record of the dial is on disk (or could not be: `failure` says why)."""
-
-    failure: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Undialable:
-    """The INVITE cannot be written: a number or header holds what SIP has no place for."""
 
     detail: str
 
@@ -92,18 +102,6 @@ class RoomClosed:
 
 
 @dataclass(frozen=True, slots=True)
-class WaiterJoined:
-    """Another request waits for the answer, until `deadline` (monotonic s)."""
-
-    deadline: float
-
-
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """No request waits for the answer any more."""
-
-
-@dataclass(frozen=True, slots=True)
 class Stopping:
     """The server ends its calls."""
 
@@ -118,7 +116,9 @@ class DeadlineReached:
 
 @dataclass(frozen=True, slots=True)
 class JoinRoom:
-    """Answered by Joined or JoinRefused."""
+    """Take a seat; answered by Joined or JoinRefused."""
+
+    guest: Guest
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +136,6 @@ class ConnectTrack:
 @dataclass(frozen=True, slots=True)
 class HearRoom:
     """From now on the phone hears the room."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreDial:
-    """Queue the record of the dial; if `durable`, answer with DialStored when it is on disk."""
-
-    durable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +158,16 @@ class ForgetDialog:
 
 
 @dataclass(frozen=True, slots=True)
-class SendInvite:
-    """Dial, with this session description."""
-
-    body: bytes = field(repr=False)
+class Cancel:
+    """Stop a dial of ours."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cancel:
-    """Stop the dial."""
+class Reject:
+    """Refuse a call to us that is not answered."""
+
+    status: int
+    phrase: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,34 +236,16 @@ class LeaveRoom:
     reason: DisconnectReason
 
 
-@dataclass(frozen=True, slots=True)
-class ReportDialed:
-    """Requests that do not wait for the answer are answered now."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReportActive:
-    """Requests that wait for the answer are answered now."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReportEnded:
-    """Requests still waiting get their error."""
-
-    termination: Termination
-
-
 Command = (
     JoinRoom
     | PublishTrack
     | ConnectTrack
     | HearRoom
-    | StoreDial
     | StoreAnswer
     | StoreEnd
     | ForgetDialog
-    | SendInvite
     | Cancel
+    | Reject
     | Bye
     | RespondOffer
     | UpdateLeg
@@ -279,7 +255,4 @@ Command = (
     | SetStatus
     | SetAttributes
     | LeaveRoom
-    | ReportDialed
-    | ReportActive
-    | ReportEnded
 )

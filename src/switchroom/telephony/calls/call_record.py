@@ -54,7 +54,9 @@ class CallNotes:
         "answered_at",
         "dialog",
         "ended_at",
+        "participant_identity",
         "participant_sid",
+        "room_name",
         "room_sid",
         "termination",
     )
@@ -63,12 +65,18 @@ class CallNotes:
         """`opened` is what is known before the first step."""
         self._opened = opened
         self._path: list[StatusChange] = []
+        self.room_name = opened.room_name
+        self.participant_identity = opened.participant_identity
         self.participant_sid = ""
         self.room_sid = ""
         self.answered_at = 0
         self.ended_at = 0
         self.termination: Termination | None = None
         self.dialog: DialogSnapshot | None = None
+
+    @property
+    def call_id(self) -> str:
+        return self._opened.call_id
 
     def reach(self, status: CallStatus, at: int) -> None:
         """The call reached a status at that time (Unix ns)."""
@@ -78,6 +86,8 @@ class CallNotes:
         """The record as things stand."""
         return replace(
             self._opened,
+            room_name=self.room_name,
+            participant_identity=self.participant_identity,
             participant_sid=self.participant_sid,
             room_sid=self.room_sid,
             answered_at=self.answered_at,

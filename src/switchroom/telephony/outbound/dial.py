@@ -12,12 +12,11 @@ from switchroom.sip.grammar import split_host_port
 from switchroom.sip.invite_session import Fields, OutgoingInvite
 from switchroom.sip.uri import NameAddr, Uri
 from switchroom.telephony.calls.call import CallPlan
+from switchroom.telephony.calls.call_events import Guest
+from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.calls.termination import Cause, Termination
-from switchroom.telephony.errors import (
-    CallFailedError,
-    InvalidRequestError,
-    NotPossibleError,
-)
+from switchroom.telephony.errors import InvalidRequestError, NotPossibleError
+from switchroom.telephony.outbound.dialling import DialPlan
 from switchroom.telephony.outbound.outbound_request import (
     CreateSipParticipant,
     InlineTrunk,
@@ -55,20 +54,17 @@ class Dial:
     """Everything that a call needs to know before its first step.
 
     ``invite`` has no body yet. ``local_ip`` is where the media is bound, ``advertised_ip`` where
-    the carrier reaches it. ``attributes`` are those the participant joins with.
+    the carrier reaches it.
     """
 
     call_id: str
     request: CreateSipParticipant
     trunk: OutboundTrunk
-    identity: str
     from_number: str
     local_ip: str
     advertised_ip: str
-    attributes: Mapping[str, str]
-    attributes_to_headers: Mapping[str, str]
     invite: OutgoingInvite
-    plan: CallPlan
+    plan: DialPlan
 
 
 def trunk_of(inline: InlineTrunk) -> OutboundTrunk:
@@ -119,14 +115,22 @@ def prepare(
         call_id=call_id,
         request=request,
         trunk=trunk,
-        identity=request.participant_identity,
         from_number=number,
         local_ip=sip.local_address_towards(host),
         advertised_ip=advertised_ip,
-        attributes=_attributes(request, trunk, call_id, number),
-        attributes_to_headers=trunk.attributes_to_headers,
         invite=invite,
-        plan=_plan(request, trunk, media, answer_by=answer_by, durable=durable, limits=limits),
+        plan=DialPlan(
+            call=_plan(request, trunk, media, limits),
+            guest=_guest(request, _attributes(request, trunk, call_id, number)),
+            codecs=offered_codecs(media),
+            ringing_timeout=request.ringing_timeout
+            if request.ringing_timeout > 0
+            else DEFAULT_RINGING_TIMEOUT,
+            digits=request.dtmf,
+            play_dialtone=request.play_dialtone,
+            durable_dial=durable,
+            answer_by=answer_by,
+        ),
     )
 
 
@@ -153,31 +157,28 @@ def _check_encryption(media: MediaConfig) -> None:
 
 
 def _plan(
-    request: CreateSipParticipant,
-    trunk: OutboundTrunk,
-    media: MediaConfig,
-    *,
-    answer_by: float | None,
-    durable: bool,
-    limits: Limits,
+    request: CreateSipParticipant, trunk: OutboundTrunk, media: MediaConfig, limits: Limits
 ) -> CallPlan:
     longest = request.max_call_duration
     include = request.include_headers
     if include is HeaderOptions.NONE:
         include = trunk.include_headers
     return CallPlan(
-        codecs=offered_codecs(media),
-        ringing_timeout=request.ringing_timeout
-        if request.ringing_timeout > 0
-        else DEFAULT_RINGING_TIMEOUT,
         max_duration=longest if 0 < longest < LONGEST_CALL else LONGEST_CALL,
         first_silence=max(limits.first_silence, media.timeout or 0.0),
         silence=media.timeout or limits.silence,
-        digits=request.dtmf,
-        play_dialtone=request.play_dialtone,
-        durable_dial=durable,
-        answer_by=answer_by,
         attribute_rules=AttributeRules(include, tuple(trunk.headers_to_attributes.items())),
+        attributes_to_headers=trunk.attributes_to_headers,
+    )
+
+
+def _guest(request: CreateSipParticipant, attributes: Mapping[str, str]) -> Guest:
+    return Guest(
+        room_name=request.room_name,
+        identity=request.participant_identity,
+        name=request.name,
+        metadata=request.metadata,
+        attributes=attributes,
     )
 
 

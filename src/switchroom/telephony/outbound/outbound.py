@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import secrets
-from collections.abc import Sequence
 from dataclasses import replace
 
 from switchroom.base.ids import new_id
@@ -18,14 +16,13 @@ from switchroom.rooms.limits import (
     check_name,
     check_room_name,
 )
+from switchroom.telephony.calls.call_failed import CallFailedError
+from switchroom.telephony.calls.call_ports import CallPorts
 from switchroom.telephony.calls.call_record import CallRecord
-from switchroom.telephony.calls.call_runner import CallPorts, CallRunner
+from switchroom.telephony.calls.call_runner import CallRunner
+from switchroom.telephony.calls.running_calls import RunningCalls
 from switchroom.telephony.calls.termination import Cause, Termination
-from switchroom.telephony.errors import (
-    CallFailedError,
-    NotTakingCallsError,
-    TrunkNotFoundError,
-)
+from switchroom.telephony.errors import NotTakingCallsError, TrunkNotFoundError
 from switchroom.telephony.outbound.dial import (
     DEFAULT_DEADLINE,
     WAITING_DEADLINE,
@@ -39,6 +36,7 @@ from switchroom.telephony.outbound.outbound_request import (
     SipParticipantInfo,
     check,
 )
+from switchroom.telephony.outbound.outbound_runner import OutboundRunner
 from switchroom.telephony.outbound.outcome import Outcome
 from switchroom.telephony.outbound.request_memory import RequestKey, RequestMemory
 from switchroom.telephony.routing.numbers import normalise
@@ -51,24 +49,17 @@ _CallKey = tuple[str, str, str, str]
 
 
 class Outbound:
-    """Places calls and knows those in progress."""
+    """Places calls, one for each request."""
 
-    def __init__(self, ports: CallPorts, trunks: Trunks, limits: Limits) -> None:
+    def __init__(
+        self, ports: CallPorts, running: RunningCalls, trunks: Trunks, limits: Limits
+    ) -> None:
         self._ports = ports
+        self._running = running
         self._trunks = trunks
         self._limits = limits
-        self._running: dict[str, CallRunner] = {}
-        self._by_request: dict[_CallKey, CallRunner] = {}
+        self._by_request: dict[_CallKey, OutboundRunner] = {}
         self._memory = RequestMemory()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._hurry = asyncio.Event()
-        self.accepting = True
-
-    @property
-    def running(self) -> Sequence[CallRunner]:
-        """Every call that is not finished, farewells included."""
-        return tuple(self._running.values())
 
     async def create_participant(
         self,
@@ -87,7 +78,7 @@ class Outbound:
         deadline = self._deadline(request, deadline)
         now = self._ports.clock.monotonic()
         seen = self._memory.find(key, now) if key is not None else None
-        runner = self._running.get(seen.call_id) if seen is not None else None
+        runner = self._runner_of(seen.call_id) if seen is not None else None
         if seen is not None and runner is None:
             return await _replay(seen.outcome, request)
         if runner is None:
@@ -113,20 +104,6 @@ class Outbound:
         now = self._ports.clock.monotonic()
         self._memory.remember(key, record.call_id, outcome, now, age=age)
 
-    async def until_idle(self, patience: float) -> None:
-        """Wait until no call is left, `patience` seconds are over, or `stop_waiting` is called."""
-        self._hurry.clear()
-        wishes = [asyncio.ensure_future(event.wait()) for event in (self._idle, self._hurry)]
-        try:
-            await asyncio.wait(wishes, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wish in wishes:
-                wish.cancel()
-
-    def stop_waiting(self) -> None:
-        """Let a running `until_idle` return now."""
-        self._hurry.set()
-
     # ── one request, one call ────────────────────────────────────────────────
 
     def _deadline(self, request: CreateSipParticipant, deadline: float | None) -> float:
@@ -135,7 +112,11 @@ class Outbound:
         patience = WAITING_DEADLINE if request.wait_until_answered else DEFAULT_DEADLINE
         return self._ports.clock.monotonic() + patience
 
-    def _same_call(self, request: CreateSipParticipant) -> CallRunner | None:
+    def _runner_of(self, call_id: str) -> OutboundRunner | None:
+        runner = self._running.find(call_id)
+        return runner if isinstance(runner, OutboundRunner) else None
+
+    def _same_call(self, request: CreateSipParticipant) -> OutboundRunner | None:
         runner = self._by_request.get(_call_key(request))
         return None if runner is None or runner.ending else runner
 
@@ -143,9 +124,9 @@ class Outbound:
 
     def _place(
         self, request: CreateSipParticipant, deadline: float, key: RequestKey | None
-    ) -> CallRunner:
+    ) -> OutboundRunner:
         """All in one go, without a wait: nobody can slip in between the look and the leap."""
-        if not self.accepting:
+        if not self._running.accepting:
             raise NotTakingCallsError
         durable = key is not None and key.durable
         dial = prepare(
@@ -159,8 +140,7 @@ class Outbound:
             sip=self._ports.sip,
         )
         runner = self._open(dial, self._record(dial, key if durable else None))
-        self._running[dial.call_id] = runner
-        self._idle.clear()
+        self._running.add(runner)
         self._by_request[_call_key(request)] = runner
         _log.debug(
             "dialling",
@@ -172,9 +152,9 @@ class Outbound:
         runner.start(secrets.randbits(31))
         return runner
 
-    def _open(self, dial: Dial, record: CallRecord) -> CallRunner:
+    def _open(self, dial: Dial, record: CallRecord) -> OutboundRunner:
         """The leg comes first: without a port there is nothing to offer."""
-        events: list[CallRunner] = []
+        events: list[OutboundRunner] = []
 
         def on_event(event: LegEvent) -> None:
             events[0].media_event(event)
@@ -186,7 +166,7 @@ class Outbound:
             now = self._ports.clock.unix_ns()
             self._ports.calls.save(replace(record, termination=ending, ended_at=now))
             raise CallFailedError(ending) from error
-        runner = CallRunner(dial, leg, self._ports, record, self._finished)
+        runner = OutboundRunner(dial, leg, self._ports, record, self._finished)
         events.append(runner)
         return runner
 
@@ -204,7 +184,7 @@ class Outbound:
         return CallRecord(
             call_id=dial.call_id,
             room_name=dial.request.room_name,
-            participant_identity=dial.identity,
+            participant_identity=dial.request.participant_identity,
             from_number=dial.from_number,
             to_number=dial.request.call_to,
             trunk_id=dial.trunk.trunk_id,
@@ -215,12 +195,11 @@ class Outbound:
         )
 
     def _finished(self, runner: CallRunner) -> None:
-        self._running.pop(runner.dial.call_id, None)
-        call_key = _call_key(runner.dial.request)
-        if self._by_request.get(call_key) is runner:
-            del self._by_request[call_key]
-        if not self._running:
-            self._idle.set()
+        self._running.remove(runner)
+        if isinstance(runner, OutboundRunner):
+            call_key = _call_key(runner.dial.request)
+            if self._by_request.get(call_key) is runner:
+                del self._by_request[call_key]
 
 
 def _check_seat(request: CreateSipParticipant) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.calls.termination import Termination
-from switchroom.telephony.errors import CallFailedError
 from switchroom.telephony.outbound.outbound_request import SipParticipantInfo
 
 

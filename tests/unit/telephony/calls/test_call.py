@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,15 +12,12 @@ from switchroom.sdp.codecs import PCMA, PCMU, telephone_event
 from switchroom.sip.headers import Headers
 from switchroom.sip.invite_session import (
     Acknowledged,
-    Answered,
-    AuthProblem,
     ByeReceived,
     DialogEnded,
     Failed,
     FailureKind,
     InfoReceived,
     OfferReceived,
-    Provisional,
     SipFailure,
 )
 from switchroom.telephony.calls import call_events as do
@@ -30,23 +28,18 @@ from switchroom.telephony.calls.call import (
     CallPlan,
     Phase,
     Wire,
-    begin,
-    step,
+    answered,
+    bridged,
+    early,
+    end,
+    seated,
 )
 from switchroom.telephony.calls.call_events import CallStatus
 from switchroom.telephony.calls.leg_description import LegDescription
 from switchroom.telephony.calls.termination import Cause, Termination
-from switchroom.telephony.routing.headers import AttributeRules, HeaderOptions
 
-_PLAN = CallPlan(
-    codecs=(PCMU, PCMA, telephone_event()),
-    ringing_timeout=30.0,
-    max_duration=600.0,
-    first_silence=30.0,
-    silence=15.0,
-)
-_LEG = LegDescription.offering(("192.0.2.1", 10000), _PLAN.codecs, 42)
-_HEADERS = Headers((("To", "<sip:1@c>;tag=far"), ("Call-ID", "abc"), ("X-Call_Leg_Id", "leg-1")))
+_PLAN = CallPlan(max_duration=600.0, first_silence=30.0, silence=15.0)
+_LEG = LegDescription.offering(("192.0.2.1", 10000), (PCMU, PCMA, telephone_event()), 42)
 
 
 def _sdp(codecs: str = "0 8 101", direction: str = "sendrecv", port: int = 4000) -> bytes:
@@ -57,51 +50,39 @@ def _sdp(codecs: str = "0 8 101", direction: str = "sendrecv", port: int = 4000)
     ).encode()
 
 
-_ANSWER = Answered(200, "OK", _HEADERS, _sdp())
-_RINGING = Provisional(180, "Ringing", Headers(), b"")
-_SDP_BODY = Headers((("Content-Type", "application/sdp"),))
-_CANCELLED = Failed(SipFailure(FailureKind.CANCELLED))
-
-
-def _call(plan: CallPlan = _PLAN) -> Call:
-    return begin(plan, _LEG, 0.0)[0]
-
-
 def _after(call: Call, *events: object, now: float = 1.0) -> Call:
     for event in events:
-        call, _ = step(call, event, now)
+        call, _ = call.step(event, now)
     return call
 
 
-def _commands(call: Call, event: object, now: float = 1.0) -> list[do.Command]:
-    return step(call, event, now)[1]
+def _commands(call: Call, event: object, now: float = 1.0) -> Sequence[object]:
+    return call.step(event, now)[1]
 
 
-def _kinds(commands: list[do.Command]) -> list[str]:
+def _kinds(commands: Sequence[object]) -> list[str]:
     return [type(command).__name__ for command in commands]
 
 
-_WITH_DIGITS = replace(_PLAN, digits="12w3")
-_WAITED_FOR = _call(replace(_PLAN, answer_by=50.0))
-_PREPARING = _call()
-_DIALING = _after(_PREPARING, do.Joined())
-_RINGS = _after(_DIALING, _RINGING)
-_AUTOMATION = _after(_call(_WITH_DIGITS), do.Joined(), _ANSWER)
-_ACTIVE = _after(_RINGS, _ANSWER)
+def _answered(codecs: str = "0 8 101") -> Call:
+    return answered(_EARLY, _LEG.accept(_sdp(codecs)))[0]
+
+
+_EARLY = seated(early(_PLAN, _LEG, 0.0, Wire.INVITED))
+_CALLED = replace(_EARLY, wire=Wire.CALLED)
+_ANSWERED = _answered()
+_ACTIVE = bridged(_ANSWERED, {})[0]
+_DEAF = bridged(_answered("0"), {})[0]
 _ENDED = _after(_ACTIVE, do.Stopping())
 _PHASES = {
-    Phase.PREPARING: _PREPARING,
-    Phase.DIALING: _DIALING,
-    Phase.RINGING: _RINGS,
-    Phase.AUTOMATION: _AUTOMATION,
+    Phase.EARLY: _EARLY,
+    Phase.ANSWERED: _ANSWERED,
     Phase.ACTIVE: _ACTIVE,
     Phase.ENDED: _ENDED,
 }
 _EVENTS: tuple[object, ...] = (
     do.Joined(),
     do.JoinRefused("room is full"),
-    do.DialStored(),
-    do.Undialable("bad"),
     do.AnswerStored(),
     do.MediaStarted(),
     do.MediaLost(),
@@ -109,13 +90,9 @@ _EVENTS: tuple[object, ...] = (
     do.DigitFromPhone("5"),
     do.DigitsFromRoom("5"),
     do.RoomClosed(DisconnectReason.ROOM_DELETED),
-    do.WaiterJoined(5.0),
-    do.Abandoned(),
     do.Stopping(),
     do.DeadlineReached(),
-    _RINGING,
-    _ANSWER,
-    _CANCELLED,
+    Failed(SipFailure(FailureKind.TIMED_OUT)),
     ByeReceived(Headers()),
     DialogEnded(),
     OfferReceived(1, _sdp(), Headers()),
@@ -133,7 +110,7 @@ def test_the_samples_are_in_the_phases_they_stand_for(phase: Phase) -> None:
 @pytest.mark.parametrize("phase", Phase, ids=lambda phase: phase.value)
 def test_every_event_is_handled_or_ignored_in_every_phase(phase: Phase, event: object) -> None:
     before = _PHASES[phase]
-    after, commands = step(before, event, 1.0)
+    after, commands = before.step(event, 1.0)
     if (phase, type(event)) not in _CELLS:
         assert (after, commands) == (before, [])
     if before.phase is Phase.ENDED:
@@ -141,7 +118,7 @@ def test_every_event_is_handled_or_ignored_in_every_phase(phase: Phase, event: o
     if after.phase is Phase.ENDED and before.phase is not Phase.ENDED:
         assert after.termination is not None
         assert not after.in_room
-        assert _kinds(commands)[-3:] == ["CloseLeg", "StoreEnd", "ReportEnded"]
+        assert _kinds(commands)[-2:] == ["CloseLeg", "StoreEnd"]
 
 
 def test_every_cell_of_the_table_is_walked() -> None:
@@ -149,134 +126,54 @@ def test_every_cell_of_the_table_is_walked() -> None:
     assert set(_CELLS) <= walked
 
 
-# ── a call that goes well ────────────────────────────────────────────────────
+# ── the way up ───────────────────────────────────────────────────────────────
 
 
-def test_the_phone_joins_the_room_before_anybody_is_called() -> None:
-    assert _kinds(begin(_PLAN, _LEG, 0.0)[1]) == ["JoinRoom"]
+def test_the_answer_lets_sound_flow_and_nobody_hear_it_yet() -> None:
+    call, commands = answered(_CALLED, _LEG.accept(_sdp()))
+    assert (call.phase, call.wire) == (Phase.ANSWERED, Wire.CONNECTED)
+    assert _kinds(commands) == ["UpdateLeg"]
 
 
-def test_the_record_is_queued_before_the_invite_and_the_request_told_after() -> None:
-    commands = _commands(_PREPARING, do.Joined())
-    assert _kinds(commands) == ["PublishTrack", "StoreDial", "SendInvite", "ReportDialed"]
-    assert do.SendInvite(_LEG.body) in commands
-
-
-def test_a_durable_dial_waits_for_the_disk() -> None:
-    call = _call(replace(_PLAN, durable_dial=True))
-    call, commands = step(call, do.Joined(), 1.0)
-    assert commands == [do.PublishTrack(tone=False), do.StoreDial(durable=True)]
-    assert _kinds(_commands(call, do.DialStored())) == ["SendInvite", "ReportDialed"]
-
-
-def test_a_dial_that_cannot_be_recorded_is_not_placed() -> None:
-    call = _after(_call(replace(_PLAN, durable_dial=True)), do.Joined())
-    call, commands = step(call, do.DialStored("disk full"), 1.0)
-    assert call.termination == Termination(Cause.STORAGE_FAILED, detail="disk full")
-    assert "SendInvite" not in _kinds(commands)
-    assert do.LeaveRoom(DisconnectReason.UNKNOWN_REASON) in commands
-
-
-def test_the_track_carries_the_dial_tone_if_asked() -> None:
-    commands = _commands(_call(replace(_PLAN, play_dialtone=True)), do.Joined())
-    assert do.PublishTrack(tone=True) in commands
-
-
-@pytest.mark.parametrize("status", [180, 181, 182, 183, 199])
-def test_the_first_status_from_180_on_rings(status: int) -> None:
-    call, commands = step(_DIALING, Provisional(status, "", Headers(), b""), 1.0)
-    assert call.phase is Phase.RINGING
-    assert commands == [do.SetStatus(CallStatus.RINGING, {})]
-
-
-def test_trying_does_not_ring_and_ringing_is_told_once() -> None:
-    assert _commands(_DIALING, Provisional(100, "Trying", Headers(), b"")) == []
-    assert _commands(_RINGS, _RINGING) == []
-
-
-def test_providers_identifiers_are_told_as_they_come() -> None:
-    trying = Provisional(100, "", Headers((("X-Twilio-CallSid", "CA1"),)), b"")
-    told = {"sip.twilio.callSid": "CA1"}
-    assert _commands(_DIALING, trying) == [do.SetAttributes(told)]
-    ringing = replace(trying, status=180)
-    assert _commands(_DIALING, ringing) == [do.SetStatus(CallStatus.RINGING, told)]
-    assert _commands(_RINGS, ringing) == [do.SetAttributes(told)]
-
-
-def test_the_answer_connects_both_ways_in_order_and_the_room_is_heard_last() -> None:
-    commands = _commands(_RINGS, _ANSWER)
-    assert _kinds(commands) == [
-        "UpdateLeg", "StoreAnswer", "ConnectTrack", "SetStatus", "HearRoom", "ReportActive",
+def test_the_bridge_lets_the_room_be_heard_last() -> None:
+    call, commands = bridged(_ANSWERED, {"a": "b"})
+    assert call.phase is Phase.ACTIVE
+    assert commands == [
+        do.ConnectTrack(), do.SetStatus(CallStatus.ACTIVE, {"a": "b"}), do.HearRoom(),
     ]  # fmt: skip
 
 
-def test_the_answer_tells_the_dialog_and_the_providers_identifiers() -> None:
-    status = next(c for c in _commands(_RINGS, _ANSWER) if isinstance(c, do.SetStatus))
-    assert status == do.SetStatus(
-        CallStatus.ACTIVE,
-        {"sip.callTag": "far", "sip.callIDFull": "abc", "sip.telnyx.callLegID": "leg-1"},
-    )
+@pytest.mark.parametrize(
+    ("ending", "status", "phrase"),
+    [
+        (Termination(Cause.REMOVED), 486, "Rejected"),
+        (Termination(Cause.SHUTDOWN), 503, "Service Unavailable"),
+        (Termination(Cause.NO_COMMON_CODEC), 488, "Not Acceptable Here"),
+        (Termination(Cause.NOT_FOUND, 404, "No such room"), 404, "No such room"),
+    ],
+)
+def test_a_call_to_us_that_is_not_answered_is_refused(
+    ending: Termination, status: int, phrase: str
+) -> None:
+    call, commands = end(_CALLED, ending)
+    assert commands[0] == do.Reject(status, phrase)
+    assert call.finished
 
 
-def test_the_answers_headers_are_told_as_the_trunk_wishes() -> None:
-    rules = AttributeRules(HeaderOptions.X_HEADERS, (("To", "callee"),))
-    call = _after(_call(replace(_PLAN, attribute_rules=rules)), do.Joined())
-    status = next(c for c in _commands(call, _ANSWER) if isinstance(c, do.SetStatus))
-    assert status.attributes["sip.h.x-call_leg_id"] == "leg-1"
-    assert status.attributes["callee"] == "<sip:1@c>;tag=far"
+def test_a_call_that_never_got_its_acknowledgement_is_lost() -> None:
+    call = _after(_ANSWERED, Failed(SipFailure(FailureKind.TIMED_OUT, reason="no ACK")))
+    assert call.termination == Termination(Cause.DIALOG_LOST, detail="no ACK")
 
 
-def test_an_answer_without_a_ring_is_an_answer() -> None:
-    assert _after(_DIALING, _ANSWER).phase is Phase.ACTIVE
+# ── sound and keys ───────────────────────────────────────────────────────────
 
 
-def test_a_request_that_waits_is_told_only_when_the_dialog_is_on_disk() -> None:
-    call, commands = step(_after(_WAITED_FOR, do.Joined()), _ANSWER, 1.0)
-    assert do.StoreAnswer(durable=True) in commands
-    assert do.ReportActive() not in commands
-    call, commands = step(call, do.AnswerStored(), 1.0)
-    assert commands == [do.ReportActive()]
-    assert _commands(call, do.AnswerStored()) == []
-
-
-def test_without_a_request_that_waits_the_dialog_may_be_stored_a_moment_later() -> None:
-    commands = _commands(_RINGS, _ANSWER)
-    assert do.StoreAnswer(durable=False) in commands
-    assert commands[-1] == do.ReportActive()
-
-
-def test_digits_are_played_before_the_call_is_active() -> None:
-    call, commands = step(_after(_call(_WITH_DIGITS), do.Joined()), _ANSWER, 1.0)
-    assert call.phase is Phase.AUTOMATION
-    assert _kinds(commands) == ["UpdateLeg", "StoreAnswer", "SetStatus", "PlayDigits"]
-    assert commands[-1] == do.PlayDigits("12w3")
-    assert _kinds(_commands(call, do.DigitsPlayed())) == [
-        "ConnectTrack", "SetStatus", "HearRoom", "ReportActive",
-    ]  # fmt: skip
-
-
-def test_the_request_is_told_after_the_digits_whichever_of_disk_and_digits_is_slower() -> None:
-    waiting = _after(_call(replace(_WITH_DIGITS, answer_by=50.0)), do.Joined(), _ANSWER)
-    stored = _after(waiting, do.AnswerStored())
-    assert _kinds(_commands(stored, do.DigitsPlayed()))[-1] == "ReportActive"
-    played = _after(waiting, do.DigitsPlayed())
-    assert _commands(played, do.AnswerStored()) == [do.ReportActive()]
-
-
-def test_digits_that_the_far_end_cannot_take_are_not_waited_for() -> None:
-    call = _after(_call(_WITH_DIGITS), do.Joined())
-    assert _after(call, replace(_ANSWER, body=_sdp("0"))).phase is Phase.ACTIVE
-
-
-# ── sound ────────────────────────────────────────────────────────────────────
-
-
-def _leg_updates(commands: list[do.Command]) -> list[do.UpdateLeg]:
+def _leg_updates(commands: Sequence[object]) -> list[do.UpdateLeg]:
     return [command for command in commands if isinstance(command, do.UpdateLeg)]
 
 
 def test_silence_is_borne_longer_before_the_first_packet() -> None:
-    assert _leg_updates(_commands(_RINGS, _ANSWER))[0].silence == 30.0
+    assert _leg_updates(answered(_EARLY, _LEG.accept(_sdp()))[1])[0].silence == 30.0
     assert _leg_updates(_commands(_ACTIVE, do.MediaStarted()))[0].silence == 15.0
     assert _commands(_after(_ACTIVE, do.MediaStarted()), do.MediaStarted()) == []
 
@@ -293,7 +190,7 @@ def test_hold_is_answered_by_its_mirror_and_its_silence_is_no_fault(
     theirs: str, ours: str, silence: float | None
 ) -> None:
     heard = _after(_ACTIVE, do.MediaStarted())
-    call, commands = step(heard, OfferReceived(7, _sdp(direction=theirs), Headers()), 1.0)
+    call, commands = heard.step(OfferReceived(7, _sdp(direction=theirs), Headers()), 1.0)
     response = commands[0]
     assert isinstance(response, do.RespondOffer)
     assert (response.offer_id, response.status) == (7, 200)
@@ -313,7 +210,7 @@ def test_a_new_address_moves_the_sound() -> None:
     ("body", "status"), [(_sdp("18"), 488), (b"v=0\r\nm=video 1 RTP/AVP 96\r\n", 488), (b"x", 400)]
 )
 def test_an_offer_we_cannot_take_leaves_the_call_as_it_was(body: bytes, status: int) -> None:
-    call, commands = step(_ACTIVE, OfferReceived(3, body, Headers()), 1.0)
+    call, commands = _ACTIVE.step(OfferReceived(3, body, Headers()), 1.0)
     assert call == _ACTIVE
     response = commands[0]
     assert isinstance(response, do.RespondOffer)
@@ -322,7 +219,7 @@ def test_an_offer_we_cannot_take_leaves_the_call_as_it_was(body: bytes, status: 
 
 
 def test_a_reinvite_without_an_offer_gets_ours_and_its_answer_counts() -> None:
-    call, commands = step(_ACTIVE, OfferReceived(3, b"", Headers()), 1.0)
+    call, commands = _ACTIVE.step(OfferReceived(3, b"", Headers()), 1.0)
     response = commands[0]
     assert isinstance(response, do.RespondOffer)
     assert (response.status, response.body) == (200, call.leg.body)
@@ -332,215 +229,36 @@ def test_a_reinvite_without_an_offer_gets_ours_and_its_answer_counts() -> None:
     assert _commands(call, Acknowledged(3, b"")) == []
 
 
-@pytest.mark.parametrize("call", [_DIALING, _RINGS])
-def test_an_offer_before_the_answer_to_ours_has_to_wait(call: Call) -> None:
-    commands = _commands(call, OfferReceived(2, _sdp(), Headers()))
-    assert commands == [do.RespondOffer(2, 491, "Request Pending")]
-
-
-def test_keys_pressed_on_the_phone_are_told_to_the_room() -> None:
-    assert _commands(_ACTIVE, do.DigitFromPhone("5")) == [do.TellDigit("5")]
-    assert _commands(_AUTOMATION, do.DigitFromPhone("5")) == []
-
-
 def test_keys_by_info_count_only_where_none_come_by_rtp() -> None:
     info = InfoReceived("application/dtmf", Headers(), b"5")
     assert _commands(_ACTIVE, info) == []
-    deaf = _after(_RINGS, replace(_ANSWER, body=_sdp("0")))
-    assert _commands(deaf, info) == [do.TellDigit("5")]
-    assert _commands(deaf, replace(info, body=b"no key")) == []
+    assert _commands(_DEAF, info) == [do.TellDigit("5")]
+    assert _commands(_DEAF, replace(info, body=b"no key")) == []
 
 
 def test_keys_from_the_room_are_played_where_the_far_end_takes_them() -> None:
     assert _commands(_ACTIVE, do.DigitsFromRoom("1w2")) == [do.PlayDigits("1w2")]
-    deaf = _after(_RINGS, replace(_ANSWER, body=_sdp("0")))
-    assert _commands(deaf, do.DigitsFromRoom("1")) == []
+    assert _commands(_DEAF, do.DigitsFromRoom("1")) == []
 
 
 def test_keys_from_the_room_wait_in_a_queue_with_an_end() -> None:
-    call, commands = step(_ACTIVE, do.DigitsFromRoom("1" * MOST_KEYS), 1.0)
+    call, commands = _ACTIVE.step(do.DigitsFromRoom("1" * MOST_KEYS), 1.0)
     assert commands == [do.PlayDigits("1" * MOST_KEYS)]
     assert _commands(call, do.DigitsFromRoom("2")) == []
     played = _after(call, do.DigitsPlayed())
     assert _commands(played, do.DigitsFromRoom("2")) == [do.PlayDigits("2")]
 
 
-# ── a dial that fails ────────────────────────────────────────────────────────
-
-
-def test_a_refusal_ends_the_dial_without_a_hangup_status() -> None:
-    busy = Failed(SipFailure(FailureKind.REJECTED, 486, "Busy Here"))
-    call, commands = step(_RINGS, busy, 1.0)
-    ending = Termination(Cause.BUSY, 486, "Busy Here")
-    assert commands == [
-        do.SetAttributes({"sip.termination": "busy", "sip.statusCode": "486"}),
-        do.LeaveRoom(DisconnectReason.USER_REJECTED),
-        do.CloseLeg(),
-        do.StoreEnd(ending),
-        do.ReportEnded(ending),
-    ]
-    assert call.finished
-
-
-@pytest.mark.parametrize(
-    ("failure", "ending"),
-    [
-        (
-            SipFailure(FailureKind.REJECTED, 404, "x", Headers((("X-Twilio-Error", "13227"),))),
-            Termination(Cause.NOT_FOUND, 404, "13227"),
-        ),
-        (
-            SipFailure(
-                FailureKind.REJECTED, 480, "x", Headers((("Content-Type", "text/plain"),)), b"gone"
-            ),
-            Termination(Cause.UNAVAILABLE, 480, "gone"),
-        ),
-        (
-            SipFailure(
-                FailureKind.REJECTED,
-                488,
-                "x",
-                Headers((("Content-Type", "application/sdp"),)),
-                b"v",
-            ),
-            Termination(Cause.NOT_ACCEPTABLE, 488, "x"),
-        ),
-        (
-            SipFailure(FailureKind.AUTH, 407, "Auth", auth=AuthProblem.NO_CREDENTIALS),
-            Termination(Cause.AUTH_FAILED),
-        ),
-        (
-            SipFailure(FailureKind.AUTH, 407, "Auth", auth=AuthProblem.REJECTED),
-            Termination(Cause.AUTH_REQUIRED, 407, "Auth"),
-        ),
-        (
-            SipFailure(FailureKind.AUTH, 401, "Auth", auth=AuthProblem.TOO_MANY_ATTEMPTS),
-            Termination(Cause.AUTH_FAILED, text="max auth retry attempts reached"),
-        ),
-        (
-            SipFailure(FailureKind.DNS, reason="no such host"),
-            Termination(Cause.DNS_RESOLUTION, detail="no such host"),
-        ),
-        (
-            SipFailure(FailureKind.TRANSPORT, reason="refused"),
-            Termination(Cause.NETWORK_ERROR, detail="refused"),
-        ),
-        (SipFailure(FailureKind.NO_RESPONSE), Termination(Cause.NO_RESPONSE)),
-        (
-            SipFailure(FailureKind.TIMED_OUT, provisional_seen=2),
-            Termination(
-                Cause.NO_FINAL_RESPONSE,
-                text="transaction failed to complete (2 intermediate responses)",
-            ),
-        ),
-    ],
-)
-def test_each_failure_of_the_dial_has_its_ending(failure: SipFailure, ending: Termination) -> None:
-    assert _after(_DIALING, Failed(failure)).termination == ending
-
-
-def test_an_answer_without_a_common_codec_is_hung_up_at_once() -> None:
-    call, commands = step(_RINGS, replace(_ANSWER, body=_sdp("18")), 1.0)
-    assert call.termination is not None
-    assert call.termination.cause is Cause.NO_COMMON_CODEC
-    assert commands[0] == do.Bye('SIP;cause=488;text="Not Acceptable Here"')
-    assert do.LeaveRoom(DisconnectReason.MEDIA_FAILURE) in commands
-    assert not call.finished
-    assert _after(call, DialogEnded()).finished
-
-
-@pytest.mark.parametrize("body", [b"", b"nonsense", _sdp(port=0)])
-def test_an_answer_that_cannot_be_used_is_hung_up_at_once(body: bytes) -> None:
-    call, commands = step(_RINGS, replace(_ANSWER, body=body), 1.0)
-    assert call.termination is not None
-    assert call.termination.cause is Cause.SDP_ERROR
-    assert isinstance(commands[0], do.Bye)
-
-
-def test_a_phone_that_may_not_join_calls_nobody() -> None:
-    call, commands = step(_PREPARING, do.JoinRefused("room is full"), 1.0)
-    ending = Termination(Cause.JOIN_FAILED, detail="room is full")
-    assert commands == [do.CloseLeg(), do.StoreEnd(ending), do.ReportEnded(ending)]
-    assert call.finished
-
-
-def test_an_invite_that_cannot_be_written_never_was_on_the_wire() -> None:
-    call = _after(_DIALING, do.Undialable("bad number"))
-    assert call.termination == Termination(Cause.ADDRESS_ERROR, detail="bad number")
-    assert call.finished
-
-
-# ── deadlines ────────────────────────────────────────────────────────────────
-
-
-def test_ringing_has_its_own_time_from_the_invite_on() -> None:
-    assert _DIALING.deadline == 31.0
-    assert _commands(_RINGS, do.DeadlineReached(), 30.9) == []
-    call, commands = step(_RINGS, do.DeadlineReached(), 31.0)
-    assert commands[0] == do.Cancel()
-    assert call.termination == Termination(Cause.NO_ANSWER)
-    assert do.LeaveRoom(DisconnectReason.USER_UNAVAILABLE) in commands
-
-
-def test_the_answer_ends_the_time_for_ringing() -> None:
-    assert _ACTIVE.deadline == 600.0
-    assert _ENDED.deadline is None
-
-
-def test_the_longest_duration_counts_ringing_and_hangs_up_a_call() -> None:
-    commands = _commands(_ACTIVE, do.DeadlineReached(), 600.0)
-    assert commands[0] == do.Bye('Q.850;cause=16;text="Normal call clearing"')
-    assert commands[1] == do.SetStatus(CallStatus.HANGUP, {"sip.termination": "hangup"})
-    assert do.LeaveRoom(DisconnectReason.CLIENT_INITIATED) in commands
-    ringing = _after(_call(replace(_PLAN, ringing_timeout=999.0)), do.Joined(), _RINGING)
-    assert _commands(ringing, do.DeadlineReached(), 600.0)[0] == do.Cancel()
-
-
-def test_a_request_that_waits_bounds_the_dial_and_not_the_call() -> None:
-    waiting = _call(replace(_PLAN, answer_by=10.0))
-    assert waiting.deadline == 10.0
-    dialing = _after(waiting, do.Joined())
-    assert _after(dialing, do.DeadlineReached(), now=10.0).termination == Termination(
-        Cause.NO_ANSWER
-    )
-    assert _after(dialing, _ANSWER).deadline == 600.0
-
-
-def test_digits_still_belong_to_the_request_that_waits() -> None:
-    plan = replace(_WITH_DIGITS, answer_by=10.0)
-    call = _after(_call(plan), do.Joined(), _ANSWER)
-    assert call.deadline == 10.0
-    call, commands = step(call, do.DeadlineReached(), 10.0)
-    assert isinstance(commands[0], do.Bye)
-    assert call.termination == Termination(Cause.ABANDONED)
-
-
-def test_the_dial_lasts_as_long_as_the_most_patient_request() -> None:
-    waiting = _call(replace(_PLAN, answer_by=10.0))
-    assert _after(waiting, do.WaiterJoined(20.0)).answer_by == 20.0
-    assert step(waiting, do.WaiterJoined(5.0), 1.0) == (waiting, [])
-    assert _after(_PREPARING, do.WaiterJoined(5.0)).answer_by is None
-
-
-# ── endings ──────────────────────────────────────────────────────────────────
-
-
 def test_the_callee_hangs_up() -> None:
-    call, commands = step(_ACTIVE, ByeReceived(Headers()), 1.0)
+    call, commands = _ACTIVE.step(ByeReceived(Headers()), 1.0)
     ending = Termination(Cause.BYE, was_active=True)
     assert commands == [
         do.SetStatus(CallStatus.HANGUP, {"sip.termination": "bye"}),
         do.LeaveRoom(DisconnectReason.CLIENT_INITIATED),
         do.CloseLeg(),
         do.StoreEnd(ending),
-        do.ReportEnded(ending),
     ]
     assert call.finished
-
-
-def test_a_callee_that_hangs_up_during_the_digits_fails_the_request() -> None:
-    call = _after(_AUTOMATION, ByeReceived(Headers()))
-    assert call.termination == Termination(Cause.BYE)
 
 
 def test_a_far_end_that_forgot_the_call_ends_it() -> None:
@@ -552,44 +270,10 @@ def test_a_far_end_that_forgot_the_call_ends_it() -> None:
 
 
 def test_a_far_end_that_fell_silent_is_hung_up() -> None:
-    call, commands = step(_ACTIVE, do.MediaLost(), 1.0)
+    call, commands = _ACTIVE.step(do.MediaLost(), 1.0)
     assert commands[0] == do.Bye('Q.850;cause=41;text="No media"')
     assert do.LeaveRoom(DisconnectReason.CLIENT_INITIATED) in commands
     assert call.termination == Termination(Cause.MEDIA_TIMEOUT, was_active=True)
-
-
-@pytest.mark.parametrize(
-    ("call", "farewell", "status"),
-    [
-        (_PREPARING, None, None),
-        (_DIALING, do.Cancel(), None),
-        (_RINGS, do.Cancel(), None),
-        (_AUTOMATION, do.Bye('Q.850;cause=16;text="Normal call clearing"'), CallStatus.HANGUP),
-        (_ACTIVE, do.Bye('Q.850;cause=16;text="Normal call clearing"'), CallStatus.HANGUP),
-    ],
-)
-def test_a_room_that_closes_lets_the_phone_say_goodbye_first(
-    call: Call, farewell: do.Command | None, status: CallStatus | None
-) -> None:
-    call, commands = step(call, do.RoomClosed(DisconnectReason.ROOM_DELETED), 1.0)
-    assert (commands[0] == farewell) is (farewell is not None)
-    told = [c for c in commands if isinstance(c, do.SetStatus)]
-    assert [c.status for c in told] == ([status] if status else [])
-    assert "LeaveRoom" not in _kinds(commands)
-    assert call.termination is not None
-    assert call.termination.room_reason is DisconnectReason.ROOM_DELETED
-
-
-def test_nobody_waiting_any_more_cancels_the_dial() -> None:
-    assert _commands(_RINGS, do.Abandoned())[0] == do.Cancel()
-    assert _commands(_ACTIVE, do.Abandoned()) == []
-
-
-@pytest.mark.parametrize("call", [_DIALING, _RINGS])
-def test_a_planned_stop_cancels_a_dial(call: Call) -> None:
-    commands = _commands(call, do.Stopping())
-    assert commands[0] == do.Cancel()
-    assert do.LeaveRoom(DisconnectReason.SERVER_SHUTDOWN) in commands
 
 
 def test_a_planned_stop_hangs_up_and_says_why() -> None:
@@ -597,48 +281,15 @@ def test_a_planned_stop_hangs_up_and_says_why() -> None:
     assert commands[0] == do.Bye('SIP;cause=503;text="Server stopping"')
 
 
-# ── races ────────────────────────────────────────────────────────────────────
-
-
-def test_an_answer_that_crosses_our_cancel_changes_nothing_for_us() -> None:
-    """The SIP layer acknowledges it, hangs up, and reports the dial as cancelled."""
-    cancelled = _after(_RINGS, do.RoomClosed(DisconnectReason.ROOM_DELETED))
-    assert _after(cancelled, _ANSWER) == cancelled
-    assert not cancelled.finished
-    done, commands = step(cancelled, _CANCELLED, 2.0)
-    assert commands == [do.ForgetDialog()]
-    assert done.finished
-
-
 def test_an_answer_first_and_a_removal_next_is_hung_up() -> None:
-    call, commands = step(_ACTIVE, do.RoomClosed(DisconnectReason.PARTICIPANT_REMOVED), 1.0)
+    call, commands = _ACTIVE.step(do.RoomClosed(DisconnectReason.PARTICIPANT_REMOVED), 1.0)
     assert isinstance(commands[0], do.Bye)
     assert call.wire is Wire.CLOSING
 
 
-def test_a_timeout_just_after_the_answer_is_no_timeout() -> None:
-    assert _commands(_ACTIVE, do.DeadlineReached(), 31.0) == []
-
-
 def test_two_byes_that_cross_end_the_call_once() -> None:
     ours = _after(_ACTIVE, do.Stopping())
-    theirs, commands = step(ours, ByeReceived(Headers()), 1.0)
+    theirs, commands = ours.step(ByeReceived(Headers()), 1.0)
     assert commands == [do.ForgetDialog()]
     assert theirs.finished
     assert _commands(theirs, DialogEnded()) == []
-
-
-def test_a_call_that_ends_while_it_joins_leaves_as_soon_as_it_has_joined() -> None:
-    ended = _after(_PREPARING, do.Stopping())
-    assert not ended.finished
-    call, commands = step(ended, do.Joined(), 1.0)
-    assert commands == [do.LeaveRoom(DisconnectReason.SERVER_SHUTDOWN)]
-    assert call.finished
-    assert _after(ended, do.JoinRefused("full")).finished
-
-
-def test_a_removal_during_the_durable_write_dials_nobody() -> None:
-    writing = _after(_call(replace(_PLAN, durable_dial=True)), do.Joined())
-    removed = _after(writing, do.RoomClosed(DisconnectReason.PARTICIPANT_REMOVED))
-    assert _commands(removed, do.DialStored()) == []
-    assert removed.finished

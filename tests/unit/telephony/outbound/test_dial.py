@@ -96,7 +96,7 @@ def test_the_display_name_is_the_number_nothing_or_a_text(
 def test_the_number_of_the_request_goes_before_the_trunks() -> None:
     dial = _dial(replace(_REQUEST, number="+15105550199"))
     assert dial.from_number == "+15105550199"
-    assert dial.attributes["sip.trunkPhoneNumber"] == "+15105550199"
+    assert dial.plan.guest.attributes["sip.trunkPhoneNumber"] == "+15105550199"
 
 
 def test_a_trunk_without_numbers_needs_one_in_the_request() -> None:
@@ -160,7 +160,7 @@ def test_the_requests_headers_lie_over_the_trunks() -> None:
 
 def test_the_participant_joins_with_what_is_known() -> None:
     request = replace(_REQUEST, attributes={"mine": "1", "sip.callID": "forged"})
-    assert _dial(request).attributes == {
+    assert _dial(request).plan.guest.attributes == {
         "mine": "1",
         "sip.callID": "SCL_abc",
         "sip.trunkID": "ST_1",
@@ -172,7 +172,7 @@ def test_the_participant_joins_with_what_is_known() -> None:
 
 
 def test_hidden_numbers_are_in_no_attribute() -> None:
-    attributes = _dial(replace(_REQUEST, hide_phone_number=True)).attributes
+    attributes = _dial(replace(_REQUEST, hide_phone_number=True)).plan.guest.attributes
     assert set(attributes) == {"sip.callID", "sip.trunkID", "sip.callStatus"}
 
 
@@ -184,23 +184,23 @@ def test_times_have_livekits_defaults_and_bounds(
     given: float, ringing: float, longest: float
 ) -> None:
     plan = _dial(replace(_REQUEST, ringing_timeout=given, max_call_duration=given)).plan
-    assert (plan.ringing_timeout, plan.max_duration) == (ringing, longest)
+    assert (plan.ringing_timeout, plan.call.max_duration) == (ringing, longest)
 
 
 def test_silence_is_borne_as_long_as_the_call_the_trunk_or_the_server_says() -> None:
-    assert (_dial().plan.first_silence, _dial().plan.silence) == (30.0, 15.0)
+    assert (_dial().plan.call.first_silence, _dial().plan.call.silence) == (30.0, 15.0)
     trunk = replace(_TRUNK, media=MediaConfig(timeout=60.0))
-    assert (_dial(trunk=trunk).plan.first_silence, _dial(trunk=trunk).plan.silence) == (60.0, 60.0)
+    assert (_dial(trunk=trunk).plan.call.first_silence, _dial(trunk=trunk).plan.call.silence) == (60.0, 60.0)
     call = replace(_REQUEST, media=MediaConfig(timeout=5.0))
-    assert _dial(call, trunk).plan.silence == 5.0
+    assert _dial(call, trunk).plan.call.silence == 5.0
 
 
 def test_the_requests_choice_of_headers_goes_before_the_trunks() -> None:
     trunk = replace(_TRUNK, include_headers=HeaderOptions.ALL, headers_to_attributes={"X-A": "a"})
-    rules = _dial(trunk=trunk).plan.attribute_rules
+    rules = _dial(trunk=trunk).plan.call.attribute_rules
     assert (rules.include, rules.mapped) == (HeaderOptions.ALL, (("X-A", "a"),))
     request = replace(_REQUEST, include_headers=HeaderOptions.X_HEADERS)
-    assert _dial(request, trunk).plan.attribute_rules.include is HeaderOptions.X_HEADERS
+    assert _dial(request, trunk).plan.call.attribute_rules.include is HeaderOptions.X_HEADERS
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.calls.termination import Cause, Termination
-from switchroom.telephony.errors import CallFailedError
 from switchroom.telephony.outbound.outbound_request import SipParticipantInfo
 from switchroom.telephony.outbound.outcome import Outcome
 

@@ -1,0 +1,18 @@
+"""A call that did not come about, as the refusal of the request that wanted it."""
+
+from __future__ import annotations
+
+from switchroom.base.errors import ServiceError
+from switchroom.telephony.calls.termination import Termination
+
+
+class CallFailedError(ServiceError):
+    """The call ended before it was active.
+
+    ``termination`` is the ending; ``meta`` holds ``sip_status_code`` and ``sip_status`` where the
+    far end gave a SIP status.
+    """
+
+    def __init__(self, termination: Termination) -> None:
+        super().__init__(termination.error, termination.message, termination.meta)
+        self.termination = termination

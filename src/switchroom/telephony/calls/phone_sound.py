@@ -1,0 +1,80 @@
+"""The sound of one phone: its leg in the engine, and the tones that stand in for it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from switchroom.media import Engine, Leg, LegCodec, LegMedia, Player, Sink, Source, Tone
+from switchroom.sdp.codecs import Codec
+from switchroom.sdp.offer_answer import NegotiatedMedia
+
+#: Seconds that the last word may take before we hang up: the engine holds less.
+_PLAY_OUT_LIMIT = 0.1
+
+
+class PhoneSound:
+    """The leg, from `open_leg` to `close`."""
+
+    def __init__(self, engine: Engine, leg: Leg) -> None:
+        self._engine = engine
+        self._leg = leg
+        self._tone: Player | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the leg receives."""
+        return self._leg.local_address
+
+    @property
+    def source(self) -> Source:
+        """What the phone says."""
+        return self._leg.source
+
+    @property
+    def sink(self) -> Sink:
+        """What the phone hears."""
+        return self._leg.sink
+
+    def start_tone(self, tone: Tone) -> Source:
+        """A tone for the room, until `stop_tone` or `close`."""
+        self.stop_tone()
+        self._tone = self._engine.play(tone)
+        return self._tone.source
+
+    def stop_tone(self) -> None:
+        tone, self._tone = self._tone, None
+        if tone is not None:
+            tone.stop()
+
+    def update(self, media: NegotiatedMedia, silence: float | None) -> None:
+        """Send and receive as agreed. Raises EngineError."""
+        self._leg.update(
+            LegMedia(
+                remote=media.remote,
+                codecs=tuple(_leg_codec(c) for c in (*media.codecs, *media.also_received)),
+                digits=None if media.digits is None else _leg_codec(media.digits),
+                direction=media.direction,
+                ptime_ms=media.ptime_ms,
+                media_timeout=silence,
+            )
+        )
+
+    def send_digits(self, digits: str) -> None:
+        """Press keys. Raises EngineError."""
+        self._leg.send_digits(digits)
+
+    async def play_out(self) -> None:
+        """Wait, a moment at most, until the phone has been sent what was meant for it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PLAY_OUT_LIMIT):
+                await self._leg.play_out()
+
+    def close(self) -> None:
+        """Give the port back."""
+        self.stop_tone()
+        self._leg.close()
+
+
+def _leg_codec(codec: Codec) -> LegCodec:
+    return LegCodec(codec.payload_type, codec.name, codec.clock_rate)
