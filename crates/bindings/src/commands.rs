@@ -4,17 +4,31 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyBytes, PyTuple};
 use switchroom_engine::AudioCodec;
-use switchroom_engine::command::{Command, Direction, LegCodec, LegMedia, PeerCommand};
+use switchroom_engine::command::{Command, Direction, LegCodec, LegCrypto, LegMedia, PeerCommand};
 use switchroom_engine::peer::{ChannelLabel, Mid, PeerKind, RemoteTransport};
+
+use switchroom_engine::srtp::Suite;
 
 use crate::error::{ErrorCode, fault};
 
 type Address = (String, u16);
-type CodecTuple = (u8, String, u32);
-type UpdateLeg =
-    (String, u64, Option<Address>, Vec<CodecTuple>, Option<CodecTuple>, String, u32, Option<f64>);
+type CodecTuple = (u8, String, u32, String);
+/// Suite, our key, their key, octets of their key identifier.
+type CryptoTuple<'py> = (String, Bound<'py, PyBytes>, Bound<'py, PyBytes>, usize);
+type UpdateLeg<'py> = (
+    String,
+    u64,
+    Option<Address>,
+    Vec<CodecTuple>,
+    Option<CodecTuple>,
+    String,
+    u32,
+    Option<f64>,
+    Option<CryptoTuple<'py>>,
+    bool,
+);
 
 /// Reads one command.
 pub(crate) fn command(tuple: &Bound<'_, PyTuple>) -> PyResult<Command> {
@@ -24,6 +38,14 @@ pub(crate) fn command(tuple: &Bound<'_, PyTuple>) -> PyResult<Command> {
         "send_digits" => {
             let (_, leg, digits): (String, u64, String) = tuple.extract()?;
             Ok(Command::SendDigits { leg, digits })
+        }
+        "set_processing" => {
+            let (_, leg, denoise, detect_tones): (String, u64, bool, bool) = tuple.extract()?;
+            Ok(Command::SetProcessing { leg, denoise, detect_tones })
+        }
+        "leg_stats" => {
+            let (_, request, leg): (String, u64, u64) = tuple.extract()?;
+            Ok(Command::LegStats { request, leg })
         }
         "play_out" => Ok(Command::PlayOut { leg: number(tuple)? }),
         "close_leg" => Ok(Command::CloseLeg { leg: number(tuple)? }),
@@ -117,8 +139,8 @@ fn kind(name: &str) -> PyResult<PeerKind> {
     }
 }
 
-fn update_leg(tuple: UpdateLeg) -> PyResult<Command> {
-    let (_, leg, remote, codecs, digits, direction, ptime_ms, media_timeout) = tuple;
+fn update_leg(tuple: UpdateLeg<'_>) -> PyResult<Command> {
+    let (_, leg, remote, codecs, digits, direction, ptime_ms, timeout, crypto, rtcp_mux) = tuple;
     let direction = Direction::from_name(&direction)
         .ok_or_else(|| invalid(format!("{direction:?} is not a direction")))?;
     let media = LegMedia {
@@ -127,13 +149,25 @@ fn update_leg(tuple: UpdateLeg) -> PyResult<Command> {
         digits: digits.map(codec),
         direction,
         ptime_ms,
-        media_timeout: media_timeout.map(seconds).transpose()?,
+        media_timeout: timeout.map(seconds).transpose()?,
+        crypto: crypto.as_ref().map(leg_crypto).transpose()?,
+        rtcp_mux,
     };
     Ok(Command::UpdateLeg { leg, media })
 }
 
-fn codec((payload_type, name, clock_rate): CodecTuple) -> LegCodec {
-    LegCodec { payload_type, name, clock_rate }
+fn codec((payload_type, name, clock_rate, parameters): CodecTuple) -> LegCodec {
+    LegCodec { payload_type, name, clock_rate, parameters }
+}
+
+fn leg_crypto((suite, our_key, their_key, mki): &CryptoTuple<'_>) -> PyResult<LegCrypto> {
+    let suite = Suite::from_name(suite)
+        .ok_or_else(|| invalid(format!("{suite:?} is no crypto suite of SRTP")))?;
+    let (our_key, their_key) = (our_key.as_bytes().to_vec(), their_key.as_bytes().to_vec());
+    if our_key.len() != suite.key_size() || their_key.len() != suite.key_size() {
+        return Err(invalid(format!("{} takes {} octets", suite.name(), suite.key_size())));
+    }
+    Ok(LegCrypto { suite, our_key, their_key, their_mki_size: *mki })
 }
 
 fn seconds(seconds: f64) -> PyResult<Duration> {

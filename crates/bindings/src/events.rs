@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
+use switchroom_engine::AudioCodec;
 use switchroom_engine::event::{Event, LegEvent, PeerReply};
 use switchroom_engine::peer::{LocalTransport, PeerError, PeerEvent};
 use switchroom_engine::stats::{LegStats, PeerStats, Stats};
@@ -21,6 +22,12 @@ pub(crate) fn event(py: Python<'_>, event: Event) -> Written<'_> {
             ("level_changed", owner, source, level, active).into_pyobject(py)
         }
         Event::EngineFailed { reason } => ("engine_failed", 0, reason).into_pyobject(py),
+        Event::LegStats { request, stats: Some(stats) } => {
+            ("answer", request, leg_counts(py, &stats)?).into_pyobject(py)
+        }
+        Event::LegStats { request, stats: None } => {
+            ("answer", request, py.None()).into_pyobject(py)
+        }
         Event::Stats { request, stats } => {
             ("answer", request, counts(py, &stats)?).into_pyobject(py)
         }
@@ -97,10 +104,16 @@ fn leg_counts<'py>(py: Python<'py>, leg: &LegStats) -> PyResult<Bound<'py, PyDic
     counts.set_item("strangers", leg.received.strangers)?;
     counts.set_item("malformed", leg.received.malformed)?;
     counts.set_item("unknown_payload_type", leg.received.unknown_payload_type)?;
+    counts.set_item("not_authentic", leg.received.not_authentic)?;
     counts.set_item("packets_out", leg.packets_out)?;
     counts.set_item("bytes_out", leg.bytes_out)?;
     counts.set_item("filled_out", leg.filled_out)?;
     counts.set_item("lost_out", leg.lost_out)?;
+    counts.set_item("jitter_out_ms", leg.jitter_out_ms)?;
+    counts.set_item("codec_in", leg.codec_in.map(AudioCodec::name))?;
+    counts.set_item("codec_out", leg.codec_out.map(AudioCodec::name))?;
+    counts.set_item("buffer_delay", seconds(leg.buffer_delay))?;
+    counts.set_item("concealed_ms", leg.concealed_ms)?;
     counts.set_item("round_trip", seconds(leg.round_trip))?;
     counts.set_item("last_packet_age", seconds(leg.last_packet_age))?;
     Ok(counts)

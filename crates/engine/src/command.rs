@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use switchroom_rtp::srtp::Suite;
+
 use crate::audio::AudioCodec;
 use crate::peer::{ChannelLabel, Mid, PeerKind, RemoteTransport};
 
@@ -25,6 +27,22 @@ pub enum Command {
     },
     /// Tell when the phone has been sent all that was received for it by now; a few ticks at most.
     PlayOut {
+        /// The leg.
+        leg: u64,
+    },
+    /// What is done to the sound of a phone before anybody hears it.
+    SetProcessing {
+        /// The leg.
+        leg: u64,
+        /// Whether noise behind the voice is taken away.
+        denoise: bool,
+        /// Whether keys are told by their tones, too: for phones without telephone events.
+        detect_tones: bool,
+    },
+    /// Count what one leg did; answered by [`crate::event::Event::LegStats`].
+    LegStats {
+        /// Comes back in the answer.
+        request: u64,
         /// The leg.
         leg: u64,
     },
@@ -107,6 +125,38 @@ pub struct LegCodec {
     pub name: String,
     /// Ticks a second.
     pub clock_rate: u32,
+    /// What the phone's `fmtp` says of it; empty if it says nothing.
+    pub parameters: String,
+}
+
+impl LegCodec {
+    /// Whether the phone sets a parameter to 1, as in `useinbandfec=1`.
+    #[must_use]
+    pub fn has(&self, parameter: &str) -> bool {
+        self.parameters.split(';').any(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            name.trim().eq_ignore_ascii_case(parameter) && value.trim() == "1"
+        })
+    }
+}
+
+/// Keys of SRTP as session descriptions exchange them (RFC 4568).
+#[derive(Clone, PartialEq, Eq)]
+pub struct LegCrypto {
+    /// How packets are protected, both ways.
+    pub suite: Suite,
+    /// Master key and salt of what we send, [`Suite::key_size`] octets.
+    pub our_key: Vec<u8>,
+    /// The same of what the phone sends.
+    pub their_key: Vec<u8>,
+    /// Octets of the master key identifier in the phone's packets (RFC 3711 §3.1); usually 0.
+    pub their_mki_size: usize,
+}
+
+impl std::fmt::Debug for LegCrypto {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LegCrypto({:?}, …)", self.suite)
+    }
 }
 
 /// What was negotiated with a phone.
@@ -114,9 +164,10 @@ pub struct LegCodec {
 pub struct LegMedia {
     /// Where its SDP wants RTP; none while it cannot receive.
     pub remote: Option<SocketAddr>,
-    /// Payload types that are understood from it; the first one that we can encode is sent.
+    /// Payload types that are understood from it, `CN` and further clocks of `telephone-event` among
+    /// them; the first audio codec is sent.
     pub codecs: Vec<LegCodec>,
-    /// Telephone events (RFC 4733), if negotiated.
+    /// Telephone events (RFC 4733) as we send them, if negotiated.
     pub digits: Option<LegCodec>,
     /// From our side.
     pub direction: Direction,
@@ -124,6 +175,10 @@ pub struct LegMedia {
     pub ptime_ms: u32,
     /// Tell when nothing came from the phone for so long.
     pub media_timeout: Option<Duration>,
+    /// SRTP, if negotiated: then nothing else is sent or taken.
+    pub crypto: Option<LegCrypto>,
+    /// RTCP goes over the port of RTP (RFC 5761).
+    pub rtcp_mux: bool,
 }
 
 /// What can be done with a WebRTC client. A `request` comes back in

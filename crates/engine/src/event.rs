@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::peer::{LocalTransport, PeerError, PeerEvent};
-use crate::stats::Stats;
+use crate::stats::{LegStats, Stats};
 
 /// One piece of news.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,13 @@ pub enum Event {
     EngineFailed {
         /// What broke.
         reason: String,
+    },
+    /// The answer to [`crate::command::Command::LegStats`]; none if there is no such leg.
+    LegStats {
+        /// That of the command.
+        request: u64,
+        /// The counts.
+        stats: Option<Box<LegStats>>,
     },
     /// The answer to [`crate::command::Command::Stats`].
     Stats {

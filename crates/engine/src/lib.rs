@@ -37,3 +37,4 @@ pub use audio::{AudioCodec, AudioLevel, CodecSet};
 pub use engine::{Config, Engine, LegIds, LegKey};
 pub use output::{LegPacket, LegPort, Output};
 pub use player::{PlayerIds, PlayerSound};
+pub use switchroom_rtp::srtp;

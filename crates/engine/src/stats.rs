@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::audio::AudioCodec;
 use crate::peer::PeerCounters;
 
 /// What exists, and the counters of each leg.
@@ -45,6 +46,17 @@ pub struct LegStats {
     pub filled_out: u64,
     /// Our packets that the phone reports as lost (RTCP).
     pub lost_out: i32,
+    /// Their jitter as the phone reports it, in milliseconds.
+    pub jitter_out_ms: Option<f64>,
+    /// What the phone spoke last.
+    pub codec_in: Option<AudioCodec>,
+    /// What it is sent.
+    pub codec_out: Option<AudioCodec>,
+    /// What the jitter buffer adds by intent where the phone's sound is decoded.
+    pub buffer_delay: Option<Duration>,
+    /// Milliseconds of the phone's sound that were made up because they did not come in time, where
+    /// it is decoded.
+    pub concealed_ms: u64,
     /// Round trip by RTCP.
     pub round_trip: Option<Duration>,
     /// Since the last RTP packet came from the phone.
@@ -66,6 +78,8 @@ pub struct LegCounters {
     pub strangers: u64,
     /// Datagrams that were neither RTP nor RTCP.
     pub malformed: u64,
+    /// Datagrams that another key protects, or that came twice (SRTP).
+    pub not_authentic: u64,
     /// RTP packets of payload types that were not negotiated.
     pub unknown_payload_type: u64,
 }

@@ -38,6 +38,20 @@ pub fn is_rtcp(datagram: &[u8]) -> bool {
     datagram.len() >= 2 && datagram[0] >> 6 == VERSION && (192..=223).contains(&datagram[1])
 }
 
+/// Octets of an RTP packet's header with contributors and extension: what SRTP leaves readable.
+pub(crate) fn header_size(datagram: &[u8]) -> Result<usize, ParseError> {
+    let Some((fixed, rest)) = datagram.split_first_chunk::<{ Header::SIZE }>() else {
+        return Err(ParseError::Truncated);
+    };
+    if fixed[0] >> 6 != VERSION {
+        return Err(ParseError::Version);
+    }
+    let contributors_size = usize::from(fixed[0] & 0x0F) * 4;
+    let rest = rest.get(contributors_size..).ok_or(ParseError::Truncated)?;
+    let rest = if fixed[0] & 0x10 == 0 { rest } else { split_extension(rest)?.1 };
+    Ok(datagram.len() - rest.len())
+}
+
 /// The fixed part of a header, as a sender fills it in.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Header {

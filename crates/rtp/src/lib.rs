@@ -6,6 +6,7 @@
 pub mod digits;
 pub mod redundancy;
 pub mod rtcp;
+pub mod srtp;
 
 mod header;
 mod jitter;

@@ -28,6 +28,11 @@ impl SequenceUnwrapper {
         extended
     }
 
+    /// Takes an extended number that is known from elsewhere.
+    pub(crate) fn follow(&mut self, extended: u64) {
+        self.highest = Some(self.highest.map_or(extended, |highest| highest.max(extended)));
+    }
+
     /// The highest extended number so far.
     #[must_use]
     pub fn highest(&self) -> Option<u64> {

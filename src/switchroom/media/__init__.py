@@ -37,16 +37,26 @@ from .events import (
     TrackStarted,
 )
 from .graph import Sink, Source
-from .leg import Direction, Leg, LegCodec, LegMedia
+from .leg import (
+    CRYPTO_KEY_SIZES,
+    CryptoSuite,
+    Direction,
+    Leg,
+    LegCodec,
+    LegCrypto,
+    LegMedia,
+)
 from .peer import LocalTransport, Peer, PeerKind
 from .player import Player, Tone, WavFile
 from .stats import EngineStats, LegStats, PeerStats
 
 __all__ = [
+    "CRYPTO_KEY_SIZES",
     "BadAddress",
     "ChannelOpened",
     "Closed",
     "Connected",
+    "CryptoSuite",
     "DataReceived",
     "DigitReceived",
     "DigitsSent",
@@ -62,6 +72,7 @@ __all__ = [
     "Finished",
     "Leg",
     "LegCodec",
+    "LegCrypto",
     "LegEvent",
     "LegMedia",
     "LegStats",

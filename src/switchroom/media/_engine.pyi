@@ -3,7 +3,9 @@
 # Commands, in `submit`, are a name followed by:
 #
 # - update_leg — leg; (ip, port) or None; list of codecs; codec of digits or None; direction;
-#   packet time in ms; media timeout in s or None. A codec is (payload type, name, clock rate).
+#   packet time in ms; media timeout in s or None; keys or None; whether RTCP shares the port.
+#   A codec is (payload type, name, clock rate, fmtp), keys are (suite, ours, theirs, MKI octets).
+# - set_processing — leg; whether to denoise; whether to detect tones
 # - send_digits — leg; digits
 # - play_out — leg
 # - close_leg — leg
@@ -21,6 +23,7 @@
 # These begin with the number of a request, under which an `answer` or a `refusal` comes:
 #
 # - stats — request
+# - leg_stats — request; leg. Answered by a dictionary, or None if there is no such leg.
 # - accept_offer — request; peer; SDP. Answered by the SDP of the answer.
 # - describe, restart_ice — request; peer. Answered by (ufrag, pwd, fingerprint, candidates).
 # - apply_answer — request; peer; ICE ufrag; ICE pwd; fingerprint; setup. Answered by None.

@@ -118,6 +118,7 @@ class Engine:
             Sink(sink, self._send),
             (local_ip, port),
             send=self._send,
+            request=self._request,
             on_event=on_event,
             on_close=self._forget,
         )
@@ -171,16 +172,15 @@ class Engine:
             self._loop.call_soon(self._flush)
         self._queue.append((name, *arguments))
 
-    async def _request(self, name: str, *arguments: object) -> Any:
+    def _request(self, name: str, *arguments: object) -> asyncio.Future[Any]:
+        """Queue a command that is answered, at once and not only when the answer is awaited."""
         self._running()
         request = next(self._ids)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(lambda _: self._requests.pop(request, None))
         self._requests[request] = answer
         self._send(name, request, *arguments)
-        try:
-            return await answer
-        finally:
-            self._requests.pop(request, None)
+        return answer
 
     def _flush(self) -> None:
         queue, self._queue = self._queue, []
@@ -237,6 +237,6 @@ class Engine:
         self._refuse_requests(EngineFailed(reason))
 
     def _refuse_requests(self, error: EngineError) -> None:
-        for request in self._requests.values():
+        for request in list(self._requests.values()):
             if not request.done():
                 request.set_exception(error)

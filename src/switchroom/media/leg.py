@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Any, Literal
 
 from .errors import BadAddress, EngineError
@@ -18,6 +19,8 @@ from .events import (
     MediaTimedOut,
 )
 from .graph import Send, Sink, Source
+from .peer import Request
+from .stats import LegStats
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -34,6 +37,43 @@ class LegCodec:
     """``PCMU``, ``PCMA``, ``telephone-event`` …; compared without case."""
     clock_rate: int
     """Ticks a second."""
+    parameters: str = ""
+    """What the phone's ``fmtp`` says of it, such as ``useinbandfec=1``."""
+
+
+CryptoSuite = Literal[
+    "AES_CM_128_HMAC_SHA1_80",
+    "AES_CM_128_HMAC_SHA1_32",
+    "AES_256_CM_HMAC_SHA1_80",
+    "AES_256_CM_HMAC_SHA1_32",
+    "AEAD_AES_128_GCM",
+    "AEAD_AES_256_GCM",
+]
+
+CRYPTO_KEY_SIZES: Mapping[CryptoSuite, int] = MappingProxyType(
+    {
+        "AES_CM_128_HMAC_SHA1_80": 30,
+        "AES_CM_128_HMAC_SHA1_32": 30,
+        "AES_256_CM_HMAC_SHA1_80": 46,
+        "AES_256_CM_HMAC_SHA1_32": 46,
+        "AEAD_AES_128_GCM": 28,
+        "AEAD_AES_256_GCM": 44,
+    }
+)
+"""Octets of master key and salt together, of each suite (RFC 4568, RFC 6188, RFC 7714)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegCrypto:
+    """SRTP by keys that session descriptions exchange (RFC 4568)."""
+
+    suite: CryptoSuite
+    our_key: bytes = field(repr=False)
+    """Master key and salt of what we send, as many octets as ``CRYPTO_KEY_SIZES`` says."""
+    their_key: bytes = field(repr=False)
+    """The same of what the phone sends."""
+    their_mki_size: int = 0
+    """Octets of the master key identifier in the phone's packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +83,19 @@ class LegMedia:
     remote: tuple[str, int] | None
     """IP address and RTP port of the phone's session description; none while it has none."""
     codecs: tuple[LegCodec, ...]
-    """Audio that is understood from the phone; the first one that we can encode is sent."""
+    """All that is understood from the phone, ``CN`` and further clocks of ``telephone-event`` among
+    it; the first audio codec is sent."""
     digits: LegCodec | None = None
-    """``telephone-event`` (RFC 4733), if negotiated."""
+    """``telephone-event`` (RFC 4733) as we send it, if negotiated."""
     direction: Direction = "sendrecv"
     ptime_ms: int = 20
     """Length of the packets that are made here; passed-through ones keep theirs."""
     media_timeout: float | None = None
     """Seconds without a packet after which :class:`MediaTimedOut` is told."""
+    crypto: LegCrypto | None = None
+    """SRTP, if negotiated: then nothing else is sent or taken."""
+    rtcp_mux: bool = False
+    """RTCP goes over the port of RTP (RFC 5761)."""
 
 
 class Leg:
@@ -69,6 +114,7 @@ class Leg:
         local_address: tuple[str, int],
         *,
         send: Send,
+        request: Request,
         on_event: Callable[[LegEvent], None],
         on_close: Callable[[int], None],
     ) -> None:
@@ -78,6 +124,7 @@ class Leg:
         self.local_address = local_address
         """Address and even port of RTP; RTCP is one above."""
         self._send = send
+        self._request = request
         self._on_event = on_event
         self._on_close = on_close
         self._closed = False
@@ -89,10 +136,13 @@ class Leg:
     def update(self, media: LegMedia) -> None:
         """Send and accept ``media`` from now on: 183, 200, re-INVITE and hold are all this.
 
-        Raises :class:`BadAddress` if ``remote`` is a name and not an IP address.
+        Raises :class:`BadAddress` if ``remote`` is a name and not an IP address,
+        :class:`EngineError` if a key has not the size of its suite.
         """
         if media.remote is not None:
             _check_address(media.remote)
+        if media.crypto is not None:
+            _check_keys(media.crypto)
         self._send(
             "update_leg",
             self.id,
@@ -102,7 +152,25 @@ class Leg:
             media.direction,
             media.ptime_ms,
             media.media_timeout,
+            None if media.crypto is None else _crypto(media.crypto),
+            media.rtcp_mux,
         )
+
+    def set_processing(self, *, denoise: bool = False, detect_tones: bool = False) -> None:
+        """What is done to the phone's sound before anybody hears it; all of it, whole.
+
+        ``denoise`` takes away the noise behind the voice. ``detect_tones`` tells keys by their
+        tones, too (:class:`DigitReceived`), for phones that send no telephone events.
+        """
+        self._send("set_processing", self.id, denoise, detect_tones)
+
+    def stats(self) -> Awaitable[LegStats]:
+        """Counters since the leg was opened, as they are when the commands before are done.
+
+        The result may be awaited after :meth:`close`, if it was asked for before. Raises
+        :class:`EngineError` if the leg is closed, :class:`EngineStopped`.
+        """
+        return _stats(self._request("leg_stats", self.id))
 
     def send_digits(self, digits: str) -> None:
         """Press keys, one after another: ``0-9 * # A-D``, ``w`` for half a second of nothing.
@@ -158,8 +226,27 @@ class Leg:
                 played_out.set_result(None)
 
 
-def _codec(codec: LegCodec) -> tuple[int, str, int]:
-    return codec.payload_type, codec.name, codec.clock_rate
+async def _stats(counts: Awaitable[Any]) -> LegStats:
+    counted = await counts
+    if counted is None:
+        raise EngineError("the leg is closed")
+    return LegStats(**counted)
+
+
+def _codec(codec: LegCodec) -> tuple[int, str, int, str]:
+    return codec.payload_type, codec.name, codec.clock_rate, codec.parameters
+
+
+def _crypto(crypto: LegCrypto) -> tuple[str, bytes, bytes, int]:
+    return crypto.suite, crypto.our_key, crypto.their_key, crypto.their_mki_size
+
+
+def _check_keys(crypto: LegCrypto) -> None:
+    size = CRYPTO_KEY_SIZES.get(crypto.suite)
+    if size is None:
+        raise EngineError(f"{crypto.suite!r} is no crypto suite of SRTP")
+    if len(crypto.our_key) != size or len(crypto.their_key) != size:
+        raise EngineError(f"{crypto.suite} takes {size} octets of key and salt")
 
 
 def _check_address(address: tuple[str, int]) -> None:

@@ -25,6 +25,8 @@ class LegStats:
     """Datagrams that were neither RTP nor RTCP."""
     unknown_payload_type: int
     """RTP packets of payload types that were not negotiated."""
+    not_authentic: int
+    """Datagrams that another key protects, or that came twice (SRTP)."""
     packets_out: int
     bytes_out: int
     """Their payload bytes."""
@@ -32,6 +34,16 @@ class LegStats:
     """Packets among them that the engine made because none came from the source."""
     lost_out: int
     """Our packets that the phone reports as lost (RTCP)."""
+    jitter_out_ms: float | None
+    """Their jitter as the phone reports it (RTCP)."""
+    codec_in: str | None
+    """What the phone spoke last: ``PCMU``, ``PCMA``, ``G722`` or ``opus``."""
+    codec_out: str | None
+    """What it is sent; none on hold."""
+    buffer_delay: float | None
+    """Seconds that the jitter buffer adds by intent, where the phone's sound is decoded."""
+    concealed_ms: int
+    """Of the phone's sound made up because it did not come in time, where it is decoded."""
     round_trip: float | None
     """Seconds, by RTCP."""
     last_packet_age: float | None

@@ -10,10 +10,11 @@ use super::{Engine, Handle, LegIds, LegKey, on_grid};
 use crate::command::LegMedia;
 use crate::deadlines::Timer;
 use crate::event::{Event, LegEvent};
-use crate::leg::{self, Contents, Leg, LegSender, Verdict};
+use crate::leg::{self, Contents, Leg, LegSender, Processing, Verdict};
 use crate::output::{LegPort, Output};
 use crate::sink::SinkEnd;
 use crate::source::Source;
+use crate::stats::LegStats;
 
 impl Engine {
     /// Adds a leg whose sockets are bound at `local` and the port above.
@@ -138,6 +139,31 @@ impl Engine {
             out.events.push(Event::Leg { leg: id, event: LegEvent::DigitsSent });
         }
         self.schedule_leg(now, key);
+    }
+
+    pub(super) fn leg_stats(&mut self, now: Instant, id: u64) -> Option<LegStats> {
+        let leg = &self.legs[self.leg_key(id)?.0];
+        let sender = self.graph.leg_sender(leg.sink)?;
+        Some(LegStats {
+            leg: id,
+            received: leg.receiver.counters(),
+            packets_out: sender.sent.packets,
+            bytes_out: sender.sent.bytes,
+            filled_out: sender.sent.filled,
+            lost_out: leg.reports.lost_out,
+            jitter_out_ms: leg.reports.jitter_out_ms(8_000),
+            codec_in: leg.receiver.codec(),
+            codec_out: sender.format().map(|format| format.codec),
+            buffer_delay: None,
+            concealed_ms: 0,
+            round_trip: leg.reports.round_trip,
+            last_packet_age: leg.silence.age(now),
+        })
+    }
+
+    pub(super) fn set_processing(&mut self, id: u64, denoise: bool, detect_tones: bool) {
+        let Some(key) = self.leg_key(id) else { return };
+        self.legs[key.0].processing = Processing { denoise, detect_tones };
     }
 
     pub(super) fn play_out(&mut self, id: u64) {

@@ -25,7 +25,7 @@ use crate::random::Random;
 use crate::sink::Input;
 use crate::source::Source;
 use crate::speaker::Heard;
-use crate::stats::{LegStats, Stats};
+use crate::stats::Stats;
 
 /// Deadlines that may be met a little late are put on a grid of this width, so that many legs share
 /// one wake-up.
@@ -112,6 +112,13 @@ impl Engine {
         match command {
             Command::UpdateLeg { leg, media } => self.update_leg(now, leg, &media),
             Command::SendDigits { leg, digits } => self.send_digits(now, leg, &digits, out),
+            Command::SetProcessing { leg, denoise, detect_tones } => {
+                self.set_processing(leg, denoise, detect_tones);
+            }
+            Command::LegStats { request, leg } => {
+                let stats = self.leg_stats(now, leg).map(Box::new);
+                out.events.push(Event::LegStats { request, stats });
+            }
             Command::PlayOut { leg } => self.play_out(leg),
             Command::CloseLeg { leg } => self.close_leg(now, leg, out),
             Command::SetInputs { sink, inputs } => self.set_inputs(sink, &inputs),
@@ -231,20 +238,8 @@ impl Engine {
     }
 
     fn stats(&mut self, now: Instant) -> Stats {
-        let mut legs = Vec::with_capacity(self.legs.len());
-        for (_, leg) in &self.legs {
-            let Some(sender) = self.graph.leg_sender(leg.sink) else { continue };
-            legs.push(LegStats {
-                leg: leg.ids.leg,
-                received: leg.receiver.counters(),
-                packets_out: sender.sent.packets,
-                bytes_out: sender.sent.bytes,
-                filled_out: sender.sent.filled,
-                lost_out: leg.reports.lost_out,
-                round_trip: leg.reports.round_trip,
-                last_packet_age: leg.silence.age(now),
-            });
-        }
+        let ids: Vec<u64> = self.legs.iter().map(|(_, leg)| leg.ids.leg).collect();
+        let legs = ids.into_iter().filter_map(|leg| self.leg_stats(now, leg)).collect();
         Stats {
             legs,
             peers: self.peers.stats(),

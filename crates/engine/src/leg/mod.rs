@@ -33,6 +33,7 @@ pub(crate) struct Leg {
     pub(crate) reports: Reports,
     pub(crate) silence: Silence,
     pub(crate) key_limit: KeyLimit,
+    pub(crate) processing: Processing,
     pub(crate) scheduled: Option<Instant>,
 }
 
@@ -47,9 +48,17 @@ impl Leg {
             reports: Reports::new(cname),
             silence: Silence::default(),
             key_limit: KeyLimit::default(),
+            processing: Processing::default(),
             scheduled: None,
         }
     }
+}
+
+/// What is done to a phone's sound before anybody hears it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Processing {
+    pub(crate) denoise: bool,
+    pub(crate) detect_tones: bool,
 }
 
 /// Keys that a phone may press in a second; no hand and no dialler presses as many.

@@ -28,6 +28,7 @@ pub(crate) struct LegReceiver {
     payload_types: Vec<(u8, Payload)>,
     receives: bool,
     ssrc: Option<u32>,
+    codec: Option<AudioCodec>,
     /// Names the numbering of the present SSRC.
     stream: u64,
     pub(crate) statistics: ReceiveStatistics,
@@ -41,6 +42,7 @@ impl LegReceiver {
             payload_types: Vec::new(),
             receives: false,
             ssrc: None,
+            codec: None,
             stream: 0,
             statistics: ReceiveStatistics::new(CLOCK_RATE),
             digits: DigitReceiver::new(CLOCK_RATE),
@@ -85,6 +87,9 @@ impl LegReceiver {
         if !self.receives {
             return None;
         }
+        if let Payload::Audio(codec) = payload {
+            self.codec = Some(codec);
+        }
         match payload {
             Payload::Audio(codec) if size > 0 => Some(Frame {
                 stream: self.stream,
@@ -104,6 +109,11 @@ impl LegReceiver {
             }
             Payload::Audio(_) | Payload::ComfortNoise => None,
         }
+    }
+
+    /// What the phone spoke last.
+    pub(crate) fn codec(&self) -> Option<AudioCodec> {
+        self.codec
     }
 
     /// When a digit whose end was lost is over.

@@ -21,6 +21,7 @@ pub(crate) struct Reports {
     packets_reported: u64,
     has_reported: bool,
     pub(crate) lost_out: i32,
+    jitter_out: Option<u32>,
     pub(crate) round_trip: Option<Duration>,
 }
 
@@ -43,6 +44,7 @@ impl Reports {
             packets_reported: 0,
             has_reported: false,
             lost_out: 0,
+            jitter_out: None,
             round_trip: None,
         }
     }
@@ -131,8 +133,14 @@ impl Reports {
         self.has_reported
     }
 
+    /// The jitter of our packets as the far end reports it, in ticks of this clock.
+    pub(crate) fn jitter_out_ms(&self, clock_rate: u32) -> Option<f64> {
+        self.jitter_out.map(|ticks| f64::from(ticks) * 1_000.0 / f64::from(clock_rate))
+    }
+
     fn note(&mut self, report: &ReportBlock, ours: u32) {
         self.lost_out = report.cumulative_lost;
+        self.jitter_out = Some(report.jitter);
         if let Some(trip) = report.round_trip(ours) {
             self.round_trip = Some(Duration::from_secs_f64(f64::from(trip) / 65_536.0));
         }

@@ -136,6 +136,7 @@ impl World {
             payload_type,
             name: name.to_owned(),
             clock_rate: 8_000,
+            parameters: String::new(),
         };
         let media = LegMedia {
             remote: Some(address),
@@ -144,6 +145,8 @@ impl World {
             direction: Direction::SendRecv,
             ptime_ms: 20,
             media_timeout: None,
+            crypto: None,
+            rtcp_mux: false,
         };
         self.command(Command::UpdateLeg { leg: ids.leg, media });
         let (heard, headers) = (Vec::new(), Vec::new());

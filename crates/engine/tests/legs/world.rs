@@ -110,6 +110,7 @@ impl World {
             payload_type,
             name: name.to_owned(),
             clock_rate: 8_000,
+            parameters: String::new(),
         };
         let mut codecs = vec![codec(0, "PCMU"), codec(8, "PCMA")];
         codecs.sort_by_key(|codec| codec.payload_type != phone.payload_type);
@@ -120,6 +121,8 @@ impl World {
             direction: Direction::SendRecv,
             ptime_ms: 20,
             media_timeout: None,
+            crypto: None,
+            rtcp_mux: false,
         };
         change(&mut media);
         self.command(Command::UpdateLeg { leg: phone.ids.leg, media });
