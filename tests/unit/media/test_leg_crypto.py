@@ -13,7 +13,7 @@ PCMU = LegCodec(0, "PCMU", 8_000)
 
 @pytest.mark.parametrize("suite", CRYPTO_KEY_SIZES)
 async def test_each_suite_is_taken_with_keys_of_its_size(engine: Engine, suite: str) -> None:
-    phone = Telephone(engine)
+    phone = Telephone(engine, "PCMU")
     await phone.connect()
     size = CRYPTO_KEY_SIZES[suite]  # type: ignore[index]
     crypto = LegCrypto(suite, b"o" * size, b"t" * size)  # type: ignore[arg-type]
@@ -36,7 +36,7 @@ def test_keys_are_not_shown() -> None:
 
 
 async def test_figures_asked_for_before_the_end_come_after_it(engine: Engine) -> None:
-    phone = Telephone(engine)
+    phone = Telephone(engine, "PCMU")
     await phone.connect()
     figures = phone.leg.stats()
     phone.leg.close()
