@@ -15,16 +15,21 @@ from switchroom import __version__
 from switchroom.agents.dispatcher import Dispatcher
 from switchroom.api.agent_socket import AgentSockets
 from switchroom.api.dispatch_service import DispatchService
-from switchroom.api.listener import HttpListener, ListenError
+from switchroom.api.health import Condition, Health
+from switchroom.api.listener import ListenError
+from switchroom.api.ports import Applications, HttpPorts
 from switchroom.api.room_service import RoomService
 from switchroom.api.server import build_app
 from switchroom.api.signal_socket import SignalSockets
 from switchroom.api.sip_service import SipService
 from switchroom.auth.tokens import TokenVerifier
+from switchroom.base.certificates import CertificateError, CertificateWatch, ServerCertificate
 from switchroom.base.clock import Clock, SystemClock
 from switchroom.base.config import Config
+from switchroom.base.load_meter import LoadMeter
 from switchroom.base.log import get_logger
-from switchroom.base.node_address import LOOPBACK, Reach, reach
+from switchroom.base.node_address import Reach, reach
+from switchroom.base.overload import Limits, Overload, Overloaded
 from switchroom.media import Engine, EngineConfig, EngineError
 from switchroom.rooms.events import RoomEvent
 from switchroom.rooms.registry import Rooms
@@ -32,12 +37,14 @@ from switchroom.sip_io.driver import SipConfig, SipDriver
 from switchroom.sip_io.errors import SipStartError
 from switchroom.storage.calls import SqlCallStore
 from switchroom.storage.connection import Database
+from switchroom.storage.dispatch_rules import SqlDispatchRuleStore
 from switchroom.storage.dispatches import SqlDispatchStore
 from switchroom.storage.errors import StorageError
 from switchroom.storage.pruning import Pruning
 from switchroom.storage.rooms import SqlRoomStore
-from switchroom.storage.trunks import SqlTrunkStore
+from switchroom.storage.trunks import SqlInboundTrunkStore, SqlTrunkStore
 from switchroom.storage.webhooks import SqlDeliveryStore
+from switchroom.telephony.stores import RoutingStores
 from switchroom.telephony.telephony import Telephony
 from switchroom.webhooks.webhooks import Webhooks
 
@@ -48,15 +55,23 @@ _log = get_logger("app")
 # their room is closing before the listener takes their sockets away.
 _STOP_ORDER = (
     "telephony",
+    "load",
     "agents",
     "rooms",
     "webhooks",
     "pruning",
     "http",
+    "certificates",
     "sip",
     "engine",
     "database",
 )
+
+
+_START_FAILURES = (StorageError, CertificateError, EngineError, SipStartError, ListenError)
+
+# Seconds after which a caller may try again who comes while the server stops.
+_DRAIN_RETRY = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +89,13 @@ class Switchroom:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._ready = False
+        self._condition = Condition.STARTING
         clock = SystemClock()
         place = reach(config.rtc.node_ip)
         self._database = Database(config.storage.url)
         self.engine = _engine(config, place)
-        self._sip = _sip(config, place, clock)
+        self._overload = Overload(_limits(config))
+        self._sip = _sip(config, place, clock, self._retry_after)
         self.webhooks = Webhooks(
             config.webhook, config.keys, clock, SqlDeliveryStore(self._database)
         )
@@ -105,15 +121,23 @@ class Switchroom:
             engine=self.engine,
             rooms=self.rooms,
             sip=self._sip,
-            trunks=SqlTrunkStore(self._database),
+            routing=RoutingStores(
+                SqlTrunkStore(self._database),
+                SqlInboundTrunkStore(self._database),
+                SqlDispatchRuleStore(self._database),
+            ),
             calls=calls,
             clock=clock,
             config=config,
         )
-        self._http = self._door(tokens, clock)
+        certificate = _certificate(config)
+        self._certificates = CertificateWatch((certificate,) if certificate else ())
+        self._http = HttpPorts(config, self._applications(tokens, clock), certificate)
+        meter = LoadMeter(self._overload)
         # In the order of starting.
         self._parts: dict[str, _Part] = {
             "database": _Part(self._database.open, self._database.close),
+            "certificates": _Part(self._certificates.start, self._certificates.stop),
             "engine": _Part(self.engine.start, self.engine.stop),
             "sip": _Part(self._sip.start, self._sip.stop),
             "webhooks": _Part(self.webhooks.start, self.webhooks.stop),
@@ -121,13 +145,15 @@ class Switchroom:
             "rooms": _Part(self.rooms.start, self.rooms.stop),
             "telephony": _Part(self.telephony.start, self._drain),
             "pruning": _Part(pruning.start, pruning.stop),
+            "load": _Part(meter.start, meter.stop),
             "http": _Part(self._http.start, self._http.stop),
         }
         self._started: list[str] = []
 
-    def _door(self, tokens: TokenVerifier, clock: Clock) -> HttpListener:
+    def _applications(self, tokens: TokenVerifier, clock: Clock) -> Applications:
         signals = SignalSockets(self.rooms, tokens)
-        app = build_app(
+        health = Health(lambda: self.condition)
+        public = build_app(
             tokens=tokens,
             clock=clock,
             services=(
@@ -135,32 +161,32 @@ class Switchroom:
                 SipService(self.telephony),
                 DispatchService(self.rooms, self.agents),
             ),
-            routes={**signals.routes, **AgentSockets(self.agents).routes},
-            is_ready=lambda: self._ready,
+            routes={**health.routes, **signals.routes, **AgentSockets(self.agents).routes},
         )
-        return HttpListener(app, self._config.bind_addresses, self._config.port)
+        return Applications(public, metrics=health.ready, health=health.ready)
 
     @property
     def url(self) -> str:
         """Where clients on this machine find the server: ``http://host:port``."""
-        first = self._config.bind_addresses[0]
-        host = LOOPBACK if first in ("0.0.0.0", "::") else first
-        return (
-            f"http://[{host}]:{self._http.port}"
-            if ":" in host
-            else f"http://{host}:{self._http.port}"
-        )
+        return self._http.url
+
+    @property
+    def condition(self) -> Condition:
+        """Whether new calls are welcome."""
+        if self._condition is Condition.READY and self._overloaded() is not None:
+            return Condition.BUSY
+        return self._condition
 
     async def start(self) -> None:
         """Start everything. Raises StartFailed; what had been started by then is stopped again."""
         try:
             await self._start_in_order()
-        except (StorageError, EngineError, SipStartError, ListenError) as failure:
+        except _START_FAILURES as failure:
             await self._stop_what_runs()
             raise StartFailed(str(failure)) from failure
         self.webhooks.close_the_past()
         _spare_the_collector()
-        self._ready = True
+        self._condition = Condition.READY
         _log.info("ready", url=self.url, sip_port=self._config.sip.port)
 
     async def run_until_signal(self) -> None:
@@ -169,6 +195,7 @@ class Switchroom:
         told = asyncio.Event()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, told.set)
+        loop.add_signal_handler(signal.SIGHUP, self._certificates.renew)
         await told.wait()
         told.clear()
         stopping = asyncio.ensure_future(self.stop())
@@ -181,13 +208,24 @@ class Switchroom:
 
     async def stop(self) -> None:
         """Drain the calls, tell everybody good-bye, stop everything. Idempotent."""
-        self._ready = False
+        self._condition = Condition.DRAINING
         self.agents.drain()
         await self._stop_what_runs()
 
     def _tell_agents(self, event: RoomEvent) -> None:
         """Rooms and agents need each other; the rooms are made first."""
         self.agents.hear(event)
+
+    def _overloaded(self) -> Overloaded | None:
+        """Why one more call is refused now."""
+        return self._overload.refusal(len(self.telephony.running))
+
+    def _retry_after(self) -> int | None:
+        """Asked for each INVITE from outside; seconds after which to ask again."""
+        if self._condition is Condition.DRAINING:
+            return _DRAIN_RETRY
+        overloaded = self._overloaded()
+        return overloaded.retry_after if overloaded else None
 
     async def _drain(self) -> None:
         await self.telephony.stop(self._config.shutdown.drain)
@@ -215,7 +253,19 @@ def _engine(config: Config, place: Reach) -> Engine:
     )
 
 
-def _sip(config: Config, place: Reach, clock: Clock) -> SipDriver:
+def _limits(config: Config) -> Limits:
+    sip = config.sip
+    return Limits(sip.max_active_calls, sip.max_cpu_utilization, sip.max_loop_lag)
+
+
+def _certificate(config: Config) -> ServerCertificate | None:
+    https = config.https
+    return ServerCertificate(https.cert_file, https.key_file) if https.cert_file else None
+
+
+def _sip(
+    config: Config, place: Reach, clock: Clock, overloaded: Callable[[], int | None]
+) -> SipDriver:
     return SipDriver(
         SipConfig(
             bind=tuple((address, config.sip.port) for address in place.addresses),
@@ -223,6 +273,7 @@ def _sip(config: Config, place: Reach, clock: Clock) -> SipDriver:
             user_agent=f"Switchroom/{__version__}",
         ),
         clock,
+        overloaded=overloaded,
     )
 
 

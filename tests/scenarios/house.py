@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from scenarios.carrier import ScriptedCarrier
 from scenarios.paper_engine import PaperEngine
@@ -25,21 +25,25 @@ from switchroom.telephony.calls.call_record import CallRecord
 from switchroom.telephony.outbound.outbound_request import CreateSipParticipant, SipParticipantInfo
 from switchroom.telephony.outbound.request_memory import RequestKey
 from switchroom.telephony.routing.trunks import OutboundTrunk
+from switchroom.telephony.stores import RoutingStores
 from switchroom.telephony.telephony import Telephony
 
 NUMBER = "+15105550123"
 
 
-class MemoryTrunks:
-    """A trunk store that forgets with the process."""
+_Record = TypeVar("_Record")
 
-    async def load(self) -> Sequence[OutboundTrunk]:
+
+class MemoryRecords(Generic[_Record]):
+    """A store of trunks or rules that forgets with the process."""
+
+    async def load(self) -> Sequence[_Record]:
         return ()
 
-    async def save(self, trunk: OutboundTrunk) -> None:
+    async def save(self, record: _Record) -> None:
         return
 
-    async def delete(self, trunk_id: str) -> None:
+    async def delete(self, record_id: str) -> None:
         return
 
 
@@ -131,7 +135,7 @@ class House:
             self.engine,
             self.rooms,
             self.carrier,
-            MemoryTrunks(),
+            RoutingStores(MemoryRecords(), MemoryRecords(), MemoryRecords()),
             self.calls,
             self.clock,
             config,

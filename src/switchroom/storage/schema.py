@@ -5,7 +5,18 @@ A change here needs a revision in `migrations/versions`; a test compares the two
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -40,10 +51,59 @@ outbound_trunks = Table(
     _number("updated_at"),
 )
 
+inbound_trunks = Table(
+    "sip_inbound_trunks",
+    metadata,
+    Column("trunk_id", Text, primary_key=True),
+    _text("name"),
+    _text("metadata"),
+    Column("numbers", JSON, nullable=False),
+    Column("allowed_addresses", JSON, nullable=False),
+    Column("allowed_numbers", JSON, nullable=False),
+    _text("auth_username"),
+    _text("auth_password"),
+    _text("auth_realm"),
+    Column("headers", JSON, nullable=False),
+    Column("headers_to_attributes", JSON, nullable=False),
+    Column("attributes_to_headers", JSON, nullable=False),
+    Column("include_headers", Integer, nullable=False),
+    Column("ringing_timeout", Double, nullable=False),
+    Column("ringing_timeout_status", Integer, nullable=False),
+    Column("max_call_duration", Double, nullable=False),
+    Column("krisp_enabled", Boolean, nullable=False),
+    Column("media", JSON, nullable=False),
+    _number("created_at"),
+    _number("updated_at"),
+)
+
+dispatch_rules = Table(
+    "sip_dispatch_rules",
+    metadata,
+    Column("rule_id", Text, primary_key=True),
+    Column("room", JSON, nullable=False),
+    Column("trunk_ids", JSON, nullable=False),
+    Column("hide_phone_number", Boolean, nullable=False),
+    Column("inbound_numbers", JSON, nullable=False),
+    Column("numbers", JSON, nullable=False),
+    _text("name"),
+    _text("metadata"),
+    Column("attributes", JSON, nullable=False),
+    _text("room_preset"),
+    Column("room_config", JSON(none_as_null=True)),
+    Column("krisp_enabled", Boolean, nullable=False),
+    Column("media", JSON, nullable=False),
+    _number("created_at"),
+    _number("updated_at"),
+)
+
 calls = Table(
     "calls",
     metadata,
     Column("call_id", Text, primary_key=True),
+    _text("direction"),
+    _text("rule_id"),
+    _text("sip_call_id"),
+    _text("remote_address"),
     _text("room_name"),
     _text("room_sid"),
     _text("participant_identity"),
@@ -56,9 +116,15 @@ calls = Table(
     _number("answered_at"),
     _number("ended_at"),
     Column("path", JSON, nullable=False),
+    _text("codec"),
+    _text("encryption"),
+    Column("media", JSON(none_as_null=True)),
+    Column("transfers", JSON, nullable=False),
     Column("termination", JSON(none_as_null=True)),
     Column("cause", Text),
+    Column("ended_by", Text),
     Column("sip_status", Integer),
+    Column("q850_cause", Integer),
     Column("dialog", JSON(none_as_null=True)),
     Column("open", Boolean, nullable=False),
     _text("request_key"),

@@ -26,6 +26,13 @@ class TrunkNotFoundError(ServiceError):
         super().__init__(ErrorCode.NOT_FOUND, "requested sip trunk does not exist")
 
 
+class RuleNotFoundError(ServiceError):
+    """requested sip dispatch rule does not exist"""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.NOT_FOUND, "requested sip dispatch rule does not exist")
+
+
 class NotTakingCallsError(ServiceError):
     """The server is stopping; another one may take the call."""
 

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from switchroom.telephony.calls.call_record import CallRecord
+from switchroom.telephony.routing.dispatch_rules import DispatchRule
+from switchroom.telephony.routing.inbound_trunks import InboundTrunk
+from switchroom.telephony.routing.record_registry import RecordStore
 from switchroom.telephony.routing.trunks import OutboundTrunk
 
 
-class TrunkStore(Protocol):
-    """Outbound trunks. A method that returns has its change on disk."""
+@dataclass(frozen=True, slots=True)
+class RoutingStores:
+    """Everything that says where calls may go."""
 
-    async def load(self) -> Sequence[OutboundTrunk]:
-        """Every trunk."""
-        ...
-
-    async def save(self, trunk: OutboundTrunk) -> None:
-        """Insert the trunk, or replace the one with its id."""
-        ...
-
-    async def delete(self, trunk_id: str) -> None:
-        """Forget a trunk; an unknown one is no fault."""
-        ...
+    outbound_trunks: RecordStore[OutboundTrunk]
+    inbound_trunks: RecordStore[InboundTrunk]
+    dispatch_rules: RecordStore[DispatchRule]
 
 
 class CallStore(Protocol):

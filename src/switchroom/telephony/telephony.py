@@ -20,9 +20,10 @@ from switchroom.telephony.events import Listener
 from switchroom.telephony.outbound.dial import Limits
 from switchroom.telephony.outbound.outbound import Outbound
 from switchroom.telephony.outbound.request_memory import KEY_LIFETIME
-from switchroom.telephony.routing.trunk_registry import Trunks
+from switchroom.telephony.routing.dispatch_rule_registry import DispatchRules
+from switchroom.telephony.routing.trunk_registry import InboundTrunks, Trunks
 from switchroom.telephony.sip_endpoint import SipEndpoint
-from switchroom.telephony.stores import CallStore, TrunkStore
+from switchroom.telephony.stores import CallStore, RoutingStores
 
 _log = get_logger("telephony")
 
@@ -41,7 +42,7 @@ class Telephony:
         engine: Engine,
         rooms: Rooms,
         sip: SipEndpoint,
-        trunks: TrunkStore,
+        routing: RoutingStores,
         calls: CallStore,
         clock: Clock,
         config: Config,
@@ -52,15 +53,19 @@ class Telephony:
         self._calls = calls
         self._clock = clock
         self._tasks = Tasks("telephony")
-        self.trunks = Trunks(trunks, clock)
+        self.trunks = Trunks(routing.outbound_trunks, clock)
+        self.inbound_trunks = InboundTrunks(routing.inbound_trunks, clock)
+        self.dispatch_rules = DispatchRules(routing.dispatch_rules, clock)
         ports = CallPorts(engine, rooms, sip, calls, clock, self._tasks, tuple(listeners))
         limits = Limits(config.sip.media_timeout_initial, config.sip.media_timeout)
         self.running = RunningCalls()
         self.outbound = Outbound(ports, self.running, self.trunks, limits)
 
     async def start(self) -> None:
-        """Read the trunks, and settle what a crash left behind. The SIP endpoint must be up."""
+        """Read trunks and rules, and settle what a crash left behind. SIP must be up."""
         await self.trunks.start()
+        await self.inbound_trunks.start()
+        await self.dispatch_rules.start()
         for record in await self._calls.unfinished():
             self._settle(record)
         earliest = self._clock.unix_ns() - int(KEY_LIFETIME * 1e9)

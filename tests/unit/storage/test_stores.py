@@ -25,13 +25,22 @@ from switchroom.rooms.stores import StoredRoom
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.storage.calls import SqlCallStore, _record, _row
 from switchroom.storage.connection import Database
+from switchroom.storage.dispatch_rules import SqlDispatchRuleStore
 from switchroom.storage.dispatches import SqlDispatchStore
 from switchroom.storage.rooms import SqlRoomStore
-from switchroom.storage.trunks import SqlTrunkStore
+from switchroom.storage.trunks import SqlInboundTrunkStore, SqlTrunkStore
 from switchroom.telephony.calls.call_events import CallStatus
 from switchroom.telephony.calls.call_record import CallRecord, StatusChange
 from switchroom.telephony.calls.termination import Cause, Termination
+from switchroom.telephony.routing.dispatch_rules import (
+    CalleeRoom,
+    DirectRoom,
+    DispatchRule,
+    IndividualRoom,
+    RoomChoice,
+)
 from switchroom.telephony.routing.headers import HeaderOptions
+from switchroom.telephony.routing.inbound_trunks import InboundTrunk
 from switchroom.telephony.routing.media_config import Encryption, ListedCodec, MediaConfig
 from switchroom.telephony.routing.trunks import OutboundTrunk, Transport
 
@@ -51,6 +60,45 @@ _TRUNK = OutboundTrunk(
     include_headers=HeaderOptions.ALL,
     media=MediaConfig(True, (ListedCodec("PCMA", 8000),), Encryption.ALLOW, 12.5),
     from_host="pbx.example.com",
+    created_at=1_700_000_000_123_456_789,
+    updated_at=1_700_000_000_123_456_790,
+)
+_INBOUND = InboundTrunk(
+    trunk_id="ST_2",
+    name="Empfang",
+    metadata="{}",
+    numbers=("+1", "+49*"),
+    allowed_addresses=("192.0.2.0/24", "sip.example.com"),
+    allowed_numbers=("+2",),
+    auth_username="user",
+    auth_password="secret",
+    auth_realm="realm",
+    headers={"X-A": "ä"},
+    headers_to_attributes={"X-B": "b"},
+    attributes_to_headers={"c": "X-C"},
+    include_headers=HeaderOptions.X_HEADERS,
+    ringing_timeout=12.25,
+    ringing_timeout_status=480,
+    max_call_duration=3600.0,
+    krisp_enabled=True,
+    media=MediaConfig(False, (), Encryption.REQUIRE, None),
+    created_at=1_700_000_000_123_456_789,
+    updated_at=1_700_000_000_123_456_790,
+)
+_RULE = DispatchRule(
+    rule_id="SDR_1",
+    room=IndividualRoom("call", "12*A", no_randomness=True),
+    trunk_ids=("ST_2",),
+    hide_phone_number=True,
+    inbound_numbers=("+2",),
+    numbers=("+1", "+49*"),
+    name="Empfang",
+    metadata="{}",
+    attributes={"ä": "ö"},
+    room_preset="big",
+    room_config={"agents": [{"agentName": "a", "metadata": "{}"}], "maxParticipants": 3},
+    krisp_enabled=True,
+    media=MediaConfig(True, (ListedCodec("G722"),), Encryption.ALLOW, 0.5),
     created_at=1_700_000_000_123_456_789,
     updated_at=1_700_000_000_123_456_790,
 )
@@ -111,6 +159,50 @@ async def test_a_trunk_outlives_the_process(url: str) -> None:
     second = Database(url)
     await second.open()
     assert list(await SqlTrunkStore(second).load()) == [_TRUNK]
+    await second.close()
+
+
+async def test_an_inbound_trunk_comes_back_whole(database: Database) -> None:
+    store = SqlInboundTrunkStore(database)
+    await store.save(_INBOUND)
+    assert list(await store.load()) == [_INBOUND]
+    await store.save(replace(_INBOUND, name="new"))
+    assert [trunk.name for trunk in await store.load()] == ["new"]
+    await store.delete("ST_2")
+    await store.delete("ST_2")
+    assert list(await store.load()) == []
+
+
+_ROOM_CHOICES: list[RoomChoice] = [
+    DirectRoom("lobby", "1"),
+    IndividualRoom("call", "2", no_randomness=True),
+    IndividualRoom(),
+    CalleeRoom("line", "3", randomize=True),
+]
+
+
+@pytest.mark.parametrize("room", _ROOM_CHOICES)
+async def test_a_dispatch_rule_comes_back_whole(database: Database, room: RoomChoice) -> None:
+    store = SqlDispatchRuleStore(database)
+    rule = replace(_RULE, room=room)
+    await store.save(rule)
+    assert list(await store.load()) == [rule]
+    await store.save(replace(rule, room_config=None))
+    assert [kept.room_config for kept in await store.load()] == [None]
+    await store.delete("SDR_1")
+    assert list(await store.load()) == []
+
+
+async def test_trunks_and_rules_outlive_the_process(url: str) -> None:
+    first = Database(url)
+    await first.open()
+    await SqlInboundTrunkStore(first).save(_INBOUND)
+    await SqlDispatchRuleStore(first).save(_RULE)
+    await first.close()
+    second = Database(url)
+    await second.open()
+    assert list(await SqlInboundTrunkStore(second).load()) == [_INBOUND]
+    assert list(await SqlDispatchRuleStore(second).load()) == [_RULE]
     await second.close()
 
 

@@ -1,49 +1,29 @@
-"""The outbound trunks of this server: in memory for every call, on disk before anyone is told."""
+"""The trunks of this server, those that calls go out through and those that they come in by."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from switchroom.base.clock import Clock
-from switchroom.base.ids import new_id
 from switchroom.telephony.errors import InvalidRequestError, TrunkNotFoundError
+from switchroom.telephony.routing import inbound_trunks, trunks
+from switchroom.telephony.routing.inbound_trunks import InboundTrunk, InboundTrunkUpdate
+from switchroom.telephony.routing.incoming_call import IncomingCall
+from switchroom.telephony.routing.number_patterns import read_entry
 from switchroom.telephony.routing.numbers import normalise
-from switchroom.telephony.routing.trunks import (
-    OutboundTrunk,
-    OutboundTrunkUpdate,
-    checked,
-    listed,
-    replacement,
-)
-from switchroom.telephony.stores import TrunkStore
+from switchroom.telephony.routing.record_registry import RecordRegistry
+from switchroom.telephony.routing.trunks import OutboundTrunk, OutboundTrunkUpdate
+
+_PREFIX = "ST_"
+_NO_ID = "trunk id must be set"
 
 
-class Trunks:
-    """What the API does with trunks. Methods that change one return when it is on disk."""
-
-    def __init__(self, store: TrunkStore, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-        self._trunks: dict[str, OutboundTrunk] = {}
-        # Two changes of one trunk must not both start from the same old one.
-        self._changing = asyncio.Lock()
-
-    async def start(self) -> None:
-        """Read them all."""
-        self._trunks = {trunk.trunk_id: trunk for trunk in await self._store.load()}
-
-    def get(self, trunk_id: str) -> OutboundTrunk:
-        """Raises TrunkNotFoundError."""
-        trunk = self._trunks.get(trunk_id)
-        if trunk is None:
-            raise TrunkNotFoundError
-        return trunk
+class Trunks(RecordRegistry[OutboundTrunk]):
+    """What the API does with outbound trunks."""
 
     def with_number(self, number: str) -> OutboundTrunk | None:
         """The first trunk, by id, that has this normalised number."""
-        for trunk in listed(self._trunks.values()):
+        for trunk in trunks.listed(self._records.values()):
             if any(normalise(own) == number for own in trunk.numbers):
                 return trunk
         return None
@@ -57,8 +37,8 @@ class Trunks:
         limit: int = 0,
     ) -> list[OutboundTrunk]:
         """Those that match; see `trunks.listed`."""
-        return listed(
-            self._trunks.values(),
+        return trunks.listed(
+            self._records.values(),
             ids=frozenset(ids),
             numbers=frozenset(numbers),
             after_id=after_id,
@@ -67,39 +47,129 @@ class Trunks:
 
     async def create(self, trunk: OutboundTrunk) -> OutboundTrunk:
         """Raises InvalidRequestError."""
-        if trunk.trunk_id:
-            raise InvalidRequestError("trunk id must not be set")
-        now = self._clock.unix_ns()
-        named = replace(checked(trunk), trunk_id=new_id("ST_"), created_at=now, updated_at=now)
-        async with self._changing:
-            return await self._keep(named)
+        _check_unnamed(trunk.trunk_id)
+        return await self._create(trunks.checked(trunk), _PREFIX)
 
     async def replace(self, trunk_id: str, trunk: OutboundTrunk) -> OutboundTrunk:
         """Put another in its place. Raises InvalidRequestError, TrunkNotFoundError."""
-        async with self._changing:
-            new = replacement(self._existing(trunk_id), trunk)
-            return await self._keep(replace(new, updated_at=self._clock.unix_ns()))
+        return await self._change(trunk_id, lambda old: trunks.replacement(old, trunk), _NO_ID)
 
     async def update(self, trunk_id: str, update: OutboundTrunkUpdate) -> OutboundTrunk:
         """Change some fields. Raises InvalidRequestError, TrunkNotFoundError."""
-        async with self._changing:
-            new = update.applied_to(self._existing(trunk_id))
-            return await self._keep(replace(new, updated_at=self._clock.unix_ns()))
+        return await self._change(trunk_id, update.applied_to, _NO_ID)
 
     async def delete(self, trunk_id: str) -> None:
         """Forget it; an unknown one is no fault, as in LiveKit. Calls that use it go on."""
-        if not trunk_id:
-            raise InvalidRequestError("trunk ID is required")
-        async with self._changing:
-            await self._store.delete(trunk_id)
-            self._trunks.pop(trunk_id, None)
+        _check_named(trunk_id)
+        await self._forget(trunk_id)
 
-    def _existing(self, trunk_id: str) -> OutboundTrunk:
-        if not trunk_id:
-            raise InvalidRequestError("trunk id must be set")
-        return self.get(trunk_id)
+    def _id_of(self, record: OutboundTrunk) -> str:
+        return record.trunk_id
 
-    async def _keep(self, trunk: OutboundTrunk) -> OutboundTrunk:
-        await self._store.save(trunk)
-        self._trunks[trunk.trunk_id] = trunk
-        return trunk
+    def _stamped(self, record: OutboundTrunk, record_id: str, created_at: int) -> OutboundTrunk:
+        return replace(record, trunk_id=record_id, created_at=created_at, updated_at=created_at)
+
+    def _touched(self, record: OutboundTrunk, updated_at: int) -> OutboundTrunk:
+        return replace(record, updated_at=updated_at)
+
+    def _unknown(self) -> TrunkNotFoundError:
+        return TrunkNotFoundError()
+
+
+class _NumberIndex:
+    """Trunks by their plain numbers; those with patterns, or for any number, stand apart."""
+
+    def __init__(self, all_trunks: Iterable[InboundTrunk]) -> None:
+        self._by_number: dict[str, list[InboundTrunk]] = {}
+        self._others: dict[str, InboundTrunk] = {}
+        for trunk in all_trunks:
+            entries = {read_entry(number) for number in trunk.numbers}
+            if not entries or any(entry.is_pattern for entry in entries):
+                self._others[trunk.trunk_id] = trunk
+                continue
+            for entry in entries:
+                self._by_number.setdefault(entry.text, []).append(trunk)
+
+    def trunks_for(self, *numbers: str) -> Sequence[InboundTrunk]:
+        found = dict(self._others)
+        for number in numbers:
+            for trunk in self._by_number.get(normalise(number), ()):
+                found[trunk.trunk_id] = trunk
+        return tuple(found.values())
+
+
+class InboundTrunks(RecordRegistry[InboundTrunk]):
+    """What the API does with inbound trunks, and those that a call may belong to."""
+
+    _index: _NumberIndex | None = None
+
+    def candidates(self, call: IncomingCall) -> Sequence[InboundTrunk]:
+        """Every trunk that `match_trunk` could choose for the call; cheap with many trunks."""
+        if self._index is None:
+            self._index = _NumberIndex(self._records.values())
+        return self._index.trunks_for(call.called, call.request_user)
+
+    def list(
+        self,
+        *,
+        ids: Iterable[str] = (),
+        numbers: Iterable[str] = (),
+        after_id: str = "",
+        limit: int = 0,
+    ) -> list[InboundTrunk]:
+        """Those that match; see `inbound_trunks.listed`."""
+        return inbound_trunks.listed(
+            self._records.values(),
+            ids=frozenset(ids),
+            numbers=frozenset(numbers),
+            after_id=after_id,
+            limit=limit,
+        )
+
+    async def create(self, trunk: InboundTrunk) -> InboundTrunk:
+        """Raises InvalidRequestError."""
+        _check_unnamed(trunk.trunk_id)
+        return await self._create(inbound_trunks.checked(trunk), _PREFIX)
+
+    async def replace(self, trunk_id: str, trunk: InboundTrunk) -> InboundTrunk:
+        """Put another in its place. Raises InvalidRequestError, TrunkNotFoundError."""
+        return await self._change(
+            trunk_id, lambda old: inbound_trunks.replacement(old, trunk), _NO_ID
+        )
+
+    async def update(self, trunk_id: str, update: InboundTrunkUpdate) -> InboundTrunk:
+        """Change some fields. Raises InvalidRequestError, TrunkNotFoundError."""
+        return await self._change(trunk_id, update.applied_to, _NO_ID)
+
+    async def delete(self, trunk_id: str) -> None:
+        """Forget it; an unknown one is no fault, as in LiveKit. Calls that came by it go on."""
+        _check_named(trunk_id)
+        await self._forget(trunk_id)
+
+    def _changed(self) -> None:
+        self._index = None
+
+    def _check_beside(self, record: InboundTrunk, others: Iterable[InboundTrunk]) -> None:
+        inbound_trunks.check_conflicts(record, others)
+
+    def _id_of(self, record: InboundTrunk) -> str:
+        return record.trunk_id
+
+    def _stamped(self, record: InboundTrunk, record_id: str, created_at: int) -> InboundTrunk:
+        return replace(record, trunk_id=record_id, created_at=created_at, updated_at=created_at)
+
+    def _touched(self, record: InboundTrunk, updated_at: int) -> InboundTrunk:
+        return replace(record, updated_at=updated_at)
+
+    def _unknown(self) -> TrunkNotFoundError:
+        return TrunkNotFoundError()
+
+
+def _check_unnamed(trunk_id: str) -> None:
+    if trunk_id:
+        raise InvalidRequestError("trunk id must not be set")
+
+
+def _check_named(trunk_id: str) -> None:
+    if not trunk_id:
+        raise InvalidRequestError("trunk ID is required")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 import pytest
 
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.telephony.errors import InvalidRequestError, TrunkNotFoundError
-from switchroom.telephony.routing.trunk_registry import Trunks
+from switchroom.telephony.routing.inbound_trunks import InboundTrunk, InboundTrunkUpdate
+from switchroom.telephony.routing.incoming_call import IncomingCall
+from switchroom.telephony.routing.trunk_registry import InboundTrunks, Trunks
 from switchroom.telephony.routing.trunks import OutboundTrunk, OutboundTrunkUpdate
 from switchroom.telephony.routing.updates import ListUpdate
 
@@ -24,15 +27,18 @@ class _Clock:
         return self.now
 
 
-class _Store:
-    def __init__(self, *kept: OutboundTrunk) -> None:
-        self.kept = {trunk.trunk_id: trunk for trunk in kept}
+_Trunk = TypeVar("_Trunk", OutboundTrunk, InboundTrunk)
+
+
+class _Store(Generic[_Trunk]):
+    def __init__(self) -> None:
+        self.kept: dict[str, _Trunk] = {}
         self.broken = False
 
-    async def load(self) -> Sequence[OutboundTrunk]:
+    async def load(self) -> Sequence[_Trunk]:
         return tuple(self.kept.values())
 
-    async def save(self, trunk: OutboundTrunk) -> None:
+    async def save(self, trunk: _Trunk) -> None:
         await asyncio.sleep(0)
         if self.broken:
             raise ServiceError(ErrorCode.INTERNAL, "disk full")
@@ -46,7 +52,7 @@ _NEW = OutboundTrunk(address="sip:sip.example.com", numbers=("+1 510 555 0100",)
 
 
 async def test_a_new_trunk_gets_an_id_and_a_birthday_and_is_kept() -> None:
-    store = _Store()
+    store = _Store[OutboundTrunk]()
     trunks = Trunks(store, _Clock())
     trunk = await trunks.create(_NEW)
     assert trunk.trunk_id.startswith("ST_")
@@ -56,11 +62,11 @@ async def test_a_new_trunk_gets_an_id_and_a_birthday_and_is_kept() -> None:
 
 async def test_an_id_of_the_callers_own_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="trunk id must not be set"):
-        await Trunks(_Store(), _Clock()).create(OutboundTrunk(trunk_id="ST_mine"))
+        await Trunks(_Store[OutboundTrunk](), _Clock()).create(OutboundTrunk(trunk_id="ST_mine"))
 
 
 async def test_trunks_are_there_again_after_a_restart() -> None:
-    store = _Store()
+    store = _Store[OutboundTrunk]()
     trunk = await Trunks(store, _Clock()).create(_NEW)
     trunks = Trunks(store, _Clock())
     await trunks.start()
@@ -68,7 +74,7 @@ async def test_trunks_are_there_again_after_a_restart() -> None:
 
 
 async def test_a_trunk_that_could_not_be_kept_does_not_exist() -> None:
-    store = _Store()
+    store = _Store[OutboundTrunk]()
     store.broken = True
     trunks = Trunks(store, _Clock())
     with pytest.raises(ServiceError, match="disk full"):
@@ -77,7 +83,7 @@ async def test_a_trunk_that_could_not_be_kept_does_not_exist() -> None:
 
 
 async def test_changes_at_the_same_time_do_not_undo_each_other() -> None:
-    trunks = Trunks(_Store(), _Clock())
+    trunks = Trunks(_Store[OutboundTrunk](), _Clock())
     trunk = await trunks.create(_NEW)
     await asyncio.gather(
         *(
@@ -98,7 +104,7 @@ async def test_a_replacement_keeps_what_is_the_servers() -> None:
 
 
 async def test_unknown_trunks_are_not_found_and_deleting_them_is_no_fault() -> None:
-    trunks = Trunks(_Store(), _Clock())
+    trunks = Trunks(_Store[OutboundTrunk](), _Clock())
     with pytest.raises(TrunkNotFoundError, match="requested sip trunk does not exist"):
         trunks.get("ST_none")
     with pytest.raises(TrunkNotFoundError):
@@ -111,7 +117,7 @@ async def test_unknown_trunks_are_not_found_and_deleting_them_is_no_fault() -> N
 
 
 async def test_a_deleted_trunk_is_gone() -> None:
-    store = _Store()
+    store = _Store[OutboundTrunk]()
     trunks = Trunks(store, _Clock())
     trunk = await trunks.create(_NEW)
     await trunks.delete(trunk.trunk_id)
@@ -120,7 +126,72 @@ async def test_a_deleted_trunk_is_gone() -> None:
 
 
 async def test_a_trunk_is_found_by_its_number_however_it_is_written() -> None:
-    trunks = Trunks(_Store(), _Clock())
+    trunks = Trunks(_Store[OutboundTrunk](), _Clock())
     trunk = await trunks.create(_NEW)
     assert trunks.with_number("+15105550100") == trunk
     assert trunks.with_number("+15105550199") is None
+
+
+# ── inbound ──────────────────────────────────────────────────────────────────
+
+_IN = InboundTrunk(numbers=("+1 510 555 0100",))
+
+
+def _candidates(trunks: InboundTrunks, called: str, request_user: str = "") -> list[str]:
+    call = IncomingCall("+2", called, "192.0.2.7", request_user=request_user)
+    return sorted(trunk.name for trunk in trunks.candidates(call))
+
+
+async def test_two_trunks_for_the_same_calls_are_never_made_also_at_the_same_time() -> None:
+    trunks = InboundTrunks(_Store[InboundTrunk](), _Clock())
+    made = await asyncio.gather(trunks.create(_IN), trunks.create(_IN), return_exceptions=True)
+    refused = [outcome for outcome in made if isinstance(outcome, InvalidRequestError)]
+    assert [refusal.message.partition(":")[0] for refusal in refused] == [
+        "Conflicting inbound SIP Trunks"
+    ]
+    assert len(trunks.list()) == 1
+
+
+async def test_a_change_into_a_conflict_is_refused_and_changes_nothing() -> None:
+    store = _Store[InboundTrunk]()
+    trunks = InboundTrunks(store, _Clock())
+    await trunks.create(_IN)
+    second = await trunks.create(InboundTrunk(numbers=("+2",)))
+    update = InboundTrunkUpdate(numbers=ListUpdate(add=("15105550100",)))
+    with pytest.raises(InvalidRequestError, match=f'Conflicting.*"{second.trunk_id}" and'):
+        await trunks.update(second.trunk_id, update)
+    with pytest.raises(InvalidRequestError, match="Conflicting"):
+        await trunks.replace(second.trunk_id, _IN)
+    assert trunks.get(second.trunk_id) == store.kept[second.trunk_id] == second
+
+
+async def test_the_candidates_of_a_call_are_those_that_may_have_its_number() -> None:
+    store = _Store[InboundTrunk]()
+    trunks = InboundTrunks(store, _Clock())
+    await trunks.create(InboundTrunk(name="exact", numbers=("1 510 555 0100", "+7")))
+    await trunks.create(InboundTrunk(name="pattern", numbers=("+49*",)))
+    wild = await trunks.create(InboundTrunk(name="wild", allowed_addresses=("192.0.2.1",)))
+    assert _candidates(trunks, "+15105550100") == ["exact", "pattern", "wild"]
+    assert _candidates(trunks, "sales") == ["pattern", "wild"]
+    assert _candidates(trunks, "sales", "7") == ["exact", "pattern", "wild"]
+    await trunks.delete(wild.trunk_id)
+    assert _candidates(trunks, "sales") == ["pattern"]
+    again = InboundTrunks(store, _Clock())
+    await again.start()
+    assert _candidates(again, "7") == ["exact", "pattern"]
+
+
+async def test_inbound_trunks_are_named_stamped_and_found_like_the_others() -> None:
+    clock = _Clock()
+    trunks = InboundTrunks(_Store[InboundTrunk](), clock)
+    trunk = await trunks.create(_IN)
+    clock.now = 2000
+    changed = await trunks.update(trunk.trunk_id, InboundTrunkUpdate(name="n"))
+    assert (changed.trunk_id[:3], changed.created_at, changed.updated_at) == ("ST_", 1000, 2000)
+    assert trunks.list(numbers=["15105550100"]) == [changed]
+    with pytest.raises(InvalidRequestError, match="trunk id must not be set"):
+        await trunks.create(changed)
+    with pytest.raises(TrunkNotFoundError):
+        await trunks.replace("ST_none", _IN)
+    with pytest.raises(InvalidRequestError, match="trunk ID is required"):
+        await trunks.delete("")
