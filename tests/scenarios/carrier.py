@@ -50,6 +50,7 @@ class ScriptedCall:
         self._dialog: DialogSnapshot | None = None
         self._over = False
         self._ending = False
+        self._refers = 0
 
     # ── what the carrier does ────────────────────────────────────────────────
 
@@ -91,9 +92,9 @@ class ScriptedCall:
 
     # ── what is done to it ───────────────────────────────────────────────────
 
-    def cancel(self) -> None:
+    def cancel(self, headers: Fields = ()) -> None:
         if self._dialog is not None:
-            self.bye()
+            self.bye(headers)
             return
         if self._ending or self._over:
             return
@@ -124,6 +125,18 @@ class ScriptedCall:
 
     def offer(self, body: bytes) -> None:
         raise AssertionError("we never offer anew")
+
+    def refer(self, refer_to: str, headers: Fields = ()) -> int:
+        """The peer hears it; what it makes of it, the scenario says."""
+        self._refers += 1
+        self._note(f"refer to {refer_to}")
+        return self._refers
+
+    def respond_refer(self, refer_id: int, status: int, reason: str = "") -> None:
+        self._note(f"refer {refer_id} answered {status}")
+
+    def notify_refer(self, refer_id: int, status: int, reason: str = "") -> None:
+        self._note(f"refer {refer_id} notified {status}")
 
     def snapshot(self) -> DialogSnapshot | None:
         return None if self._over else self._dialog

@@ -25,11 +25,13 @@ from switchroom.sip.invite_session import (
     SipFailure,
 )
 from switchroom.sip.message import Request
-from switchroom.sip.responses import ACCEPT, ALLOW, SUPPORTED, SUPPORTED_OPTIONS
+from switchroom.sip.refer import Refers
+from switchroom.sip.responses import ACCEPT, supported
 from switchroom.sip.session_host import SessionHost
 from switchroom.sip.success_response import SuccessResponse
 from switchroom.sip.transactions.machine import Failure
 from switchroom.sip.transactions.server import ServerTransaction
+from switchroom.sip.uri import NameAddr
 
 SDP: Final = "application/sdp"
 _LAST_EVENTS: Final = (Failed, ByeReceived, DialogEnded)
@@ -68,6 +70,7 @@ class CallSession:
         self._bye_headers: Fields | None = None
         """A BYE that waits for the ACK to our 2xx (section 15: the callee's must)."""
         self._bye_sent = False
+        self._refers = Refers(self, host)
 
     # ── commands ──
 
@@ -93,7 +96,7 @@ class CallSession:
             self._emit(OfferAnswered(491, "Request Pending", Headers(), b""))
             return
         self._offer_out = True
-        headers = (ALLOW, SUPPORTED, ("Content-Type", SDP))
+        headers = (self._host.allow, supported(self._host.options), ("Content-Type", SDP))
         self._request("INVITE", headers, body, self._offer_answered, now)
 
     def respond_offer(
@@ -108,8 +111,8 @@ class CallSession:
             return
         headers = (
             ("Contact", transaction.flow.contact(self._contact_user)),
-            ALLOW,
-            SUPPORTED,
+            self._host.allow,
+            supported(self._host.options),
             *((("Content-Type", SDP),) if body else ()),
         )
         response = transaction.response(status, reason, headers=headers, body=body)
@@ -118,6 +121,23 @@ class CallSession:
             self._success = SuccessResponse(self._host, transaction, response, self._no_ack, now)
         else:
             transaction.respond(response, now)
+
+    def refer(self, now: float, refer_to: str, headers: Fields = ()) -> int:
+        """Ask the peer to call somebody else; ends with ReferAnswered, then ReferNotified."""
+        check_fields((("Refer-To", refer_to), *headers))
+        if not any(name.lower() == "referred-by" for name, _ in headers) and self.dialog:
+            # RFC 3892: whom the new callee may ask, without the tag of this call.
+            referrer = NameAddr.parse(self.dialog.local).with_tag(None)
+            headers = (*headers, ("Referred-By", str(referrer)))
+        return self._refers.ask(refer_to, headers, now)
+
+    def respond_refer(self, now: float, refer_id: int, status: int, reason: str = "") -> None:
+        """Answer a ReferReceived. Unknown or answered ids are ignored."""
+        self._refers.respond(refer_id, status, reason, now)
+
+    def notify_refer(self, now: float, refer_id: int, status: int, reason: str = "") -> None:
+        """Tell the peer how the transfer it asked for goes; after a final status nothing more."""
+        self._refers.tell(refer_id, status, reason, now)
 
     def snapshot(self) -> DialogSnapshot | None:
         """The dialog while the call is up."""
@@ -137,7 +157,7 @@ class CallSession:
         if dialog is None:
             transaction.respond(transaction.response(481), now)
             return
-        unsupported = unsupported_options(request)
+        unsupported = unsupported_options(request, self._host.options)
         if unsupported:
             headers = (("Unsupported", ", ".join(unsupported)),)
             transaction.respond(transaction.response(420, headers=headers), now)
@@ -151,7 +171,8 @@ class CallSession:
     def _serve(
         self, dialog: Dialog, transaction: ServerTransaction, request: Request, now: float
     ) -> None:
-        match request.method:
+        method = request.method
+        match method if method in self._host.methods else "":
             case "BYE":
                 transaction.respond(transaction.response(200), now)
                 self._bye_received(request, now)
@@ -161,13 +182,19 @@ class CallSession:
                 transaction.respond(transaction.response(200), now)
                 self._emit(InfoReceived(request.content_type, request.headers, request.body))
             case "OPTIONS":
-                headers = (ALLOW, ACCEPT, SUPPORTED)
+                headers = (self._host.allow, ACCEPT, supported(self._host.options))
                 transaction.respond(transaction.response(200, headers=headers), now)
-            case "PRACK":
-                # RFC 3262 section 3: nothing awaits it (any more).
+            case "NOTIFY":
+                self._refers.notified(transaction, request, now)
+            case "REFER" if self.dialog is not None and not self.finished:
+                self._refers.received(transaction, request, now)
+            case "PRACK" | "REFER":
+                # RFC 3262 section 3: nothing awaits it (any more). And who is not talking to us
+                # yet can't send us elsewhere.
                 transaction.respond(transaction.response(481), now)
             case _:
-                transaction.respond(transaction.response(405, headers=(ALLOW,)), now)
+                refusal = transaction.response(405, headers=(self._host.allow,))
+                transaction.respond(refusal, now)
 
     def _dialog_of(self, request: Request) -> Dialog | None:
         return self.dialog if self.knows(request.from_tag or "") else None
@@ -182,7 +209,8 @@ class CallSession:
         if request.method == "UPDATE" and not request.body:
             dialog.refresh_target(request)
             contact = ("Contact", transaction.flow.contact(self._contact_user))
-            transaction.respond(transaction.response(200, headers=(contact, ALLOW)), now)
+            headers = (contact, self._host.allow)
+            transaction.respond(transaction.response(200, headers=headers), now)
             return
         if self.dialog is None or self.finished or self._bye_sent or self._offer_out:
             # Section 14.2 and RFC 3311 5.2: an offer of ours is open (the INVITE's, in an early
@@ -263,19 +291,34 @@ class CallSession:
         body: bytes,
         done: Done,
         now: float,
-    ) -> None:
-        if self.dialog is not None:
-            DialogRequest(
-                self._host,
-                self.dialog,
-                self._digest,
-                method=method,
-                contact_user=self._contact_user,
-                headers=headers,
-                body=body,
-                acknowledger=self if method == "INVITE" else None,
-                done=done,
-            ).start(now)
+    ) -> DialogRequest | None:
+        if self.dialog is None:
+            return None
+        request = DialogRequest(
+            self._host,
+            self.dialog,
+            self._digest,
+            method=method,
+            contact_user=self._contact_user,
+            headers=headers,
+            body=body,
+            acknowledger=self if method == "INVITE" else None,
+            done=done,
+        )
+        request.start(now)
+        return request
+
+    def refer_request(
+        self, method: str, headers: Fields, body: bytes, done: Done, now: float
+    ) -> DialogRequest | None:
+        """A REFER or NOTIFY of this call's transfers."""
+        if self.finished or self._bye_sent:
+            return None
+        return self._request(method, headers, body, done, now)
+
+    def refer_event(self, event: SessionEvent) -> None:
+        """News of this call's transfers."""
+        self._emit(event)
 
     def _send_bye(self, dialog: Dialog, headers: Fields, now: float) -> None:
         self._bye_sent = True
@@ -321,6 +364,7 @@ class CallSession:
         self._remote_offers.clear()
         if self._success is not None:
             self._success.stop()
+        self._refers.drop(now)
 
     def _finish(self, event: SessionEvent) -> None:
         """The last event; the endpoint forgets the call unless a BYE of ours is under way."""
@@ -336,13 +380,13 @@ class CallSession:
         self._host.emit(self, event)
 
 
-def unsupported_options(request: Request) -> list[str]:
+def unsupported_options(request: Request, known: frozenset[str]) -> list[str]:
     """The option tags in Require that we don't know (section 8.2.2.3)."""
     try:
         wanted = request.headers.values("Require")
     except MalformedValueError:
         return ["unreadable"]
-    return [option for option in wanted if option.lower() not in SUPPORTED_OPTIONS]
+    return [option for option in wanted if option.lower() not in known]
 
 
 def restore(host: SessionHost, snapshot: DialogSnapshot) -> CallSession:

@@ -8,7 +8,7 @@ from switchroom.sip.headers import check_fields
 from switchroom.sip.invite_session import Failed, FailureKind, Fields, SipFailure
 from switchroom.sip.message import Request, Response
 from switchroom.sip.reliable_provisional import ReliableSender
-from switchroom.sip.responses import ALLOW, SUPPORTED
+from switchroom.sip.responses import supported
 from switchroom.sip.sanity import Refusal
 from switchroom.sip.session_host import SessionHost
 from switchroom.sip.success_response import SuccessResponse
@@ -19,9 +19,13 @@ from switchroom.sip.transactions.server import ServerTransaction
 class CalleeSession(CallSession):
     """From the INVITE to its final answer; then what CallSession does."""
 
-    def __init__(self, host: SessionHost, request: Request, dialog: Dialog) -> None:
+    def __init__(
+        self, host: SessionHost, request: Request, dialog: Dialog, replaces: str | None = None
+    ) -> None:
         super().__init__(host, request.call_id, dialog.local_tag, request.uri.user, None)
         self.request = request
+        self.replaces = replaces
+        """Call-ID of the call that this one is to take over."""
         self._early = dialog
         self._transaction: ServerTransaction | None = None
         self._reliable: ReliableSender | None = None
@@ -69,12 +73,9 @@ class CalleeSession(CallSession):
             self._host.turned_away(self.request, Refusal(status, reason, headers), now)
             self._host.session_over(self)
 
-    def cancel(self, now: float) -> None:
+    def cancel(self, now: float, headers: Fields = ()) -> None:
         """Not answered: 480. Answered: hang up."""
-        if self.dialog is None:
-            self.reject(now, 480)
-        else:
-            self.bye(now)
+        self.bye(now, headers)
 
     def bye(self, now: float, headers: Fields = ()) -> None:
         """Hang up; before the answer, reject with 480."""
@@ -91,8 +92,8 @@ class CalleeSession(CallSession):
         fields = (
             ("Contact", transaction.flow.contact(self._contact_user)),
             ("Server", self._host.user_agent),
-            ALLOW,
-            *((SUPPORTED,) if status >= 200 else ()),
+            self._host.allow,
+            *((supported(self._host.options),) if status >= 200 else ()),
             *headers,
             *((("Content-Type", SDP),) if body else ()),
         )

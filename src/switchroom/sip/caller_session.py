@@ -24,7 +24,7 @@ from switchroom.sip.invite_session import (
 )
 from switchroom.sip.message import Request, Response
 from switchroom.sip.reliable_provisional import ReliableReceiver, is_reliable
-from switchroom.sip.responses import ALLOW, SUPPORTED
+from switchroom.sip.responses import supported
 from switchroom.sip.session_host import SessionHost
 from switchroom.sip.timers import Timer
 from switchroom.sip.transactions.client import ClientTransaction
@@ -58,6 +58,8 @@ class CallerSession(CallSession):
         self._provisional_seen = 0
         self._rang: dict[str, tuple[Request, Response]] = {}
         """By remote tag: our INVITE and the last 101–199 response, from which a dialog follows."""
+        self._early_bodies: dict[str, bytes] = {}
+        """By remote tag: the last SDP that came before the answer."""
         self._early: dict[str, Dialog] = {}
         """The early dialogs that were needed so far."""
         self._reliable: dict[str, ReliableReceiver] = {}
@@ -65,6 +67,7 @@ class CallerSession(CallSession):
         """Remote tags of those whose answer we hung up on."""
         self._cancel_wanted = False
         self._cancel_sent = False
+        self._cancel_headers: Fields = ()
         self._give_up: Timer | None = None
 
     # ── commands ──
@@ -74,13 +77,15 @@ class CallerSession(CallSession):
         hop = self._first_hop()
         self._host.reach(hop, self._invite.transport, self._reached, now)
 
-    def cancel(self, now: float) -> None:
+    def cancel(self, now: float, headers: Fields = ()) -> None:
         """Give up before the answer; after it, hang up."""
+        headers = check_fields(headers)
         if self.dialog is not None:
-            self.bye(now)
+            self.bye(now, headers)
         if self.finished or self._cancel_wanted or self.dialog is not None:
             return
         self._cancel_wanted = True
+        self._cancel_headers = headers
         if self._transaction is None:
             # Nothing has left yet, and nothing will.
             self._fail(SipFailure(FailureKind.CANCELLED, reason="cancelled"))
@@ -90,7 +95,7 @@ class CallerSession(CallSession):
     def bye(self, now: float, headers: Fields = ()) -> None:
         """Hang up; before the answer, cancel."""
         if self.dialog is None:
-            self.cancel(now)
+            self.cancel(now, headers)
         else:
             super().bye(now, headers)
 
@@ -132,13 +137,14 @@ class CallerSession(CallSession):
             ("CSeq", f"{self._attempts} INVITE"),
             ("Contact", flow.contact(self._contact_user)),
             ("User-Agent", self._host.user_agent),
-            ALLOW,
+            self._host.allow,
+            # A late offer would put our answer into the PRACK, which we do not do: no 100rel then.
+            supported(self._host.options, without="" if invite.body else "100rel"),
             *self._headers,
             *self._digest.authorise("INVITE", self._target),
         ]
         if invite.body:
-            # A late offer would put our answer into the PRACK, which we do not do: no 100rel then.
-            fields += [SUPPORTED, ("Content-Type", invite.content_type)]
+            fields.append(("Content-Type", invite.content_type))
         return Request("INVITE", self._target, fields, invite.body)
 
     def _send_cancel(self, now: float) -> None:
@@ -147,7 +153,7 @@ class CallerSession(CallSession):
             return
         self._cancel_sent = True
         transaction = self._transaction
-        cancel = build_cancel(transaction.request)
+        cancel = build_cancel(transaction.request, self._cancel_headers)
         self._host.start_request(transaction.flow, cancel, _Unheard(), now)
         self._give_up = self._host.timers.schedule(
             now + self._host.timing.give_up, transaction.abandon
@@ -176,9 +182,21 @@ class CallerSession(CallSession):
         tag = response.to_tag if response.status > 100 else None
         if tag and (tag in self._rang or len(self._rang) < _MAX_FORKS):
             self._rang[tag] = (transaction.request, response)
-        if tag and is_reliable(response) and not self._prack(tag, response, now):
+        reliable = bool(tag) and is_reliable(response)
+        if reliable and not self._prack(tag or "", response, now):
             return
-        self._emit(Provisional(response.status, response.reason, response.headers, response.body))
+        if tag and response.body and len(self._early_bodies) < _MAX_FORKS:
+            self._early_bodies[tag] = response.body
+        self._emit(
+            Provisional(
+                response.status,
+                response.reason,
+                response.headers,
+                response.body,
+                tag or "",
+                reliable,
+            )
+        )
 
     def _make_dialog(self, request: Request, response: Response) -> Dialog:
         """The dialog with one callee; a forked INVITE has several (section 12.1.2)."""
@@ -237,7 +255,11 @@ class CallerSession(CallSession):
         self._rang.clear()
         self._early.clear()
         self._reliable.clear()
-        self._emit(Answered(response.status, response.reason, response.headers, response.body))
+        body = response.body or self._early_bodies.get(dialog.remote_tag, b"")
+        self._early_bodies.clear()
+        self._emit(
+            Answered(response.status, response.reason, response.headers, body, dialog.remote_tag)
+        )
 
     def _hang_up_unwanted(self, dialog: Dialog, response: Response, now: float) -> None:
         """BYE after the ACK: a second callee of a fork, or a 2xx that crossed our CANCEL."""

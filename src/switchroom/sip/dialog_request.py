@@ -17,6 +17,9 @@ from switchroom.sip.transactions.machine import Failure
 MAX_ATTEMPTS: Final = 5
 """How often one request is sent at most, authentication included."""
 
+_WITH_CONTACT: Final = ("INVITE", "UPDATE", "REFER", "NOTIFY")
+"""Target refresh requests and those of subscriptions (section 12.2.1.1, RFC 3311, RFC 6665)."""
+
 Outcome = Response | SipFailure
 Done = Callable[[Outcome, float], None]
 
@@ -59,6 +62,8 @@ class DialogRequest:
         self._acknowledger = acknowledger
         self._done: Done | None = done
         self._attempts = 0
+        self.cseq = 0
+        """The number of the last attempt."""
 
     def start(self, now: float) -> None:
         """Send it to the dialog's next hop."""
@@ -73,8 +78,7 @@ class DialogRequest:
         request = self._dialog.request(
             self._method,
             result.via(f"z9hG4bK{self._host.new_token()}"),
-            # Only target refresh requests carry a Contact (section 12.2.1.1, RFC 3311).
-            result.contact(self._contact_user) if self._method in ("INVITE", "UPDATE") else "",
+            result.contact(self._contact_user) if self._method in _WITH_CONTACT else "",
             (
                 ("User-Agent", self._host.user_agent),
                 *self._headers,
@@ -82,6 +86,7 @@ class DialogRequest:
             ),
             self._body,
         )
+        self.cseq = request.cseq.number
         self._host.start_request(result, request, self, now)
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:

@@ -30,6 +30,7 @@ from switchroom.sip.invite_session import (
 )
 from switchroom.sip.message import Request, Response, UnparsableError, parse_message, salvage
 from switchroom.sip.reception import Admit, Overloaded, Reception
+from switchroom.sip.responses import METHODS, OPTIONS, allow
 from switchroom.sip.sanity import Refusal, check_response
 from switchroom.sip.session_host import Reached, Session
 from switchroom.sip.timers import TimerQueue, Timing
@@ -60,6 +61,10 @@ class EndpointConfig:
     limits: Limits = DEFAULT_LIMITS
     max_sessions: int = 10_000
     max_transactions: int = 50_000
+    refer: bool = True
+    """Whether a peer may ask inside a call for its transfer; the owner of the call decides."""
+    replaces: bool = False
+    """Whether calls that take over another call are told of as such. Their owner ends the other."""
 
 
 class Endpoint:
@@ -76,6 +81,9 @@ class Endpoint:
         """``new_token``: hex digits of 64 random bits or more. ``secret`` keys stateless tags."""
         self.user_agent = config.user_agent
         self.timing = config.timing
+        self.methods = frozenset(METHODS) - (frozenset() if config.refer else {"REFER"})
+        self.allow = allow(self.methods)
+        self.options = frozenset(OPTIONS) - (frozenset() if config.replaces else {"replaces"})
         self.timers = TimerQueue()
         self.new_token = new_token
         self.max_sessions = config.max_sessions

@@ -15,6 +15,7 @@ from switchroom.sip.dialog import DialogSnapshot
 from switchroom.sip.digest import Credentials
 from switchroom.sip.headers import Headers
 from switchroom.sip.message import Request
+from switchroom.sip.reason import Reason, parse_reasons
 from switchroom.sip.uri import NameAddr, Uri
 
 Fields = tuple[tuple[str, str], ...]
@@ -86,25 +87,44 @@ class SipFailure:
     """How many 1xx responses came before."""
     auth: AuthProblem | None = None
 
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Reason fields of the response, or of the caller's CANCEL or BYE."""
+        return parse_reasons(self.headers)
+
 
 @dataclass(frozen=True, slots=True)
 class Provisional:
-    """A 1xx response, 100 included. ``body`` may be early SDP."""
+    """A 1xx response, 100 included. ``body`` may be early SDP.
+
+    Early SDP counts for its ``dialog`` only: a forked call has several that ring at once, and may
+    be answered by one that sent none.
+    """
 
     status: int
     reason: str
     headers: Headers
     body: bytes
+    dialog: str = ""
+    """The tag of who rings; empty in a 100 and with peers that send none."""
+    reliable: bool = False
+    """Acknowledged with PRACK, so that SDP in it is the answer to the offer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The 2xx that makes the call. Its ACK is already on its way."""
+    """The 2xx that makes the call. Its ACK is already on its way.
+
+    A 2xx without SDP has that of the last provisional response of the same dialog (RFC 3262
+    section 5; the unreliable kind is a habit in the field).
+    """
 
     status: int
     reason: str
     headers: Headers
     body: bytes
+    dialog: str = ""
+    """The tag of who answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +139,11 @@ class ByeReceived:
     """The peer hung up; its BYE is already answered (last event)."""
 
     headers: Headers
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why, as the peer says."""
+        return parse_reasons(self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +199,50 @@ class InfoReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferAnswered:
+    """The final response to a REFER of ours. 2xx: the peer tries, and ReferNotified will tell."""
+
+    refer_id: int
+    status: int
+    """408 if none came; ``failure`` says why."""
+    reason: str
+    headers: Headers
+    failure: SipFailure | None = None
+
+    @property
+    def no_news(self) -> bool:
+        """Whether the peer said that no NOTIFY will come (RFC 4488)."""
+        return (self.headers.get("Refer-Sub") or "").strip().lower() == "false"
+
+
+@dataclass(frozen=True, slots=True)
+class ReferNotified:
+    """A NOTIFY about a REFER of ours, already answered. It may come before ReferAnswered."""
+
+    refer_id: int
+    status: int | None
+    """Of the call that the peer makes; ``None`` if the NOTIFY had no body."""
+    reason: str
+    over: bool
+    """The subscription is terminated: no more will come, final status or not."""
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class ReferReceived:
+    """The peer wants this call to be transferred: answer with ``respond_refer`` within 5 s.
+
+    Then ``notify_refer`` with each status of the call to ``refer_to``, a final one last. An owner
+    that does nothing declines (603).
+    """
+
+    refer_id: int
+    refer_to: NameAddr
+    """Headers of its URI, such as Replaces, are in ``refer_to.uri.headers``."""
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
 class IncomingInvite:
     """Somebody calls. The session that comes with it rings, answers or rejects."""
 
@@ -182,6 +251,8 @@ class IncomingInvite:
     transport: str
     remote: tuple[str, int]
     """IP address and port it came from."""
+    replaces: str | None = None
+    """Call-ID of the call of ours that this one is to take over (RFC 3891)."""
 
 
 SessionEvent = (
@@ -194,6 +265,9 @@ SessionEvent = (
     | Acknowledged
     | OfferAnswered
     | InfoReceived
+    | ReferAnswered
+    | ReferNotified
+    | ReferReceived
 )
 
 
@@ -206,8 +280,10 @@ class InviteSession(Protocol):
         """The Call-ID, by which the messages of this call are found."""
         ...
 
-    def cancel(self) -> None:
+    def cancel(self, headers: Fields = ()) -> None:
         """Give up a call that is not answered yet: CANCEL as soon as RFC 3261 section 9.1 allows.
+
+        ``headers`` go into the CANCEL, such as a Reason.
 
         Ends with Failed(CANCELLED). If a 2xx crosses, it is acknowledged and hung up. After the
         answer this is ``bye()``.
@@ -226,6 +302,22 @@ class InviteSession(Protocol):
         """Send a re-INVITE with a new offer (hold, resume); ends with OfferAnswered."""
         ...
 
+    def refer(self, refer_to: str, headers: Fields = ()) -> int:
+        """Ask the peer to call ``refer_to``, a URI or ``<URI>``, instead of us (REFER).
+
+        Returns the ``refer_id`` of the events, which counts from 1. Without an answered call there
+        is neither a REFER nor an event. Raises LocalSipError for text that can't be sent.
+        """
+        ...
+
+    def respond_refer(self, refer_id: int, status: int, reason: str = "") -> None:
+        """Answer a ReferReceived: 2xx takes it on (202 and a NOTIFY are sent), 300-699 declines."""
+        ...
+
+    def notify_refer(self, refer_id: int, status: int, reason: str = "") -> None:
+        """Tell the peer how the transfer it asked for goes (NOTIFY)."""
+        ...
+
     def snapshot(self) -> DialogSnapshot | None:
         """The dialog to store while the call is up; ``None`` before the answer and afterwards."""
         ...
@@ -233,6 +325,14 @@ class InviteSession(Protocol):
 
 class IncomingInviteSession(InviteSession, Protocol):
     """A call to us, until it is answered or rejected."""
+
+    @property
+    def replaces(self) -> str | None:
+        """Call-ID of the call that this one is to take over (RFC 3891), if any.
+
+        Whoever answers hangs up that call: not before this one stands.
+        """
+        ...
 
     def ring(self, status: int = 180, headers: Fields = (), body: bytes = b"") -> None:
         """Send a 101–199 response; with a body it is early media."""

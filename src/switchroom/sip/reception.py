@@ -19,13 +19,8 @@ from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.flows import Flow, reply_flow, stamp_via
 from switchroom.sip.invite_session import IncomingInvite
 from switchroom.sip.message import Request, UnparsableError
-from switchroom.sip.responses import (
-    ACCEPT,
-    ALLOW,
-    ALLOWED_METHODS,
-    SUPPORTED,
-    make_response,
-)
+from switchroom.sip.replaces import Replaces
+from switchroom.sip.responses import ACCEPT, METHODS, make_response, supported
 from switchroom.sip.sanity import Refusal, check_request, phrase_for
 from switchroom.sip.session_host import SessionHost
 from switchroom.sip.transactions.invite_server import InviteServerTransaction
@@ -50,10 +45,8 @@ _MENDABLE: Final = frozenset({401, 407, 413, 415, 416, 420, 421, 422, 487, 488, 
 """Refusals after which the same caller rightly comes again with a better INVITE of the same call
 (RFC 3261 section 8.1.3.5), or (487) rightly anew."""
 
-_RECOGNISED: Final = frozenset(
-    {*ALLOWED_METHODS, "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"}
-)
-_IN_DIALOG_ONLY: Final = frozenset({"BYE", "INFO", "UPDATE", "PRACK"})
+_RECOGNISED: Final = frozenset({*METHODS, "REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE"})
+_IN_DIALOG_ONLY: Final = frozenset({"BYE", "INFO", "UPDATE", "PRACK", "NOTIFY"})
 
 
 class ReceptionHost(SessionHost, TransactionHost, Protocol):
@@ -193,23 +186,27 @@ class Reception:
         if refusal is not None:
             self._refuse(request, flow, refusal, size)
         elif request.method == "OPTIONS":
-            self._reply(request, flow, 200, (ALLOW, ACCEPT, SUPPORTED), size=size)
+            fields = (self._host.allow, ACCEPT, supported(self._host.options))
+            self._reply(request, flow, 200, fields, size=size)
         else:
             self._invite(request, flow, size, now)
 
     def _refusal(self, request: Request) -> Refusal | None:
         """Section 8.2: method, then merged requests, then extensions, then content."""
-        if request.method not in ALLOWED_METHODS:
+        if request.method not in self._host.methods:
             # 405 for a method we know and don't serve, 501 for one we never heard of (21.5.2).
-            return Refusal(405 if request.method in _RECOGNISED else 501, "", (ALLOW,))
+            return Refusal(405 if request.method in _RECOGNISED else 501, "", (self._host.allow,))
         if _merge_key(request) in self._merges:
             # Section 8.2.2.2: the same request by another path.
             return Refusal(482)
-        unsupported = unsupported_options(request)
+        unsupported = unsupported_options(request, self._host.options)
         if unsupported:
             return Refusal(420, "", (("Unsupported", ", ".join(unsupported)),))
         if request.method in _IN_DIALOG_ONLY:
             return Refusal(481)
+        if request.method == "REFER":
+            # A stranger does not send us about: transfers belong to a call.
+            return Refusal(403)
         if request.method == "INVITE" and request.body and not _is_sdp(request):
             return Refusal(415, "", (ACCEPT,))
         return None
@@ -232,6 +229,10 @@ class Reception:
         if refusal is not None:
             self._refuse(request, flow, refusal, size)
             return
+        replaced = self._replaced(request)
+        if isinstance(replaced, Refusal):
+            self._refuse(request, flow, replaced, size)
+            return
         host = self._host
         tag = host.new_token()
         try:
@@ -239,13 +240,36 @@ class Reception:
         except MalformedValueError:
             self._refuse(request, flow, Refusal(400, "Bad Request (missing Contact)"), size)
             return
-        session = CalleeSession(host, request, dialog)
+        session = CalleeSession(host, request, dialog, replaced)
         transaction = InviteServerTransaction(host, flow, request, session, tag)
         session.begin(transaction)
         host.sessions[session.call_id, session.local_tag] = session
         self._merges[_merge_key(request)] = transaction.key
         self._open(transaction, now)
-        host.emit_incoming(session, IncomingInvite(request, flow.transport, flow.remote))
+        host.emit_incoming(session, IncomingInvite(request, flow.transport, flow.remote, replaced))
+
+    def _replaced(self, request: Request) -> str | Refusal | None:
+        """Call-ID of the call that an INVITE is to take over (RFC 3891 section 3)."""
+        values = request.headers.get_all("Replaces")
+        if not values or "replaces" not in self._host.options:
+            return None
+        if len(values) > 1:
+            return Refusal(400, "Bad Request (more than one Replaces)")
+        try:
+            wanted = Replaces.parse(values[0])
+        except MalformedValueError as fault:
+            return Refusal(400, phrase_for(fault))
+        session = self._host.sessions.get((wanted.call_id, wanted.to_tag))
+        if session is None or not session.knows(wanted.from_tag):
+            return Refusal(481)
+        if session.finished:
+            return Refusal(603)
+        if session.dialog is None and isinstance(session, CalleeSession):
+            # An early dialog may only be taken from who began it.
+            return Refusal(481)
+        if session.dialog is not None and wanted.early_only:
+            return Refusal(486)
+        return wanted.call_id
 
     def _open(self, transaction: ServerTransaction, now: float) -> None:
         self.transactions[transaction.key] = transaction

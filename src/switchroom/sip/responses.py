@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from switchroom.sip.errors import MalformedValueError
@@ -20,7 +20,7 @@ REASONS: Final = {
     423: "Interval Too Brief", 480: "Temporarily Unavailable",
     481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops",
     484: "Address Incomplete", 485: "Ambiguous", 486: "Busy Here", 487: "Request Terminated",
-    488: "Not Acceptable Here", 491: "Request Pending", 493: "Undecipherable",
+    488: "Not Acceptable Here", 489: "Bad Event", 491: "Request Pending", 493: "Undecipherable",
     500: "Server Internal Error", 501: "Not Implemented", 502: "Bad Gateway",
     503: "Service Unavailable", 504: "Server Time-out", 505: "Version Not Supported",
     513: "Message Too Large", 600: "Busy Everywhere", 603: "Decline",
@@ -28,13 +28,26 @@ REASONS: Final = {
 }  # fmt: skip
 """Reason phrases of RFC 3261 section 21 and the extensions we speak."""
 
-ALLOWED_METHODS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
-ALLOW: Final = ("Allow", ", ".join(ALLOWED_METHODS))
-"""The methods that are really served, so that Allow and behaviour agree."""
+METHODS: Final = (
+    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY", "REFER",
+)  # fmt: skip
+"""The methods that can be served; an endpoint may leave out REFER."""
 
 ACCEPT: Final = ("Accept", "application/sdp")
-SUPPORTED_OPTIONS: Final = frozenset({"100rel"})
-SUPPORTED: Final = ("Supported", "100rel")
+
+OPTIONS: Final = ("100rel", "timer", "norefersub", "replaces")
+"""The extensions that can be served; an endpoint may leave out ``replaces``."""
+
+
+def allow(methods: Iterable[str]) -> tuple[str, str]:
+    """The Allow field: the methods that are really served, so that it and behaviour agree."""
+    return "Allow", ", ".join(method for method in METHODS if method in methods)
+
+
+def supported(options: Iterable[str], *, without: str = "") -> tuple[str, str]:
+    """The Supported field."""
+    names = (option for option in OPTIONS if option in options and option != without)
+    return "Supported", ", ".join(names)
 
 
 def reason_phrase(status: int) -> str:

@@ -29,6 +29,11 @@ class SessionHost(Protocol):
     timing: Timing
     timers: TimerQueue
     user_agent: str
+    methods: frozenset[str]
+    """What we serve; ``allow`` says the same as a header field."""
+    allow: tuple[str, str]
+    options: frozenset[str]
+    """Option tags that we take in a Require."""
 
     def new_token(self) -> str:
         """Hex digits of at least 64 random bits, for tags, branches and cnonces."""

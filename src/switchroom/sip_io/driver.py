@@ -78,6 +78,10 @@ class SipConfig:
     user_agent: str = "Switchroom"
     digest_algorithms: tuple[str, ...] = ("MD5",)
     """Challenges for callers who must log in, in this order."""
+    refer: bool = True
+    """Whether peers may ask for transfers inside a call (ReferReceived)."""
+    replaces: bool = False
+    """Whether calls may take over others: their owner must look at ``session.replaces``."""
 
 
 def _never() -> None:
@@ -106,7 +110,9 @@ class SipDriver:
         self._clock = clock
         self._tap = tap
         self._endpoint = Endpoint(
-            EndpointConfig(user_agent=config.user_agent),
+            EndpointConfig(
+                user_agent=config.user_agent, refer=config.refer, replaces=config.replaces
+            ),
             new_token=Tokens().take,
             secret=secrets.token_bytes(32),
             tap=self._heard,

@@ -28,13 +28,13 @@ class SessionHandle:
         """The Call-ID, as in the message traces."""
         return self._session.call_id
 
-    def cancel(self) -> None:
+    def cancel(self, headers: Fields = ()) -> None:
         """Give up a call that is not answered; else hang up."""
         session = self._session
         if isinstance(session, CallerSession | CalleeSession):
-            self._run(session.cancel)
+            self._run(lambda now: session.cancel(now, headers))
         else:
-            self.bye()
+            self.bye(headers)
 
     def bye(self, headers: Fields = ()) -> None:
         """Hang up; ends with DialogEnded."""
@@ -47,6 +47,25 @@ class SessionHandle:
     def offer(self, body: bytes) -> None:
         """Send a re-INVITE; ends with OfferAnswered."""
         self._run(lambda now: self._session.offer(now, body))
+
+    def refer(self, refer_to: str, headers: Fields = ()) -> int:
+        """Ask the peer to call somebody else."""
+        number = 0
+
+        def refer(now: float) -> None:
+            nonlocal number
+            number = self._session.refer(now, refer_to, headers)
+
+        self._run(refer)
+        return number
+
+    def respond_refer(self, refer_id: int, status: int, reason: str = "") -> None:
+        """Answer a ReferReceived."""
+        self._run(lambda now: self._session.respond_refer(now, refer_id, status, reason))
+
+    def notify_refer(self, refer_id: int, status: int, reason: str = "") -> None:
+        """Tell the peer how its transfer goes."""
+        self._run(lambda now: self._session.notify_refer(now, refer_id, status, reason))
 
     def snapshot(self) -> DialogSnapshot | None:
         """The dialog to store while the call is up."""
@@ -61,6 +80,11 @@ class IncomingHandle(SessionHandle):
     def __init__(self, session: CalleeSession, run: Run) -> None:
         super().__init__(session, run)
         self._callee = session
+
+    @property
+    def replaces(self) -> str | None:
+        """Call-ID of the call that this one is to take over."""
+        return self._callee.replaces
 
     def ring(self, status: int = 180, headers: Fields = (), body: bytes = b"") -> None:
         """Send a 101–199 response."""

@@ -248,7 +248,7 @@ def test_options_inside_a_dialog_tell_what_we_can() -> None:
 def test_a_method_we_do_not_serve_gets_405_with_allow() -> None:
     agent = Agent()
     _, invite = up(agent)
-    agent.hear(in_dialog("REFER", invite))
+    agent.hear(in_dialog("MESSAGE", invite))
     assert "Allow" in agent.sent_response(405).headers
 
 

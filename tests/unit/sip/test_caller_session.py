@@ -18,6 +18,7 @@ from switchroom.sip.invite_session import (
     Provisional,
 )
 from switchroom.sip.message import Request
+from switchroom.sip.reason import parse_reasons
 from switchroom.sip.uri import NameAddr, Uri
 from unit.sip.wire import ANSWER, OFFER, Agent, an_invite, in_dialog, reply
 
@@ -87,7 +88,10 @@ def test_a_call_is_answered_acknowledged_and_hung_up() -> None:
 def test_a_late_offer_does_not_claim_100rel() -> None:
     agent = Agent()
     agent.call(body=b"")
-    assert "Supported" not in agent.sent_request("INVITE").headers
+    assert "100rel" not in agent.sent_request("INVITE").headers.tokens("Supported")
+    agent = Agent()
+    agent.call()
+    assert "100rel" in agent.sent_request("INVITE").headers.tokens("Supported")
 
 
 @pytest.mark.parametrize("status", [302, 404, 480, 486, 488, 500, 503, 603])
@@ -465,6 +469,65 @@ def test_a_reliable_183_is_acknowledged_with_prack_once() -> None:
 
 
 # ── the callee acts ──
+
+
+def test_early_media_of_each_fork_is_told_apart() -> None:
+    agent = Agent()
+    agent.call()
+    invite = agent.sent_request("INVITE")
+    agent.hear(reply(invite, 183, tag="a", body=b"early a"))
+    agent.hear(reply(invite, 180, tag="b"))
+    agent.hear(reply(invite, 183, tag="b", body=b"early b"))
+    heard = [event for event in agent.events() if isinstance(event, Provisional)]
+    assert [(event.dialog, event.body, event.reliable) for event in heard] == [
+        ("a", b"early a", False),
+        ("b", b"", False),
+        ("b", b"early b", False),
+    ]
+    agent.hear(reply(invite, 200, tag="b", body=b"final b"))
+    (answered,) = agent.events()
+    assert isinstance(answered, Answered)
+    assert (answered.dialog, answered.body) == ("b", b"final b")
+
+
+def test_a_reliable_183_says_that_its_sdp_counts() -> None:
+    agent = Agent()
+    agent.call()
+    invite = agent.sent_request("INVITE")
+    reliable = (("Require", "100rel"), ("RSeq", "7"))
+    agent.hear(reply(invite, 183, headers=reliable, body=ANSWER))
+    agent.sent_request("PRACK")
+    (event,) = agent.events()
+    assert isinstance(event, Provisional)
+    assert event.reliable
+    assert event.body == ANSWER
+
+
+def test_a_200_without_sdp_has_that_of_the_183_of_the_same_dialog() -> None:
+    agent = Agent()
+    agent.call()
+    invite = agent.sent_request("INVITE")
+    agent.hear(reply(invite, 183, tag="a", body=b"early a"))
+    agent.hear(reply(invite, 183, tag="b", body=b"early b"))
+    agent.events()
+    agent.hear(reply(invite, 200, tag="a"))
+    (answered,) = agent.events()
+    assert isinstance(answered, Answered)
+    assert answered.body == b"early a"
+
+
+def test_a_cancel_says_why_and_what_else_it_is_told_to() -> None:
+    agent = Agent()
+    session = agent.call()
+    invite = agent.sent_request("INVITE")
+    session.cancel(agent.now, (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),))
+    agent.settle()
+    assert agent.sent() == []
+    agent.hear(reply(invite, 180))
+    cancel = agent.sent_request("CANCEL")
+    assert parse_reasons(cancel.headers)[0].cause == 200
+    with pytest.raises(LocalSipError):
+        session.cancel(agent.now, (("Reason", "x\r\nInjected: y"),))
 
 
 def test_a_bye_is_answered_and_ends_the_call_and_its_repetition_is_answered_too() -> None:

@@ -106,15 +106,22 @@ def test_whoever_admits_calls_may_turn_them_away_before_any_state_is_made() -> N
     assert agent.endpoint.idle
 
 
-@pytest.mark.parametrize(
-    "method", ["REGISTER", "MESSAGE", "SUBSCRIBE", "PUBLISH", "NOTIFY", "REFER"]
-)
+@pytest.mark.parametrize("method", ["REGISTER", "MESSAGE", "SUBSCRIBE", "PUBLISH"])
 def test_methods_we_do_not_serve_get_405_with_allow(method: str) -> None:
     agent = Agent()
     agent.hear(a_call_to_us(method=method, headers=(("User-Agent", "x" * 80),)))
     allowed = agent.sent_response(405).headers.tokens("Allow")
     assert "invite" in allowed
     assert method.lower() not in allowed
+
+
+def test_a_stranger_sends_nobody_anywhere() -> None:
+    agent = Agent()
+    agent.hear(a_call_to_us(method="REFER", headers=(("Refer-To", "<sip:premium@x>"),)))
+    agent.sent_response(403)
+    unwilling = Agent(config=EndpointConfig(refer=False))
+    unwilling.hear(a_call_to_us(method="REFER", headers=(("Refer-To", "<sip:premium@x>"),)))
+    assert "refer" not in unwilling.sent_response(405).headers.tokens("Allow")
 
 
 def test_a_method_nobody_ever_heard_of_gets_501() -> None:
@@ -124,7 +131,7 @@ def test_a_method_nobody_ever_heard_of_gets_501() -> None:
 
 
 @pytest.mark.parametrize("to_tag", ["", "unknown"])
-@pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE", "PRACK", "CANCEL"])
+@pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE", "PRACK", "CANCEL", "NOTIFY"])
 def test_requests_that_belong_to_no_call_get_481(method: str, to_tag: str) -> None:
     agent = Agent()
     agent.hear(a_call_to_us(method=method, to_tag=to_tag))

@@ -129,9 +129,12 @@ def build_ack(request: Request, response: Response) -> Request:
     return Request("ACK", request.target, fields)
 
 
-def build_cancel(request: Request) -> Request:
-    """The CANCEL of an INVITE (section 9.1): all as sent, To still without a tag."""
+def build_cancel(request: Request, headers: tuple[tuple[str, str], ...] = ()) -> Request:
+    """The CANCEL of an INVITE (section 9.1): all as sent, To still without a tag.
+
+    ``headers`` are added, such as a Reason (RFC 3326).
+    """
     fields = _same_hop_fields(request)
     to = request.headers.get("To") or ""
-    fields += [("To", to), ("CSeq", f"{request.cseq.number} CANCEL")]
+    fields += [("To", to), ("CSeq", f"{request.cseq.number} CANCEL"), *headers]
     return Request("CANCEL", request.target, fields)
