@@ -80,6 +80,9 @@ def config_of(data: Path, **settings: object) -> Config:
         "sip.port": 0,
         "storage.url": database_url(data),
         "shutdown.drain": 0,
+        # The machine that runs the tests may be busy with more than one of them.
+        "sip.max_cpu_utilization": 1,
+        "sip.max_loop_lag": 0,
     }
     overrides.update({name.replace("__", "."): value for name, value in settings.items()})
     return load_config(None, {}, overrides)
@@ -125,6 +128,7 @@ def _write_config(data: Path, port: int, settings: Mapping[str, object]) -> Path
         "keys": {KEY: SECRET},
         "storage": {"url": database_url(data)},
         "logging": {"json": True},
+        "sip": {"max_cpu_utilization": 1, "max_loop_lag": 0},
     }
     for name, value in settings.items():
         section, _, key = name.partition("__")

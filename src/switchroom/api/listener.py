@@ -11,6 +11,7 @@ import contextlib
 import errno
 import ipaddress
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 
 import uvicorn
@@ -43,10 +44,20 @@ class ListenError(OSError):
 class HttpListener:
     """Serves one ASGI application on a TCP port, at one or several addresses."""
 
-    def __init__(self, app: AsgiApp, addresses: Sequence[str], port: int) -> None:
+    def __init__(
+        self,
+        app: AsgiApp,
+        addresses: Sequence[str],
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        trusted_proxies: Sequence[str] = (),
+    ) -> None:
+        """With `tls`, HTTPS and WSS. `trusted_proxies` may say who the client is."""
         self._addresses = tuple(addresses)
         self._port = port
-        self._server = _Server(_settings(app))
+        self.secure = tls is not None
+        self._server = _Server(_settings(app, tls, trusted_proxies))
         self._serving: asyncio.Task[None] | None = None
 
     @property
@@ -110,9 +121,15 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _settings(app: AsgiApp) -> uvicorn.Config:
+def _settings(
+    app: AsgiApp, tls: ssl.SSLContext | None, trusted_proxies: Sequence[str]
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        ssl_context_factory=(lambda _config, _default: tls) if tls is not None else None,
+        # Written out, because uvicorn would else read the list from the environment.
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         http="httptools",
         ws=WebSocketProtocol,
         ws_max_size=_WEBSOCKET_MESSAGE_LIMIT,

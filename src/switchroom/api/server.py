@@ -6,11 +6,10 @@ and the door; what else is served by path is handed in as `routes`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from switchroom.api.asgi import AsgiApp, Receive, Scope, Send, respond_text
 from switchroom.api.door import Door
-from switchroom.api.health import Health
 from switchroom.api.twirp import PREFIX, Service, TwirpRouter
 from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.clock import Clock
@@ -22,16 +21,13 @@ def build_app(
     clock: Clock,
     services: Iterable[Service],
     routes: Mapping[str, AsgiApp],
-    is_ready: Callable[[], bool] = lambda: True,
 ) -> AsgiApp:
     """Put the application together.
 
     `services` are the Twirp services; `routes` maps exact paths such as `/rtc/v1` to applications
     that serve HTTP and WebSocket alike (see `signal_socket.SignalSockets.routes`).
     """
-    health = Health(is_ready)
-    inside = _Application(TwirpRouter(services, clock), {"/": health, "/healthz": health, **routes})
-    return Door(inside, tokens)
+    return Door(_Application(TwirpRouter(services, clock), routes), tokens)
 
 
 class _Application:

@@ -11,8 +11,10 @@ import os
 import time
 from pathlib import Path
 
+from .log import get_logger
 from .overload import SAMPLE_EVERY, Load, Overload
 
+_log = get_logger("load")
 _STAT = Path("/proc/stat")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -44,7 +46,15 @@ class LoadMeter:
 
     def _measure(self) -> None:
         late = max(0.0, asyncio.get_running_loop().time() - self._due)
-        self._overload.measured(Load(self._cpu.used(), late))
+        load, before = Load(self._cpu.used(), late), self._overload.short_of
+        self._overload.measured(load)
+        now = self._overload.short_of
+        if now != before:
+            facts = {"cpu": round(load.cpu, 2), "lag_ms": round(load.lag * 1000)}
+            if now:
+                _log.warning("new calls are refused", short_of=now, **facts)
+            else:
+                _log.warning("new calls are taken again", **facts)
         self._arm()
 
 

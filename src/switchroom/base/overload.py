@@ -67,6 +67,11 @@ class Overload:
         """The last measurement."""
         return self._recent[-1] if self._recent else Load(0.0, 0.0)
 
+    @property
+    def short_of(self) -> str:
+        """`cpu` or `lag` while the node is short of it, else empty."""
+        return self._short_of
+
     def measured(self, load: Load) -> None:
         """Take one measurement into account; they come every SAMPLE_EVERY seconds."""
         self._recent.append(load)

@@ -53,6 +53,9 @@ def dev(
             "storage.url": f"sqlite:///{data / 'dev.db'}",
             # Whoever presses Ctrl-C here wants the prompt back.
             "shutdown.drain": 0,
+            # A laptop that is busy with something else is no reason to refuse a call.
+            "sip.max_cpu_utilization": 1,
+            "sip.max_loop_lag": 0,
         },
     )
     log.configure("debug" if verbose else "warn")

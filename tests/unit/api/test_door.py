@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from switchroom.api.asgi import Receive, Scope, Send, claims_of, respond_text
-from switchroom.api.health import Health
 
 from .conftest import Client, token
 
@@ -27,11 +25,6 @@ async def _broken(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 def client(serve: Serve) -> Client:
     return serve(routes={"/whoami": _whoami, "/broken": _broken})
-
-
-async def test_health_answers_ok(client: Client) -> None:
-    reply = await client.send("GET", "/")
-    assert (reply.status, reply.text) == (200, "OK")
 
 
 async def test_an_unknown_path_is_not_found(client: Client) -> None:
@@ -89,16 +82,3 @@ async def test_a_declared_size_beyond_the_limit_is_refused(client: Client) -> No
 async def test_a_failure_inside_says_nothing_about_itself(client: Client) -> None:
     reply = await client.send("GET", "/broken")
     assert (reply.status, reply.text) == (500, "internal error")
-
-
-async def test_a_server_that_is_not_ready_says_so() -> None:
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    async def receive() -> Any:
-        return {}
-
-    await Health(lambda: False)({"type": "http"}, receive, send)
-    assert sent[0]["status"] == 406
