@@ -21,7 +21,7 @@ use crate::news::{NewsReader, news};
 use crate::ports::Ports;
 use crate::system::WakeUp;
 use crate::wav;
-use crate::worker::{Order, Worker};
+use crate::worker::{Order, Worker, now};
 
 /// Room for bursts on the socket that all clients share; the system may grant less.
 const RTC_BUFFER: usize = 4 * 1024 * 1024;
@@ -98,7 +98,7 @@ impl Driver {
     pub fn open_leg(&self, ids: LegIds, ip: IpAddr) -> Result<u16, DriverError> {
         // An odd step through all numbers; the search begins at the upper, well-mixed half.
         let step = self.random.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-        let sockets = self.ports.open(ip, step >> 32)?;
+        let sockets = self.ports.open(now(), ip, step >> 32)?;
         let port = sockets.local.port();
         match self.orders.send(Order::OpenLeg(ids, sockets)) {
             Ok(()) => {
@@ -107,7 +107,7 @@ impl Driver {
             }
             Err(refused) => {
                 if let Order::OpenLeg(_, sockets) = refused.into_inner() {
-                    self.ports.close(sockets);
+                    self.ports.close(now(), sockets);
                 }
                 Err(DriverError::Stopped)
             }

@@ -104,12 +104,12 @@ impl Worker {
             self.news.tell(&mut vec![Event::EngineFailed { reason }]);
         }
         for sockets in self.legs.drain(..).flatten() {
-            self.ports.close(sockets);
+            self.ports.close(now(), sockets);
         }
         // Legs whose opening was not seen any more.
         for order in self.orders.try_iter() {
             if let Order::OpenLeg(_, sockets) = order {
-                self.ports.close(sockets);
+                self.ports.close(now(), sockets);
             }
         }
     }
@@ -234,7 +234,7 @@ impl Worker {
         self.send_rtc_packets(buffers);
         for key in self.output.closed_legs.drain(..) {
             if let Some(sockets) = self.legs.get_mut(key.0).and_then(Option::take) {
-                self.ports.close(sockets);
+                self.ports.close(now(), sockets);
             }
         }
     }
@@ -264,7 +264,7 @@ impl Worker {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver is where the clock is read")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

@@ -55,7 +55,7 @@ impl Output {
         self.bytes.clear();
     }
 
-    /// Adds a datagram of which `write` appends the bytes.
+    /// Adds a datagram of which `write` appends the bytes; none if it appends nothing.
     pub(crate) fn send(
         &mut self,
         leg: LegKey,
@@ -66,6 +66,9 @@ impl Output {
         let start = self.bytes.len();
         write(&mut self.bytes);
         let end = self.bytes.len();
+        if start == end {
+            return;
+        }
         self.leg_packets.push(LegPacket { leg, port, to, start, end });
     }
 }

@@ -10,7 +10,7 @@ use super::{Engine, Handle, LegIds, LegKey, on_grid};
 use crate::command::LegMedia;
 use crate::deadlines::Timer;
 use crate::event::{Event, LegEvent};
-use crate::leg::{self, Contents, Leg, LegSender, Processing, Verdict};
+use crate::leg::{self, Contents, Leg, LegSender, Processing, Secured, Verdict};
 use crate::output::{LegPort, Output};
 use crate::sink::SinkEnd;
 use crate::source::Source;
@@ -42,11 +42,27 @@ impl Engine {
         datagram: &[u8],
         out: &mut Output,
     ) {
-        if port == LegPort::Rtcp || is_rtcp(datagram) {
-            self.leg_report(now, key, (port, from), datagram);
+        let Some(leg) = self.legs.get_mut(key.0) else { return };
+        let report = port == LegPort::Rtcp || is_rtcp(datagram);
+        let mut opened = std::mem::take(&mut self.opened);
+        let datagram = if leg.opener.is_on() {
+            let kind = if report { Secured::Rtcp } else { Secured::Rtp };
+            match leg.opener.open(now, kind, datagram, &mut opened) {
+                Ok(()) => Some(&opened[..]),
+                Err(error) => {
+                    leg.receiver.count_unopened(error);
+                    None
+                }
+            }
         } else {
-            self.leg_rtp(now, key, from, datagram, out);
+            Some(datagram)
+        };
+        match datagram {
+            Some(datagram) if report => self.leg_report(now, key, (port, from), datagram),
+            Some(datagram) => self.leg_rtp(now, key, from, datagram, out),
+            None => {}
         }
+        self.opened = opened;
     }
 
     fn leg_rtp(
@@ -119,11 +135,14 @@ impl Engine {
         let Some(leg) = self.legs.get_mut(key.0) else { return };
         leg.latch.announce(media.remote.filter(|remote| !remote.ip().is_unspecified()));
         leg.receiver.update(media);
+        leg.opener.update(now, media.crypto.as_ref());
+        leg.reports.multiplex(media.rtcp_mux);
         let expects = media.direction.receives();
         leg.silence.watch(now, media.media_timeout.filter(|_| expects));
         if let Some(sender) = self.graph.leg_sender(leg.sink) {
             sender.target = leg.latch.target();
             sender.update(leg::sending(media));
+            sender.sealer.update(media.crypto.as_ref());
         }
         if leg.latch.target().is_some() {
             leg.reports.start(now, &mut self.random);
@@ -190,8 +209,10 @@ impl Engine {
             let contents = contents(now, unix_ns, sender, &mut leg.receiver.statistics);
             let (port, to) = leg.reports.target(target);
             out.send(key, port, to, |bytes| {
+                let start = bytes.len();
                 leg.reports.write(now, contents, bytes);
                 rtcp::write_goodbye(ssrc, bytes);
+                sender.sealer.seal(Secured::Rtcp, bytes, start);
             });
         }
         for id in [leg.ids.leg, leg.ids.source, leg.ids.sink] {
@@ -223,7 +244,11 @@ impl Engine {
             {
                 let contents = contents(now, unix_ns, sender, &mut leg.receiver.statistics);
                 let (port, to) = leg.reports.target(target);
-                out.send(key, port, to, |bytes| leg.reports.write(now, contents, bytes));
+                out.send(key, port, to, |bytes| {
+                    let start = bytes.len();
+                    leg.reports.write(now, contents, bytes);
+                    sender.sealer.seal(Secured::Rtcp, bytes, start);
+                });
             }
         }
         self.tell_digits(now, key, out);

@@ -84,6 +84,8 @@ pub struct Engine {
     deadlines: Deadlines,
     next_stream: u64,
     digits: Vec<ReceivedDigit>,
+    /// Where protected packets are opened.
+    opened: Vec<u8>,
 }
 
 impl Engine {
@@ -104,6 +106,7 @@ impl Engine {
             deadlines: Deadlines::default(),
             next_stream: 0,
             digits: Vec::new(),
+            opened: Vec::new(),
         }
     }
 

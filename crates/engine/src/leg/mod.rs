@@ -1,5 +1,6 @@
 //! The RTP side of a phone: two ports, one stream in, one stream out.
 
+mod crypto;
 mod filler;
 mod keys;
 mod latch;
@@ -10,6 +11,7 @@ mod sender;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+pub(crate) use crypto::{Opener, Secured};
 pub(crate) use latch::{Latch, Verdict};
 pub(crate) use receiver::LegReceiver;
 pub(crate) use reports::{Contents, Reports};
@@ -29,6 +31,7 @@ pub(crate) struct Leg {
     pub(crate) source: SourceKey,
     pub(crate) sink: SinkKey,
     pub(crate) latch: Latch,
+    pub(crate) opener: Opener,
     pub(crate) receiver: LegReceiver,
     pub(crate) reports: Reports,
     pub(crate) silence: Silence,
@@ -44,6 +47,7 @@ impl Leg {
             source,
             sink,
             latch: Latch::default(),
+            opener: Opener::default(),
             receiver: LegReceiver::new(),
             reports: Reports::new(cname),
             silence: Silence::default(),

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use switchroom_rtp::digits::{DigitReceiver, ReceivedDigit};
+use switchroom_rtp::srtp::SrtpError;
 use switchroom_rtp::{Packet, ReceiveStatistics};
 
 use crate::audio::AudioCodec;
@@ -114,6 +115,14 @@ impl LegReceiver {
     /// What the phone spoke last.
     pub(crate) fn codec(&self) -> Option<AudioCodec> {
         self.codec
+    }
+
+    /// A protected packet that could not be opened.
+    pub(crate) fn count_unopened(&mut self, error: SrtpError) {
+        match error {
+            SrtpError::Malformed => self.counters.malformed += 1,
+            _ => self.counters.not_authentic += 1,
+        }
     }
 
     /// When a digit whose end was lost is over.

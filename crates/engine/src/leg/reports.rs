@@ -20,6 +20,7 @@ pub(crate) struct Reports {
     heard_from: Option<(LegPort, SocketAddr)>,
     packets_reported: u64,
     has_reported: bool,
+    multiplexed: bool,
     pub(crate) lost_out: i32,
     jitter_out: Option<u32>,
     pub(crate) round_trip: Option<Duration>,
@@ -43,10 +44,16 @@ impl Reports {
             heard_from: None,
             packets_reported: 0,
             has_reported: false,
+            multiplexed: false,
             lost_out: 0,
             jitter_out: None,
             round_trip: None,
         }
+    }
+
+    /// Whether reports share the port of RTP by agreement (RFC 5761 §5.1.1).
+    pub(crate) fn multiplex(&mut self, multiplexed: bool) {
+        self.multiplexed = multiplexed;
     }
 
     /// Begins to report, if it has not.
@@ -77,6 +84,7 @@ impl Reports {
     /// (RFC 3550 §11). One that reports on its RTP port multiplexes (RFC 5761).
     pub(crate) fn target(&self, rtp: SocketAddr) -> (LegPort, SocketAddr) {
         match self.heard_from {
+            _ if self.multiplexed => (LegPort::Rtp, rtp),
             Some((LegPort::Rtp, _)) => (LegPort::Rtp, rtp),
             Some((LegPort::Rtcp, from)) => (LegPort::Rtcp, from),
             None => {

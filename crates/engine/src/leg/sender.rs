@@ -9,6 +9,7 @@ use switchroom_rtp::Header;
 use switchroom_rtp::digits::{EventPacket, InvalidDigits};
 use switchroom_rtp::rtcp::SenderInfo;
 
+use super::crypto::{Sealer, Secured};
 use super::filler::{Filler, LONGEST};
 use super::keys::{INTERVAL_TICKS, KeyStep, Keys};
 use crate::LegKey;
@@ -58,6 +59,7 @@ pub(crate) struct LegSender {
     stream: Stream,
     filler: Filler,
     keys: Keys,
+    pub(crate) sealer: Sealer,
     pub(crate) sent: Sent,
 }
 
@@ -68,9 +70,12 @@ impl LegSender {
             leg,
             target: None,
             sending: None,
-            stream: Stream::new(random.next_u32(), numbers as u16, (numbers >> 32) as u32),
+            // Below 2^15: with a first number close to the wrap and its packet lost, the roll-over
+            // counter of SRTP would not be the receiver's (RFC 3711 §3.3.1).
+            stream: Stream::new(random.next_u32(), numbers as u16 >> 1, (numbers >> 32) as u32),
             filler: Filler::new(),
             keys: Keys::new(),
+            sealer: Sealer::default(),
             sent: Sent::default(),
         }
     }
@@ -220,6 +225,10 @@ impl LegSender {
         let header = Header { marker, payload_type, sequence, timestamp, ssrc: self.stream.ssrc };
         self.sent.packets += 1;
         self.sent.bytes += payload.len() as u64;
-        out.send(self.leg, LegPort::Rtp, to, |bytes| header.write(payload, bytes));
+        out.send(self.leg, LegPort::Rtp, to, |bytes| {
+            let start = bytes.len();
+            header.write(payload, bytes);
+            self.sealer.seal(Secured::Rtp, bytes, start);
+        });
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::unchecked_time_subtraction)] // a test may fail by panicking
 
 mod continuity;
+mod crypto;
 mod digits;
 mod hostile;
 mod latching;
