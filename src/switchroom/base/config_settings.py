@@ -143,10 +143,20 @@ class SipInboundSettings:
     `ring_tone`, `hold_music`: answer at once and play that until somebody can be heard."""
     hold_music: str = _setting("", read.text)
     """A WAV file for `hold_music`; empty: the one that comes with Switchroom."""
-    fallback: str = _setting("", read.text)
-    """Where a caller is sent when nobody comes: a number or SIP URI; empty: the call ends."""
+    fallback: str = _setting("", read.destination)
+    """Where a caller is sent when nobody comes: a number to phone, a SIP address to redirect to, or
+    a SIP status to refuse with; empty: `ringing_timeout` decides."""
+    fallback_trunk: str = _setting("", read.text)
+    """The outbound trunk for a number of `fallback`; empty: the only one there is."""
     fallback_after: float = _setting(30.0, read.seconds)
     """Seconds until a room in which nobody can be heard counts as empty."""
+    pin_tries: int = _setting(3, read.count)
+    """How often a caller may type a PIN; 0 is once."""
+    pin_timeout: float = _setting(15.0, read.seconds)
+    """Seconds that a caller may take for the next key of a PIN, the prompt included."""
+    prompts: str = _setting("", read.text)
+    """A folder with `enter_pin.wav`, `wrong_pin.wav`, `goodbye.wav`, `room_join.wav`; what is not
+    in it is ours."""
 
 
 @dataclass(frozen=True, slots=True)

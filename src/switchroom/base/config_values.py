@@ -24,6 +24,7 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 _LOG_LEVELS = ("debug", "info", "warn", "error")
 _TLS_VERSIONS = ("tls1.0", "tls1.1", "tls1.2", "tls1.3")
 _INBOUND_ANSWERS = ("when_heard", "now", "ring_tone", "hold_music")
+_DESTINATION = re.compile(r"\+?[0-9*#]{1,32}|(?:sips?|tel):[!-~]+", re.ASCII)
 # What LiveKit refuses in a host name of its SIP node; `${IP}` is its template for the address.
 _HOST_NAME = re.compile(r"[^\s$%{}\[\]:/|\\]*")
 
@@ -88,6 +89,14 @@ def single_port(value: Any) -> int:
     if isinstance(first, str) and "-" in first:
         first = first.partition("-")[0]
     return port(first)
+
+
+def destination(value: Any) -> str:
+    """A phone number, a SIP address or a SIP status; empty text is none."""
+    written = str(value).strip() if isinstance(value, str | int) else None
+    if written == "" or (written is not None and _DESTINATION.fullmatch(written)):
+        return written
+    raise ValueError("a number, a sip: or tel: address, or a SIP status such as 480")
 
 
 def share(value: Any) -> float:
