@@ -9,7 +9,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from switchroom import __version__
 from switchroom.agents.dispatcher import Dispatcher
@@ -26,6 +26,7 @@ from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.certificates import CertificateError, CertificateWatch, ServerCertificate
 from switchroom.base.clock import Clock, SystemClock
 from switchroom.base.config import Config
+from switchroom.base.external_address import AddressUnknown, external_address
 from switchroom.base.load_meter import LoadMeter
 from switchroom.base.log import get_logger
 from switchroom.base.node_address import Reach, reach
@@ -242,6 +243,19 @@ class Switchroom:
                 await self._parts[name].stop()
 
 
+async def with_known_address(config: Config) -> Config:
+    """With `rtc.node_ip` asked for, where `rtc.use_external_ip` says so. Raises StartFailed."""
+    if config.rtc.node_ip or not config.rtc.use_external_ip:
+        return config
+    local = reach("").addresses[-1]
+    try:
+        found = await external_address(local, config.rtc.stun_servers)
+    except AddressUnknown as failure:
+        raise StartFailed(str(failure)) from failure
+    _log.info("external address", address=found)
+    return replace(config, rtc=replace(config.rtc, node_ip=found))
+
+
 def _engine(config: Config, place: Reach) -> Engine:
     return Engine(
         EngineConfig(
@@ -266,10 +280,14 @@ def _certificate(config: Config) -> ServerCertificate | None:
 def _sip(
     config: Config, place: Reach, clock: Clock, overloaded: Callable[[], int | None]
 ) -> SipDriver:
+    sip = config.sip
+    addresses = (sip.listen_ip,) if sip.listen_ip else place.addresses
+    port = sip.port_listen or sip.port
     return SipDriver(
         SipConfig(
-            bind=tuple((address, config.sip.port) for address in place.addresses),
-            contact_host=place.told if place.behind_nat else None,
+            bind=tuple((address, port) for address in addresses),
+            contact_host=sip.nat_1_to_1_ip or (place.told if place.behind_nat else None),
+            media_host=sip.media_nat_1_to_1_ip or None,
             user_agent=f"Switchroom/{__version__}",
         ),
         clock,

@@ -44,7 +44,6 @@ def dev(
 ) -> None:
     """Start a server with key [b]devkey[/b], secret [b]secret[/b] and phones that can be called."""
     settings = read_settings(
-        None,
         {
             "keys": {_KEY: _SECRET},
             "bind_addresses": bind or ["127.0.0.1"],

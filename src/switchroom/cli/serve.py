@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,48 +12,89 @@ import typer
 import uvloop
 
 from switchroom.base import log
-from switchroom.base.config import Config, ConfigError, load_config
+from switchroom.base.config import Config, ConfigError, Reading, Sources, read_config
 
 from .errors import CommandFailed
+from .printed_config import printed
+
+_FILE = "YAML file: LiveKit's own or ours; docs/configuration.md lists the settings"
 
 
 def serve(
-    config: Annotated[
-        Path | None, typer.Option(help="YAML file; docs/configuration.md lists the settings")
+    config: Annotated[Path | None, typer.Option(help=_FILE)] = None,
+    config_body: Annotated[
+        str, typer.Option(help="the text of such a file [env: LIVEKIT_CONFIG]")
+    ] = "",
+    sip_config: Annotated[
+        Path | None, typer.Option(help="livekit-sip's file beside it [env: SIP_CONFIG_FILE]")
     ] = None,
     port: Annotated[int | None, typer.Option(help="TCP port of HTTP and signalling")] = None,
     bind: Annotated[list[str] | None, typer.Option(help="address to listen on for HTTP")] = None,
     node_ip: Annotated[str, typer.Option(help="the address told to clients and carriers")] = "",
+    udp_port: Annotated[str, typer.Option(help="the UDP port of all WebRTC clients")] = "",
     keys: Annotated[str, typer.Option(help='API keys, each as "key: secret"')] = "",
+    key_file: Annotated[str, typer.Option(help="a file that holds them instead")] = "",
+    disable_strict_config: Annotated[
+        bool, typer.Option("--disable-strict-config", help="go on despite unknown settings")
+    ] = False,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="print what is set, and where, and stop")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="say whether the configuration can be used, and stop")
+    ] = False,
 ) -> None:
     """Run a server until it is told to stop (SIGTERM or Ctrl-C); running calls may drain."""
-    settings = read_settings(
-        config, {"port": port, "bind_addresses": bind, "rtc.node_ip": node_ip, "keys": keys}
+    reading = _read(
+        Sources(config, config_body, sip_config, strict=not disable_strict_config),
+        {
+            "port": port,
+            "bind_addresses": bind,
+            "rtc.node_ip": node_ip,
+            "rtc.udp_port": udp_port,
+            "keys": keys,
+            "key_file": key_file,
+        },
     )
-    if not settings.keys:
+    if print_config:
+        sys.stdout.write(printed(reading))
+        return
+    if not reading.config.keys:
         raise CommandFailed(
             'no API keys: set keys in the configuration, or LIVEKIT_KEYS="key: secret"; '
             "to try things out, use: switchroom dev"
         )
+    if check:
+        for notice in reading.notices:
+            print(f"note: {notice}")
+        print("The configuration can be used.")
+        return
+    settings = reading.config
     log.configure(settings.logging.level, json=settings.logging.json)
+    for notice in reading.notices:
+        log.get_logger("config").warning(notice)
     uvloop.run(_serve(settings))
 
 
-def read_settings(path: Path | None, overrides: Mapping[str, Any]) -> Config:
-    """File, environment and those of ``overrides`` that were given; raises CommandFailed."""
+def read_settings(overrides: Mapping[str, Any]) -> Config:
+    """Environment and those of ``overrides`` that were given; raises CommandFailed."""
+    return _read(Sources(), overrides).config
+
+
+def _read(sources: Sources, overrides: Mapping[str, Any]) -> Reading:
     given = {key: value for key, value in overrides.items() if value not in (None, "", [])}
     try:
-        return load_config(path, os.environ, given)
+        return read_config(sources, os.environ, given)
     except ConfigError as error:
         raise CommandFailed(str(error)) from None
 
 
 async def _serve(settings: Config) -> None:
     # Here, because the other commands start much faster without a server behind them.
-    from switchroom.app import StartFailed, Switchroom  # noqa: PLC0415
+    from switchroom.app import StartFailed, Switchroom, with_known_address  # noqa: PLC0415
 
-    server = Switchroom(settings)
     try:
+        server = Switchroom(await with_known_address(settings))
         await server.start()
     except StartFailed as failed:
         raise CommandFailed(str(failed)) from None

@@ -75,6 +75,8 @@ class SipConfig:
     """Addresses for UDP and TCP alike; port 0 picks a free one."""
     contact_host: str | None = None
     """Host for Via and Contact instead of the socket's address (NAT); not used on loopback."""
+    media_host: str | None = None
+    """IP address told for media behind a NAT, where it is another than ``contact_host``."""
     user_agent: str = "Switchroom"
     digest_algorithms: tuple[str, ...] = ("MD5",)
     """Challenges for callers who must log in, in this order."""
@@ -246,7 +248,7 @@ class SipDriver:
     def advertised_address_towards(self, host: str) -> str:
         """The IP address that ``host`` reaches us at: the public one in front of a 1:1 NAT."""
         local = self.local_address_towards(host)
-        public = self._config.contact_host
+        public = self._config.media_host or self._config.contact_host
         return public if public and is_ip(public) and not is_loopback(local) else local
 
     # ── input ──

@@ -77,4 +77,4 @@ def test_a_bad_configuration_is_one_line(run: Run, tmp_path: Path) -> None:
     config.write_text("prot: 1", encoding="utf-8")
     outcome = run("serve", "--config", str(config))
     assert outcome.status == 1
-    assert outcome.err == f"error: unknown setting prot in {config}: did you mean port?\n"
+    assert outcome.err == f"error: unknown setting prot in {config}, line 1: did you mean port?\n"
