@@ -10,30 +10,26 @@ from switchroom.sip.dialog_request import DialogRequest, Done, Outcome
 from switchroom.sip.digest import Credentials, DigestClient
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.flows import Flow
-from switchroom.sip.headers import Headers, check_fields
+from switchroom.sip.headers import check_fields
 from switchroom.sip.invite_session import (
-    Acknowledged,
     ByeReceived,
     DialogEnded,
     Failed,
-    FailureKind,
     Fields,
     InfoReceived,
-    OfferAnswered,
-    OfferReceived,
     SessionEvent,
     SipFailure,
 )
 from switchroom.sip.message import Request
+from switchroom.sip.offers import Offers
 from switchroom.sip.refer import Refers
 from switchroom.sip.responses import ACCEPT, supported
 from switchroom.sip.session_host import SessionHost
-from switchroom.sip.success_response import SuccessResponse
+from switchroom.sip.session_timer import too_short
 from switchroom.sip.transactions.machine import Failure
 from switchroom.sip.transactions.server import ServerTransaction
 from switchroom.sip.uri import NameAddr
 
-SDP: Final = "application/sdp"
 _LAST_EVENTS: Final = (Failed, ByeReceived, DialogEnded)
 
 
@@ -59,18 +55,23 @@ class CallSession:
         self._host = host
         self._contact_user = contact_user
         self._digest = DigestClient(credentials, host.new_token)
-        self._remote_offers: dict[int, ServerTransaction] = {}
-        self._offers_seen = 0
-        self._success: SuccessResponse | None = None
-        """The 2xx of ours that waits for its ACK."""
-        self._success_offer = 0
-        self._offer_out = False
+        self._offers = Offers(self, host, contact_user)
         self._acks: dict[str, tuple[int, Flow, bytes]] = {}
         """By remote tag: CSeq, flow and bytes of the last ACK, for repeated 2xx."""
         self._bye_headers: Fields | None = None
         """A BYE that waits for the ACK to our 2xx (section 15: the callee's must)."""
         self._bye_sent = False
         self._refers = Refers(self, host)
+
+    @property
+    def up(self) -> bool:
+        """Whether it is answered and nobody has hung up."""
+        return self.dialog is not None and not self.finished and not self._bye_sent
+
+    @property
+    def placed(self) -> bool:
+        """Whether it was us who called."""
+        return False
 
     # ── commands ──
 
@@ -79,7 +80,7 @@ class CallSession:
         headers = check_fields(headers)
         if self.dialog is None or self.finished or self._bye_sent:
             return
-        if self._success is not None and self._success_offer == 0 and self._success.pending:
+        if self._offers.answer_unacknowledged:
             self._bye_headers = headers
             return
         self._send_bye(self.dialog, headers, now)
@@ -87,40 +88,16 @@ class CallSession:
     def offer(self, now: float, body: bytes) -> None:
         """Send a re-INVITE with an offer; ends with OfferAnswered.
 
-        Answered with 491 at once, without a request, if an offer is open in either direction
-        (RFC 3264 section 4: one at a time).
+        Answered with 491 at once, without a request, if an offer is open in either direction. If
+        the peer answers 491, it is sent again after a while, unless the peer offers first.
         """
-        if self.dialog is None or self.finished or self._bye_sent:
-            return
-        if self._offer_out or self._remote_offers:
-            self._emit(OfferAnswered(491, "Request Pending", Headers(), b""))
-            return
-        self._offer_out = True
-        headers = (self._host.allow, supported(self._host.options), ("Content-Type", SDP))
-        self._request("INVITE", headers, body, self._offer_answered, now)
+        self._offers.offer(body, now)
 
     def respond_offer(
         self, now: float, offer_id: int, status: int, reason: str = "", body: bytes = b""
     ) -> None:
         """Answer an OfferReceived. Unknown or answered ids are ignored: the call may have ended."""
-        transaction = self._remote_offers.pop(offer_id, None)
-        if transaction is None:
-            return
-        if status >= 300:
-            transaction.respond(transaction.response(status, reason), now)
-            return
-        headers = (
-            ("Contact", transaction.flow.contact(self._contact_user)),
-            self._host.allow,
-            supported(self._host.options),
-            *((("Content-Type", SDP),) if body else ()),
-        )
-        response = transaction.response(status, reason, headers=headers, body=body)
-        if transaction.request.method == "INVITE":
-            self._success_offer = offer_id
-            self._success = SuccessResponse(self._host, transaction, response, self._no_ack, now)
-        else:
-            transaction.respond(response, now)
+        self._offers.respond(offer_id, status, reason, body, now)
 
     def refer(self, now: float, refer_to: str, headers: Fields = ()) -> int:
         """Ask the peer to call somebody else; ends with ReferAnswered, then ReferNotified."""
@@ -166,6 +143,10 @@ class CallSession:
             # Section 12.2.2: out of order.
             transaction.respond(transaction.response(500, "CSeq Out Of Order"), now)
             return
+        refusal = too_short(request) if request.method in ("INVITE", "UPDATE") else None
+        if refusal is not None:
+            transaction.respond(transaction.response(422, headers=refusal.headers), now)
+            return
         self._serve(dialog, transaction, request, now)
 
     def _serve(
@@ -177,10 +158,10 @@ class CallSession:
                 transaction.respond(transaction.response(200), now)
                 self._bye_received(request, now)
             case "INVITE" | "UPDATE":
-                self._offer_received(dialog, transaction, request, now)
+                self._offers.received(dialog, transaction, request, now)
             case "INFO":
                 transaction.respond(transaction.response(200), now)
-                self._emit(InfoReceived(request.content_type, request.headers, request.body))
+                self.tell(InfoReceived(request.content_type, request.headers, request.body))
             case "OPTIONS":
                 headers = (self._host.allow, ACCEPT, supported(self._host.options))
                 transaction.respond(transaction.response(200, headers=headers), now)
@@ -200,44 +181,13 @@ class CallSession:
         return self.dialog if self.knows(request.from_tag or "") else None
 
     def _bye_received(self, request: Request, now: float) -> None:
-        self._drop_open_offers(now)
+        self._drop_open_requests(now)
         self._finish(ByeReceived(request.headers))
-
-    def _offer_received(
-        self, dialog: Dialog, transaction: ServerTransaction, request: Request, now: float
-    ) -> None:
-        if request.method == "UPDATE" and not request.body:
-            dialog.refresh_target(request)
-            contact = ("Contact", transaction.flow.contact(self._contact_user))
-            headers = (contact, self._host.allow)
-            transaction.respond(transaction.response(200, headers=headers), now)
-            return
-        if self.dialog is None or self.finished or self._bye_sent or self._offer_out:
-            # Section 14.2 and RFC 3311 5.2: an offer of ours is open (the INVITE's, in an early
-            # dialog), or there is nothing left to negotiate.
-            transaction.respond(transaction.response(491), now)
-            return
-        if self._remote_offers or (self._success is not None and self._success.pending):
-            # Section 14.2: a second offer before the first was dealt with; try again in a while.
-            retry = str(int(self._host.new_token()[:4], 16) % 11)
-            response = transaction.response(500, headers=(("Retry-After", retry),))
-            transaction.respond(response, now)
-            return
-        dialog.refresh_target(request)
-        if request.body and request.content_type != SDP:
-            transaction.respond(transaction.response(415, headers=(ACCEPT,)), now)
-            return
-        self._offers_seen += 1
-        self._remote_offers[self._offers_seen] = transaction
-        self._emit(OfferReceived(self._offers_seen, request.body, request.headers))
 
     def on_dialog_ack(self, ack: Request, now: float) -> None:
         """An ACK to one of our 2xx (it has a branch of its own, so no transaction matches)."""
-        success = self._success
-        if success is None or not success.pending or success.cseq != ack.cseq.number:
+        if not self._offers.acknowledged(ack):
             return
-        success.stop()
-        self._emit(Acknowledged(self._success_offer, ack.body))
         if self._bye_headers is not None and self.dialog is not None:
             self._send_bye(self.dialog, self._bye_headers, now)
 
@@ -251,11 +201,8 @@ class CallSession:
         """A response was not delivered; the peer repeats its request or gives up by itself."""
 
     def on_cancel(self, transaction: ServerTransaction, cancel: Request, now: float) -> None:
-        """A CANCEL for a re-INVITE (section 9.2): without an answer yet, it ends with 487."""
-        for offer_id, pending in list(self._remote_offers.items()):
-            if pending is transaction:
-                del self._remote_offers[offer_id]
-                transaction.respond(transaction.response(487), now)
+        """A CANCEL for a re-INVITE (section 9.2)."""
+        self._offers.cancelled(transaction, now)
 
     # ── requests to the peer ──
 
@@ -284,7 +231,7 @@ class CallSession:
 
         self._host.reach(dialog.next_hop(), dialog.transport, reached, now)
 
-    def _request(
+    def send_request(
         self,
         method: str,
         headers: Sequence[tuple[str, str]],
@@ -292,7 +239,8 @@ class CallSession:
         done: Done,
         now: float,
     ) -> DialogRequest | None:
-        if self.dialog is None:
+        """Send a request inside the dialog; ``None`` if there is none (any more)."""
+        if self.dialog is None or self.finished or self._bye_sent:
             return None
         request = DialogRequest(
             self._host,
@@ -308,21 +256,9 @@ class CallSession:
         request.start(now)
         return request
 
-    def refer_request(
-        self, method: str, headers: Fields, body: bytes, done: Done, now: float
-    ) -> DialogRequest | None:
-        """A REFER or NOTIFY of this call's transfers."""
-        if self.finished or self._bye_sent:
-            return None
-        return self._request(method, headers, body, done, now)
-
-    def refer_event(self, event: SessionEvent) -> None:
-        """News of this call's transfers."""
-        self._emit(event)
-
     def _send_bye(self, dialog: Dialog, headers: Fields, now: float) -> None:
         self._bye_sent = True
-        self._drop_open_offers(now)
+        self._drop_open_requests(now)
         DialogRequest(
             self._host, dialog, self._digest, method="BYE", headers=headers, done=self._bye_done
         ).start(now)
@@ -332,47 +268,28 @@ class CallSession:
         self._finish(DialogEnded())
         self._host.session_over(self)
 
-    def _offer_answered(self, outcome: Outcome, now: float) -> None:
-        self._offer_out = False
-        if self.finished:
-            return
-        if isinstance(outcome, SipFailure):
-            self._emit(OfferAnswered(408, outcome.reason, Headers(), b""))
-        else:
-            if outcome.is_success and self.dialog is not None:
-                self.dialog.refresh_target(outcome)
-            self._emit(OfferAnswered(outcome.status, outcome.reason, outcome.headers, outcome.body))
-        gone = isinstance(outcome, SipFailure) or outcome.status in (408, 481)
-        if gone and self.dialog is not None and not self._bye_sent:
-            # Section 12.2.1.2: no answer, 408 or 481 to a request inside it ends the dialog.
-            self._send_bye(self.dialog, (), now)
-
     # ── the end ──
 
-    def _no_ack(self, now: float) -> None:
-        # Section 13.3.1.4: no ACK in 64*T1, the session is terminated with BYE.
-        failure = SipFailure(FailureKind.TIMED_OUT, reason="no ACK")
+    def hang_up_on(self, failure: SipFailure | None, now: float) -> None:
+        """The dialog is broken: BYE, though nobody may hear it."""
         dialog = self.dialog
-        self._emit(DialogEnded(failure))
-        if dialog is not None:
+        if failure is not None:
+            self.tell(DialogEnded(failure))
+        if dialog is not None and not self._bye_sent:
             self._send_bye(dialog, self._bye_headers or (), now)
 
-    def _drop_open_offers(self, now: float) -> None:
-        # Section 15.1.2: requests still open when the dialog ends get 487.
-        for transaction in self._remote_offers.values():
-            transaction.respond(transaction.response(487), now)
-        self._remote_offers.clear()
-        if self._success is not None:
-            self._success.stop()
+    def _drop_open_requests(self, now: float) -> None:
+        self._offers.drop(now)
         self._refers.drop(now)
 
     def _finish(self, event: SessionEvent) -> None:
         """The last event; the endpoint forgets the call unless a BYE of ours is under way."""
-        self._emit(event)
+        self.tell(event)
         if not self._bye_sent:
             self._host.session_over(self)
 
-    def _emit(self, event: SessionEvent) -> None:
+    def tell(self, event: SessionEvent) -> None:
+        """Tell the owner, unless it has heard the last event."""
         if self.finished:
             return
         if isinstance(event, _LAST_EVENTS):

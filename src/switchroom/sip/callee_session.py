@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from switchroom.sip.call_session import SDP, CallSession
+from switchroom.sip.call_session import CallSession
 from switchroom.sip.dialog import Dialog
 from switchroom.sip.headers import check_fields
 from switchroom.sip.invite_session import Failed, FailureKind, Fields, SipFailure
 from switchroom.sip.message import Request, Response
+from switchroom.sip.offers import SDP
 from switchroom.sip.reliable_provisional import ReliableSender
 from switchroom.sip.responses import supported
 from switchroom.sip.sanity import Refusal
 from switchroom.sip.session_host import SessionHost
-from switchroom.sip.success_response import SuccessResponse
 from switchroom.sip.transactions.machine import Failure
 from switchroom.sip.transactions.server import ServerTransaction
 
@@ -34,6 +34,7 @@ class CalleeSession(CallSession):
     def begin(self, transaction: ServerTransaction) -> None:
         """The transaction of the INVITE, which lives as long as there is no final answer."""
         self._transaction = transaction
+        self._offers.heard(self.request.headers)
         if "100rel" in self.request.headers.tokens("Require"):
             self._reliable = ReliableSender(self._host, transaction, self._never_acknowledged)
 
@@ -104,8 +105,10 @@ class CalleeSession(CallSession):
     ) -> None:
         self.dialog = self._early
         self._transaction = self._held_answer = None
-        response = self._dialog_response(transaction, 200, headers, body)
-        self._success = SuccessResponse(self._host, transaction, response, self._no_ack, now)
+        timer = self._offers.timer.answer(self.request, now)
+        response = self._dialog_response(transaction, 200, (*timer, *headers), body)
+        self._offers.local, self._offers.remote = body, self.request.body
+        self._offers.succeed(0, transaction, response, now)
 
     def _end_invite(self, status: int, reason: str, headers: Fields, now: float) -> bool:
         transaction, self._transaction = self._transaction, None

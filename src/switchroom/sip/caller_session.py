@@ -70,6 +70,11 @@ class CallerSession(CallSession):
         self._cancel_headers: Fields = ()
         self._give_up: Timer | None = None
 
+    @property
+    def placed(self) -> bool:
+        """It is we who call."""
+        return True
+
     # ── commands ──
 
     def start(self, now: float) -> None:
@@ -140,6 +145,7 @@ class CallerSession(CallSession):
             self._host.allow,
             # A late offer would put our answer into the PRACK, which we do not do: no 100rel then.
             supported(self._host.options, without="" if invite.body else "100rel"),
+            *self._offers.timer.ask(),
             *self._headers,
             *self._digest.authorise("INVITE", self._target),
         ]
@@ -187,7 +193,7 @@ class CallerSession(CallSession):
             return
         if tag and response.body and len(self._early_bodies) < _MAX_FORKS:
             self._early_bodies[tag] = response.body
-        self._emit(
+        self.tell(
             Provisional(
                 response.status,
                 response.reason,
@@ -245,19 +251,22 @@ class CallerSession(CallSession):
         dialog = self._make_dialog(transaction.request, response)
         self.acknowledge(dialog, transaction.request, now)
         if self.dialog is None and not self._cancel_wanted and not self.finished:
-            self._answered(dialog, response)
+            self._answered(dialog, response, now)
         elif tag not in self._unwanted and len(self._unwanted) < _MAX_FORKS:
             self._unwanted.add(tag)
             self._hang_up_unwanted(dialog, response, now)
 
-    def _answered(self, dialog: Dialog, response: Response) -> None:
+    def _answered(self, dialog: Dialog, response: Response, now: float) -> None:
         self.dialog = dialog
+        self._offers.heard(response.headers)
+        self._offers.timer.answered(response, now)
         self._rang.clear()
         self._early.clear()
         self._reliable.clear()
         body = response.body or self._early_bodies.get(dialog.remote_tag, b"")
         self._early_bodies.clear()
-        self._emit(
+        self._offers.local, self._offers.remote = self._invite.body, body
+        self.tell(
             Answered(response.status, response.reason, response.headers, body, dialog.remote_tag)
         )
 
@@ -278,6 +287,11 @@ class CallerSession(CallSession):
         self._stop_giving_up()
         if self._cancel_wanted:
             self._emit_failed(FailureKind.CANCELLED, response)
+            return
+        more = self._attempts < MAX_ATTEMPTS
+        if response.status == 422 and more and self._offers.timer.raised(response):
+            # RFC 4028 section 7.3: the same INVITE with the interval that is wanted.
+            self._send_invite(transaction.flow, now)
             return
         if response.status not in (401, 407):
             self._emit_failed(FailureKind.REJECTED, response)

@@ -65,6 +65,8 @@ class EndpointConfig:
     """Whether a peer may ask inside a call for its transfer; the owner of the call decides."""
     replaces: bool = False
     """Whether calls that take over another call are told of as such. Their owner ends the other."""
+    session_expires: int | None = None
+    """The session timer that we ask for (seconds, 90 at least); peers may ask in any case."""
 
 
 class Endpoint:
@@ -82,6 +84,7 @@ class Endpoint:
         self.user_agent = config.user_agent
         self.timing = config.timing
         self.methods = frozenset(METHODS) - (frozenset() if config.refer else {"REFER"})
+        self.session_expires = config.session_expires
         self.allow = allow(self.methods)
         self.options = frozenset(OPTIONS) - (frozenset() if config.replaces else {"replaces"})
         self.timers = TimerQueue()

@@ -12,17 +12,19 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
-from switchroom.sip.call_session import SDP, CallSession, unsupported_options
+from switchroom.sip.call_session import CallSession, unsupported_options
 from switchroom.sip.callee_session import CalleeSession
 from switchroom.sip.dialog import Dialog
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.flows import Flow, reply_flow, stamp_via
 from switchroom.sip.invite_session import IncomingInvite
 from switchroom.sip.message import Request, UnparsableError
+from switchroom.sip.offers import SDP
 from switchroom.sip.replaces import Replaces
 from switchroom.sip.responses import ACCEPT, METHODS, make_response, supported
 from switchroom.sip.sanity import Refusal, check_request, phrase_for
 from switchroom.sip.session_host import SessionHost
+from switchroom.sip.session_timer import too_short
 from switchroom.sip.transactions.invite_server import InviteServerTransaction
 from switchroom.sip.transactions.machine import Key, TransactionHost
 from switchroom.sip.transactions.non_invite_server import NonInviteServerTransaction
@@ -209,7 +211,7 @@ class Reception:
             return Refusal(403)
         if request.method == "INVITE" and request.body and not _is_sdp(request):
             return Refusal(415, "", (ACCEPT,))
-        return None
+        return too_short(request) if request.method == "INVITE" else None
 
     def _no_room(self) -> Refusal | None:
         host = self._host

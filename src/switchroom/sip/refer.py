@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from switchroom.sip.dialog_request import DialogRequest, Outcome
+from switchroom.sip.dialog_request import DialogRequest, Done, Outcome
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.headers import Headers
 from switchroom.sip.invite_session import (
@@ -38,18 +38,13 @@ SIPFRAG: Final = "message/sipfrag"
 class ReferHost(Protocol):
     """The call, as its transfers see it."""
 
-    def refer_request(
-        self,
-        method: str,
-        headers: Fields,
-        body: bytes,
-        done: Callable[[Outcome, float], None],
-        now: float,
+    def send_request(
+        self, method: str, headers: Sequence[tuple[str, str]], body: bytes, done: Done, now: float
     ) -> DialogRequest | None:
         """Send a request inside the dialog; ``None`` if there is none (any more)."""
         ...
 
-    def refer_event(self, event: SessionEvent) -> None:
+    def tell(self, event: SessionEvent) -> None:
         """Tell the owner."""
         ...
 
@@ -100,7 +95,7 @@ class Refers:
         number = self._asked_so_far
         value = refer_to if refer_to.rstrip().endswith(">") else f"<{refer_to}>"
         asked = self._asked[number] = _Asked()
-        asked.request = self._call.refer_request(
+        asked.request = self._call.send_request(
             "REFER",
             (("Refer-To", value), *headers),
             b"",
@@ -118,7 +113,7 @@ class Refers:
             event = ReferAnswered(number, outcome.status, outcome.reason, outcome.headers)
         if not 200 <= event.status < 300:
             self._asked.pop(number, None)
-        self._call.refer_event(event)
+        self._call.tell(event)
 
     def notified(self, transaction: ServerTransaction, request: Request, now: float) -> None:
         """A NOTIFY inside the dialog."""
@@ -167,7 +162,7 @@ class Refers:
             del self._asked[number]
         elif status is not None and status >= 200:
             self._asked[number].settled = True
-        self._call.refer_event(ReferNotified(number, status, reason, over, request.headers))
+        self._call.tell(ReferNotified(number, status, reason, over, request.headers))
 
     # ── the peer's ──
 
@@ -193,7 +188,7 @@ class Refers:
             now + _PATIENCE, lambda at: self.respond(number, 603, "", at)
         )
         self._taken[number] = _Taken(transaction, patience, event, wants_news)
-        self._call.refer_event(ReferReceived(number, refer_to, request.headers))
+        self._call.tell(ReferReceived(number, refer_to, request.headers))
 
     def respond(self, number: int, status: int, reason: str, now: float) -> None:
         """The owner's answer to a ReferReceived; a 2xx is sent as 202 and a NOTIFY follows it."""
@@ -250,7 +245,7 @@ class Refers:
                 taken.over = True
                 taken.waiting.clear()
 
-        taken.sending = self._call.refer_request("NOTIFY", headers, body, done, now) is not None
+        taken.sending = self._call.send_request("NOTIFY", headers, body, done, now) is not None
 
     def drop(self, now: float) -> None:
         """The dialog is over: REFERs that nobody answered get their end (section 15.1.2)."""

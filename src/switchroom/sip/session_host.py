@@ -34,6 +34,8 @@ class SessionHost(Protocol):
     allow: tuple[str, str]
     options: frozenset[str]
     """Option tags that we take in a Require."""
+    session_expires: int | None
+    """Seconds after which a call that is not refreshed is dead; ``None``: the peer decides."""
 
     def new_token(self) -> str:
         """Hex digits of at least 64 random bits, for tags, branches and cnonces."""

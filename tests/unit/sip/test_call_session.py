@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from switchroom.sip.call_session import CallSession
+from switchroom.sip.callee_session import CalleeSession
 from switchroom.sip.caller_session import CallerSession
 from switchroom.sip.invite_session import (
     Acknowledged,
@@ -14,7 +16,7 @@ from switchroom.sip.invite_session import (
     OfferReceived,
 )
 from switchroom.sip.message import Request, Response
-from unit.sip.wire import ANSWER, OFFER, Agent, in_dialog, reply
+from unit.sip.wire import ANSWER, OFFER, Agent, a_call_to_us, in_dialog, reply
 
 
 def up(agent: Agent) -> tuple[CallerSession, Request]:
@@ -207,6 +209,114 @@ def test_our_offer_is_sent_acknowledged_and_reported_once() -> None:
     (event,) = agent.events()
     assert isinstance(event, OfferAnswered)
     assert (event.status, event.body) == (200, ANSWER)
+
+
+def again_after(agent: Agent, refused: Request, response: Response) -> tuple[float, Request]:
+    """How long an offer of ours waits that was refused so, and how it goes out again."""
+    agent.hear(response)
+    agent.sent_request("ACK")
+    assert agent.events() == []
+    start = agent.now
+    while not (sent := agent.sent()):
+        agent.advance(0.01)
+        assert agent.now < start + 20
+    (again,) = sent
+    assert isinstance(again, Request)
+    assert again.cseq.number == refused.cseq.number + 1
+    assert again.branch != refused.branch
+    assert again.body == refused.body
+    return agent.now - start, again
+
+
+def offered(agent: Agent, session: CallSession) -> Request:
+    """The re-INVITE that this call sends."""
+    session.offer(agent.now, OFFER)
+    agent.settle()
+    return agent.sent_request("INVITE")
+
+
+def test_an_offer_that_met_the_peers_goes_out_again_by_itself() -> None:
+    """Section 14.1: after 2.1 to 4 s for who owns the Call-ID."""
+    waits = []
+    for luck in range(0, 190, 24):
+        agent = Agent()
+        session, _ = up(agent)
+        for _ in range(luck):
+            agent.token()
+        first = offered(agent, session)
+        wait, again = again_after(agent, first, reply(first, 491))
+        waits.append(wait)
+        agent.hear(reply(again, 200, body=ANSWER))
+        (event,) = agent.events()
+        assert isinstance(event, OfferAnswered)
+        assert event.status == 200
+    assert min(waits) >= 2.1
+    assert max(waits) <= 4.02
+    assert len(set(waits)) > 4
+
+
+def test_a_callee_tries_again_within_two_seconds() -> None:
+    agent = Agent()
+    agent.endpoint.admit_with(lambda _request, _flow: None)
+    agent.hear(a_call_to_us())
+    ((session, _),) = agent.heard
+    assert isinstance(session, CalleeSession)
+    session.answer(agent.now, ANSWER)
+    agent.settle()
+    tag = agent.sent_response(200).to_tag or ""
+    agent.hear(a_call_to_us(method="ACK", to_tag=tag, branch="z9hG4bKack", body=b""))
+    agent.events()
+    first = offered(agent, session)
+    wait, _ = again_after(agent, first, reply(first, 491))
+    assert wait <= 2.02
+
+
+def test_a_500_with_retry_after_is_waited_for_and_a_long_one_is_not() -> None:
+    agent = Agent()
+    session, _ = up(agent)
+    first = offered(agent, session)
+    busy = reply(first, 500, headers=(("Retry-After", "3"),))
+    wait, again = again_after(agent, first, busy)
+    assert 3 <= wait <= 3.02
+    agent.hear(reply(again, 500, headers=(("Retry-After", "60"),)))
+    (event,) = agent.events()
+    assert isinstance(event, OfferAnswered)
+    assert event.status == 500
+
+
+def test_an_offer_that_is_never_taken_is_given_up_after_four_times() -> None:
+    agent = Agent()
+    session, _ = up(agent)
+    latest = offered(agent, session)
+    for _ in range(3):
+        _, latest = again_after(agent, latest, reply(latest, 491))
+    agent.hear(reply(latest, 491))
+    (event,) = agent.events()
+    assert isinstance(event, OfferAnswered)
+    assert event.status == 491
+    assert session.snapshot() is not None
+
+
+def test_an_offer_that_waits_gives_way_to_the_peers() -> None:
+    agent = Agent()
+    session, invite = up(agent)
+    agent.hear(reply(offered(agent, session), 491))
+    agent.sent_request("ACK")
+    session.offer(agent.now, OFFER)
+    agent.settle()
+    (busy,) = agent.events()
+    assert isinstance(busy, OfferAnswered)
+    agent.hear(in_dialog("INVITE", invite, body=b"theirs"))
+    answered, theirs = agent.events()
+    assert isinstance(answered, OfferAnswered)
+    assert answered.status == 491
+    assert isinstance(theirs, OfferReceived)
+    session.respond_offer(agent.now, theirs.offer_id, 200, "OK", ANSWER)
+    agent.advance(0.1)
+    agent.sent_response(200)
+    agent.hear(in_dialog("ACK", invite, branch="z9hG4bKack"))
+    agent.advance(10)
+    assert agent.sent() == []
 
 
 @pytest.mark.parametrize("status", [408, 481])
