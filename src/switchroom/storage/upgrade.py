@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from alembic import command
@@ -13,11 +14,15 @@ from switchroom.storage.errors import StorageError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
+# Alembic hands a migration its connection through a module: one database of a process at a time.
+_migrating = threading.Lock()
+
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
     """Apply every migration up to `revision`. Raises StorageError for a newer database."""
     try:
-        command.upgrade(_config(connection), revision)
+        with _migrating:
+            command.upgrade(_config(connection), revision)
     except CommandError:
         raise StorageError("the database was made by a newer version of switchroom") from None
     connection.commit()
@@ -25,7 +30,8 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
 
 def downgrade(connection: Connection, revision: str) -> None:
     """Take migrations back down to `revision`; ``base`` leaves an empty database."""
-    command.downgrade(_config(connection), revision)
+    with _migrating:
+        command.downgrade(_config(connection), revision)
     connection.commit()
 
 

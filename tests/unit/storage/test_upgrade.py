@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -30,6 +31,19 @@ def test_the_migrations_lead_to_the_schema_of_the_code(connection: Connection) -
     upgrade(connection)
     context = MigrationContext.configure(connection, opts={"compare_type": True})
     assert compare_metadata(context, metadata) == []
+
+
+def test_databases_of_one_process_can_be_upgraded_at_the_same_time() -> None:
+    def tables_of_a_new_one(_: int) -> int:
+        engine = create_engine("sqlite://", poolclass=StaticPool)
+        with engine.connect() as connection:
+            upgrade(connection)
+            count = len(inspect(connection).get_table_names())
+        engine.dispose()
+        return count
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(tables_of_a_new_one, range(4))) == {len(metadata.tables) + 1}
 
 
 def test_the_way_back_leaves_nothing_and_the_way_up_again_works(connection: Connection) -> None:
@@ -67,4 +81,4 @@ def test_the_schema_is_sql_that_postgresql_has_too() -> None:
 def test_a_row_is_inserted_or_replaced_by_one_statement(dialect: Dialect) -> None:
     statement = str(upsert(calls, dialect.name).compile(dialect=dialect))
     assert "ON CONFLICT (call_id) DO UPDATE SET" in statement
-    assert "call_id = excluded" not in statement
+    assert " call_id = excluded" not in statement
