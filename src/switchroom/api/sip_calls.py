@@ -1,0 +1,74 @@
+"""`livekit.SIP`'s methods for phones in rooms: placing calls."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.message import Message
+from livekit.protocol import sip as wire
+
+from switchroom.api.convert_sip_calls import info_to_wire, request_from_wire
+from switchroom.api.convert_sip_failures import failure_to_wire
+from switchroom.api.twirp import CallContext, Method
+from switchroom.auth.grants import require_room_admin, require_sip_call
+from switchroom.base.errors import ErrorCode, ServiceError
+from switchroom.telephony.calls.call_failed import CallFailedError
+from switchroom.telephony.errors import InvalidRequestError
+from switchroom.telephony.outbound.request_memory import RequestKey
+from switchroom.telephony.telephony import Telephony
+
+
+class SipCallMethods:
+    """Each checks the grant ``sip.call`` before anything else."""
+
+    def __init__(self, telephony: Telephony) -> None:
+        self._outbound = telephony.outbound
+        self.methods: Mapping[str, Method[Any, Any]] = {
+            "CreateSIPParticipant": Method(
+                wire.CreateSIPParticipantRequest, self._create, cancelled_with_client=True
+            ),
+            "TransferSIPParticipant": Method(wire.TransferSIPParticipantRequest, self._transfer),
+        }
+
+    async def _create(
+        self, request: wire.CreateSIPParticipantRequest, context: CallContext
+    ) -> wire.SIPParticipantInfo:
+        require_sip_call(context.claims)
+        try:
+            info = await self._outbound.create_participant(
+                request_from_wire(request), context.deadline, _request_key(request, context)
+            )
+        except CallFailedError as failure:
+            raise failure_to_wire(failure) from failure
+        return info_to_wire(info)
+
+    async def _transfer(
+        self, request: wire.TransferSIPParticipantRequest, context: CallContext
+    ) -> wire.TransferSIPParticipantResponse:
+        # LiveKit looks at these two before the grants, which name the room.
+        if not request.room_name:
+            raise InvalidRequestError("Missing room name")
+        if not request.participant_identity:
+            raise InvalidRequestError("Missing participant identity")
+        require_sip_call(context.claims)
+        require_room_admin(context.claims, request.room_name)
+        raise ServiceError(ErrorCode.UNIMPLEMENTED, "calls cannot be transferred by this version")
+
+
+def _request_key(request: Message, context: CallContext) -> RequestKey | None:
+    """The caller's Idempotency-Key, else its SDK's request id; two API keys never meet.
+
+    Only the former is kept over a crash: SDKs send a request id with every call, and a disk write
+    before each INVITE would be the price.
+    """
+    key = context.idempotency_key
+    if not key:
+        return None
+    owner = context.claims.api_key if context.claims is not None else ""
+    return RequestKey(
+        hashlib.sha256(f"{owner}:{key}".encode()).hexdigest(),
+        hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest(),
+        durable=key != context.request_id,
+    )

@@ -1,0 +1,47 @@
+"""What a request to transfer a call says, and the rules it must keep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from switchroom.telephony.errors import InvalidRequestError
+from switchroom.telephony.routing.headers import check_headers
+from switchroom.telephony.routing.trunks import no_pairs
+
+_LONGEST_TARGET = 1024
+#: A URI, with no blank or control character that could end the header it is put into.
+_TARGET = re.compile(r"(?:sips?|tel):[^\s<>\x00-\x1f\x7f]+", re.IGNORECASE)
+
+#: SWITCHROOM: ``call:SCL_…`` names another call of this server, which is taken over (Replaces).
+CALL_TARGET = "call:"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequest:
+    """LiveKit's ``TransferSIPParticipantRequest``; ``ringing_timeout`` in seconds, 0 unset."""
+
+    room_name: str
+    participant_identity: str
+    transfer_to: str
+    play_dialtone: bool = False
+    headers: Mapping[str, str] = field(default_factory=no_pairs)
+    ringing_timeout: float = 0.0
+
+
+def check(request: TransferRequest) -> None:
+    """Raises InvalidRequestError with LiveKit's texts."""
+    if not request.transfer_to:
+        raise InvalidRequestError("missing transfer to")
+    target = request.transfer_to
+    if target.startswith("<") and target.endswith(">"):
+        target = target[1:-1]
+    if target.startswith(CALL_TARGET):
+        check_headers(request.headers)
+        return
+    if len(target) > _LONGEST_TARGET or not _TARGET.fullmatch(target):
+        raise InvalidRequestError(
+            "transfer_to must be a valid SIP(s) or TEL URI (sip:, sips: or tel:)"
+        )
+    check_headers(request.headers)
