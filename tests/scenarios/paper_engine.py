@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from switchroom.media import (
@@ -11,14 +12,21 @@ from switchroom.media import (
     EngineConfig,
     Leg,
     LegEvent,
+    LegStats,
     NoPortAvailable,
     Player,
+    PlayerError,
     PlayerEvent,
     Sink,
     Source,
     Tone,
     WavFile,
 )
+
+#: What every leg is said to have counted.
+COUNTS: dict[str, Any] = {
+    field.name: 0 if field.type == "int" else None for field in fields(LegStats)
+} | {"packets_in": 500, "lost_in": 5, "jitter_ms": 1.234, "packets_out": 510, "lost_out": 2}
 
 
 class PaperEngine(Engine):
@@ -30,6 +38,7 @@ class PaperEngine(Engine):
         self.players: list[Player] = []
         self.open_handles: set[int] = set()
         self.ports_left = 1000
+        self.cannot_play = False
         self._note = note
         self._next_id = itertools.count(1)
 
@@ -45,6 +54,7 @@ class PaperEngine(Engine):
             Sink(next(self._next_id), self._told),
             (local_ip, 10000 + 2 * len(self.legs)),
             send=self._told,
+            request=self._asked,
             on_event=on_event,
             on_close=self._closed,
         )
@@ -54,9 +64,11 @@ class PaperEngine(Engine):
     def play(
         self, what: Tone | WavFile, on_event: Callable[[PlayerEvent], None] | None = None
     ) -> Player:
+        if self.cannot_play:
+            raise PlayerError("no such sound")
         number = next(self._next_id)
         self.open_handles.add(number)
-        self._note("tone starts")
+        self._note(f"plays {what.path.stem}" if isinstance(what, WavFile) else "tone starts")
         player = Player(
             number,
             Source(next(self._next_id)),
@@ -78,8 +90,10 @@ class PaperEngine(Engine):
 
     def _told(self, command: str, *arguments: Any) -> None:
         match command, arguments:
-            case "update_leg", (_, remote, _, _, direction, _, _):
+            case "update_leg", (_, remote, _, _, direction, *_):
                 self._note(f"leg {direction} {remote[1] if remote else '-'}")
+            case "set_processing", (_, denoise, detect_tones):
+                self._note(f"processing {denoise} {detect_tones}")
             case "send_digits", (_, digits):
                 self._note(f"digits {digits}")
             case "set_inputs", (_, inputs):
@@ -91,6 +105,12 @@ class PaperEngine(Engine):
                 self._note("leg closes")
             case "stop_player", _:
                 self._note("tone stops")
+
+    async def _asked(self, name: str, *arguments: Any) -> Any:
+        match name, arguments:
+            case "leg_stats", (number,):
+                return {**COUNTS, "leg": number}
+        raise AssertionError(f"{name} is not for a paper engine")
 
     def _closed(self, handle: int) -> None:
         self.open_handles.discard(handle)

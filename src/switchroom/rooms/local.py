@@ -33,7 +33,15 @@ from switchroom.rooms.info import (
 from switchroom.rooms.participant import Participant
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.room import Room
-from switchroom.rooms.rpc import UNSUPPORTED, RpcAck, RpcAnswer, RpcCode, RpcRequest
+from switchroom.rooms.rpc import (
+    UNSUPPORTED,
+    RpcAck,
+    RpcAnswer,
+    RpcCode,
+    RpcFailed,
+    RpcMethod,
+    RpcRequest,
+)
 from switchroom.rooms.track import Track, new_track_sid
 
 _FACTS = ClientFacts()
@@ -186,10 +194,25 @@ class Seat:
             self._member.listen(sink)
             self._room.ask(self._participant, (), wanted=True)
 
+    def hear_only(self, sink: Sink, source: Source | None) -> None:
+        """Send `source` to `sink` from now on, and nothing of the room, until `hear`."""
+        self._member.deafen()
+        sink.set_inputs({} if source is None else {source: 1.0})
+
+    def hear_beside(self, sink: Sink, source: Source | None) -> None:
+        """Send `source` to `sink` beside what it hears of the room, if any; None ends it."""
+        self._member.beside = source
+        if not self._member.remix():
+            sink.set_inputs({} if source is None else {source: 1.0})
+
     def set_attributes(self, changes: Mapping[str, str]) -> None:
         """Change attributes; an empty value removes one. Raises LimitExceeded."""
         if not self.gone:
             self._room.update(self._participant, attributes=changes)
+
+    def offer_methods(self, methods: Mapping[str, RpcMethod]) -> None:
+        """Let the others in the room call these methods of the participant (RPC)."""
+        self._member.methods = methods
 
     def watch_company(self, on_change: Callable[[], None] | None) -> None:
         """Be told whenever `company` or `expects_agents` may have changed; None: no longer."""
@@ -274,7 +297,10 @@ def _may_come(record: DispatchRecord) -> bool:
 class _LocalMember:
     """The Member behind a seat: tracks become the inputs of one sink, messages method calls."""
 
-    __slots__ = ("_inputs", "_local", "_room", "_sink", "_tracks", "closing", "participant")
+    __slots__ = (
+        "_inputs", "_local", "_room", "_sink", "_tracks",
+        "beside", "closing", "methods", "participant",
+    )  # fmt: skip
 
     participant: Participant
     watches = False
@@ -287,6 +313,8 @@ class _LocalMember:
         self._sink: Sink | None = None
         self._tracks: Sequence[Track] = ()
         self._inputs: dict[Source, float] = {}
+        self.methods: Mapping[str, RpcMethod] = {}
+        self.beside: Source | None = None
         self.closing = False
 
     @property
@@ -297,6 +325,14 @@ class _LocalMember:
         self._sink = sink
         self._inputs = {}
         self._mix()
+
+    def deafen(self) -> None:
+        self._sink = None
+
+    def remix(self) -> bool:
+        """Whether there is a sink to mix for."""
+        self._mix()
+        return self._sink is not None
 
     def silence(self) -> None:
         self._tracks = ()
@@ -319,6 +355,8 @@ class _LocalMember:
             for track in self._tracks
             if track.source is not None and not track.info.muted
         }
+        if self.beside is not None:
+            inputs[self.beside] = 1.0
         if inputs != self._inputs:
             self._inputs = inputs
             self._sink.set_inputs(inputs)
@@ -330,18 +368,24 @@ class _LocalMember:
         elif content is not None:
             self._local.on_data(content)
         elif isinstance(message.rpc, RpcRequest):
-            self._refuse(message, message.rpc)
+            self._answer(message.sender_identity, message.rpc)
 
-    def _refuse(self, message: DataMessage, request: RpcRequest) -> None:
-        """It has no methods: say so, rather than let the caller wait for an answer."""
-        refused = RpcAnswer(request.id, error=(RpcCode.UNSUPPORTED_METHOD, UNSUPPORTED, ""))
-        for reply in (RpcAck(request.id), refused):
+    def _answer(self, caller: str, request: RpcRequest) -> None:
+        """A method that is not there is refused at once: nobody waits for an answer to it."""
+        answer = RpcAnswer(request.id, error=(RpcCode.UNSUPPORTED_METHOD, UNSUPPORTED, ""))
+        method = self.methods.get(request.method)
+        if method is not None:
+            try:
+                answer = RpcAnswer(request.id, method(request.payload))
+            except RpcFailed as failure:
+                answer = RpcAnswer(request.id, error=(failure.rpc_code, failure.message, ""))
+        for reply in (RpcAck(request.id), answer):
             self._room.send(
                 DataMessage(
                     reliable=True,
                     sender_sid=self.participant.sid,
                     sender_identity=self.participant.identity,
-                    destinations=frozenset({message.sender_identity}),
+                    destinations=frozenset({caller}),
                     rpc=reply,
                 )
             )

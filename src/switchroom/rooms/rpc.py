@@ -72,6 +72,10 @@ class RpcAnswer:
 
 Rpc = RpcRequest | RpcAck | RpcAnswer
 
+RpcMethod = Callable[[str], str]
+"""What a participant of this process offers: payload in, payload of the answer out. Raises
+RpcFailed; must not wait."""
+
 _CODES = {
     RpcCode.UNSUPPORTED_METHOD: ErrorCode.UNIMPLEMENTED,
     RpcCode.REQUEST_PAYLOAD_TOO_LARGE: ErrorCode.INVALID_ARGUMENT,
@@ -92,6 +96,7 @@ class RpcFailed(ServiceError):
     """The method did not return; `rpc_code` and `rpc_data` are in the refusal's meta."""
 
     def __init__(self, code: int, message: str = "", data: str = "") -> None:
+        self.rpc_code = int(code)
         meta = {"rpc_code": str(int(code))} | ({"rpc_data": data} if data else {})
         known = RpcCode(code) if code in set(RpcCode) else RpcCode.APPLICATION_ERROR
         said = message or _MESSAGES.get(known, "Application error in method handler")

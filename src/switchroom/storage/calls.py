@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
@@ -12,8 +13,18 @@ from switchroom.sip.dialog import DialogSnapshot
 from switchroom.storage.connection import Database
 from switchroom.storage.schema import calls
 from switchroom.telephony.calls.call_events import CallStatus
-from switchroom.telephony.calls.call_record import CallRecord, StatusChange
+from switchroom.telephony.calls.call_record import (
+    CallDirection,
+    CallRecord,
+    MediaFigures,
+    StatusChange,
+)
 from switchroom.telephony.calls.termination import Cause, Termination
+from switchroom.telephony.calls.transfer_outcome import (
+    TransferReason,
+    TransferRecord,
+    TransferStatus,
+)
 
 
 class SqlCallStore:
@@ -66,6 +77,10 @@ def _row(record: CallRecord) -> dict[str, Any]:
     ending = record.termination
     return {
         "call_id": record.call_id,
+        "direction": record.direction.value,
+        "rule_id": record.rule_id,
+        "sip_call_id": record.sip_call_id,
+        "remote_address": record.remote_address,
         "room_name": record.room_name,
         "room_sid": record.room_sid,
         "participant_identity": record.participant_identity,
@@ -78,9 +93,15 @@ def _row(record: CallRecord) -> dict[str, Any]:
         "answered_at": record.answered_at,
         "ended_at": record.ended_at,
         "path": [[change.status.value, change.at] for change in record.path],
+        "codec": record.codec,
+        "encryption": record.encryption,
+        "media": None if record.media is None else asdict(record.media),
+        "transfers": [_transfer_to_json(transfer) for transfer in record.transfers],
         "termination": None if ending is None else _ending_to_json(ending),
         "cause": None if ending is None else ending.word,
+        "ended_by": None if ending is None else ending.who.value,
         "sip_status": None if ending is None else ending.status,
+        "q850_cause": None if ending is None else ending.q850,
         "dialog": None if record.dialog is None else record.dialog.to_json(),
         "open": ending is None or record.dialog is not None,
         "request_key": record.request_key,
@@ -88,18 +109,43 @@ def _row(record: CallRecord) -> dict[str, Any]:
     }
 
 
+#: Columns that are read into something else, or are there only to be searched for.
+_NOT_PLAIN = frozenset(
+    (
+        "direction", "path", "media", "transfers", "termination", "dialog",
+        "cause", "ended_by", "sip_status", "q850_cause", "open",
+    )
+)  # fmt: skip
+
+
 def _record(row: Mapping[str, Any]) -> CallRecord:
-    ending, dialog = row["termination"], row["dialog"]
-    plain = {
-        name: row[name]
-        for name in row
-        if name not in ("cause", "sip_status", "open", "path", "termination", "dialog")
-    }
+    ending, dialog, media = row["termination"], row["dialog"], row["media"]
     return CallRecord(
-        **plain,
+        **{name: row[name] for name in row if name not in _NOT_PLAIN},
+        direction=CallDirection(row["direction"]),
         path=tuple(StatusChange(CallStatus(status), at) for status, at in row["path"]),
+        media=None if media is None else MediaFigures(**media),
+        transfers=tuple(_transfer_from_json(transfer) for transfer in row["transfers"]),
         termination=None if ending is None else _ending_from_json(ending),
         dialog=None if dialog is None else DialogSnapshot.from_json(dialog),
+    )
+
+
+def _transfer_to_json(transfer: TransferRecord) -> dict[str, Any]:
+    return {
+        **asdict(transfer),
+        "status": transfer.status.value,
+        "reason": transfer.reason.value,
+    }
+
+
+def _transfer_from_json(stored: Mapping[str, Any]) -> TransferRecord:
+    return TransferRecord(
+        **{
+            **stored,
+            "status": TransferStatus(stored["status"]),
+            "reason": TransferReason(stored["reason"]),
+        }
     )
 
 
@@ -111,6 +157,7 @@ def _ending_to_json(ending: Termination) -> dict[str, Any]:
         "detail": ending.detail,
         "text": ending.text,
         "was_active": ending.was_active,
+        "q850": ending.q850,
         "left_with": None if ending.left_with is None else int(ending.left_with),
     }
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from switchroom.telephony.calls.call_record import CallRecord
+from switchroom.telephony.calls.transfer_outcome import TransferRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +33,21 @@ class CallEnded:
     record: CallRecord
 
 
-CallEvent = CallStarted | CallChanged | CallEnded
+@dataclass(frozen=True, slots=True)
+class CallHeld:
+    """The phone holds the call, or takes it up again."""
+
+    record: CallRecord
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallTransferChanged:
+    """A transfer has begun, or its result is known."""
+
+    record: CallRecord
+    transfer: TransferRecord
+
+
+CallEvent = CallStarted | CallChanged | CallHeld | CallTransferChanged | CallEnded
 Listener = Callable[[CallEvent], None]

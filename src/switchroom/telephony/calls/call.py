@@ -22,27 +22,38 @@ from switchroom.sip.invite_session import (
     ByeReceived,
     DialogEnded,
     Failed,
+    Fields,
     InfoReceived,
     OfferReceived,
+    ReferAnswered,
+    ReferNotified,
+    ReferReceived,
 )
-from switchroom.telephony.calls import call_events as do
+from switchroom.telephony.calls import call_events as do, transfer as transfers
 from switchroom.telephony.calls.call_events import (
     CallStatus,
-    Command,
     DeadlineReached,
     DigitFromPhone,
     DigitsFromRoom,
     DigitsPlayed,
+    EndWanted,
     Joined,
     JoinRefused,
     MediaLost,
     MediaStarted,
     RoomClosed,
     Stopping,
+    TakenOver,
 )
 from switchroom.telephony.calls.dtmf import digit_of_info
 from switchroom.telephony.calls.leg_description import LegDescription
+from switchroom.telephony.calls.q850 import q850_of, trouble_in
 from switchroom.telephony.calls.termination import Cause, Termination
+from switchroom.telephony.calls.transfer import (
+    Transfer,
+    TransferAbandoned,
+    TransferWanted,
+)
 from switchroom.telephony.routing.headers import NO_RULES, AttributeRules
 
 
@@ -78,6 +89,9 @@ class CallPlan:
     ``max_duration`` counts from the first step, ringing included, as LiveKit counts it.
     ``first_silence`` and ``silence`` are how long no packet may come before the first and after it.
     ``attributes_to_headers`` (attribute -> header) is what our requests say of the participant.
+    ``allow_refer`` is whether the phone may transfer the call, ``denoise`` whether the noise behind
+    its voice is taken away, ``detect_tones`` whether a phone without telephone events may press
+    keys by their tones.
     """
 
     max_duration: float
@@ -85,6 +99,9 @@ class CallPlan:
     silence: float
     attribute_rules: AttributeRules = NO_RULES
     attributes_to_headers: Mapping[str, str] = field(default_factory=_none)
+    allow_refer: bool = False
+    denoise: bool = False
+    detect_tones: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +118,8 @@ class Call:
     media: NegotiatedMedia | None = None
     media_seen: bool = False
     keys_queued: int = 0
+    refers: int = 0
+    transfer: Transfer | None = None
     termination: Termination | None = None
 
     @property
@@ -111,7 +130,9 @@ class Call:
     @property
     def deadline(self) -> float | None:
         """When DeadlineReached is due (monotonic s), None if nothing is waited for."""
-        return None if self.phase is Phase.ENDED else self.ends_at
+        if self.phase is Phase.ENDED:
+            return None
+        return self.ends_at if self.transfer is None else min(self.ends_at, self.transfer.due)
 
     @property
     def finished(self) -> bool:
@@ -141,7 +162,7 @@ class Machine(Protocol):
     def step(self, event: object, now: float) -> tuple[Machine, Sequence[object]]: ...
 
 
-Step = tuple[Call, list[Command]]
+Step = tuple[Call, Sequence[object]]
 _Cell = Callable[[Call, Any, float], Step]
 
 #: Keys and pauses from the room that may wait to be played.
@@ -153,6 +174,16 @@ _REASONS: Mapping[Cause, str] = {
     Cause.MEDIA_TIMEOUT: 'Q.850;cause=41;text="No media"',
     Cause.NO_COMMON_CODEC: 'SIP;cause=488;text="Not Acceptable Here"',
     Cause.SDP_ERROR: 'SIP;cause=488;text="Not Acceptable Here"',
+    Cause.SHUTDOWN: 'SIP;cause=503;text="Server stopping"',
+}
+
+#: Reason headers of our CANCEL, where there is more to say than that nobody answered.
+_CANCEL_REASONS: Mapping[Cause, str] = {
+    Cause.NO_ANSWER: 'Q.850;cause=19;text="No answer"',
+    Cause.ABANDONED: 'Q.850;cause=16;text="Caller gave up"',
+    Cause.REMOVED: 'Q.850;cause=16;text="Caller gave up"',
+    Cause.END_CALL: 'Q.850;cause=16;text="Caller gave up"',
+    Cause.MAX_DURATION: 'Q.850;cause=19;text="No answer"',
     Cause.SHUTDOWN: 'SIP;cause=503;text="Server stopping"',
 }
 
@@ -184,7 +215,11 @@ def seated(call: Call) -> Call:
 def answered(call: Call, media: NegotiatedMedia) -> Step:
     """The 200 has been sent or received: sound flows, and keys may be sent."""
     call = replace(call, phase=Phase.ANSWERED, wire=Wire.CONNECTED, media=media)
-    return call, [_update_leg(call, media)]
+    commands: list[object] = [_update_leg(call, media)]
+    detect = call.plan.detect_tones and media.digits is None
+    if call.plan.denoise or detect:
+        commands.append(do.SetProcessing(call.plan.denoise, detect))
+    return call, commands
 
 
 def bridged(call: Call, attributes: Mapping[str, str]) -> Step:
@@ -225,11 +260,9 @@ def _reoffered(call: Call, event: OfferReceived, _now: float) -> Step:
         return call, [do.RespondOffer(event.offer_id, 488, "Not Acceptable Here")]
     except SdpError:
         return call, [do.RespondOffer(event.offer_id, 400, "Bad Session Description")]
-    call = replace(call, leg=leg, media=media)
-    return call, [
-        do.RespondOffer(event.offer_id, 200, "OK", leg.body),
-        _update_leg(call, media),
-    ]
+    response = do.RespondOffer(event.offer_id, 200, "OK", leg.body)
+    call, commands = _renegotiated(replace(call, leg=leg), media)
+    return call, [response, *commands]
 
 
 def _acknowledged(call: Call, event: Acknowledged, _now: float) -> Step:
@@ -240,7 +273,28 @@ def _acknowledged(call: Call, event: Acknowledged, _now: float) -> Step:
         media = call.leg.accept(event.body)
     except SdpError:
         return call, []
-    return replace(call, media=media), [_update_leg(call, media)]
+    return _renegotiated(call, media)
+
+
+def _renegotiated(call: Call, media: NegotiatedMedia) -> Step:
+    """The room is told of hold and of its end, and of nothing else that is agreed on."""
+    held, was_held = not media.sends, call.media is not None and not call.media.sends
+    call = replace(call, media=media)
+    told = [do.SetHold(held)] if held is not was_held else []
+    return call, [_update_leg(call, media), *told]
+
+
+def _taken_over(call: Call, event: TakenOver, _now: float) -> Step:
+    """Another dialog takes the place of ours (RFC 3891): the phone stays who it is in its room.
+
+    An offer that cannot be taken leaves the call as it was.
+    """
+    try:
+        leg, media = call.leg.answering(event.body)
+    except SdpError:
+        return call, [do.RefuseSuccessor(488, "Not Acceptable Here")]
+    call, commands = _renegotiated(replace(call, leg=leg, refers=0), media)
+    return call, [do.AnswerSuccessor(leg.body), *commands, do.StoreAnswer(durable=False)]
 
 
 def _offered_early(call: Call, event: OfferReceived, _now: float) -> Step:
@@ -253,27 +307,49 @@ def _digit_from_phone(call: Call, event: DigitFromPhone, _now: float) -> Step:
 
 
 def _informed(call: Call, event: InfoReceived, _now: float) -> Step:
-    """Digits by INFO count only where none come as RTP events: some carriers send both."""
+    """Digits by INFO count only where none come as RTP events: some carriers send both.
+
+    A phone that sends them by INFO may play their tones as well: these are no keys then.
+    """
     by_rtp = call.media is not None and call.media.digits is not None
     digit = None if by_rtp else digit_of_info(event.content_type, event.body)
-    return call, [] if digit is None else [do.TellDigit(digit)]
+    if digit is None:
+        return call, []
+    commands: list[object] = [do.TellDigit(digit)]
+    if call.plan.detect_tones:
+        call = replace(call, plan=replace(call.plan, detect_tones=False))
+        commands.append(do.SetProcessing(call.plan.denoise, detect_tones=False))
+    return call, commands
 
 
 def _digits_from_room(call: Call, event: DigitsFromRoom, _now: float) -> Step:
     """Keys take half a second each: who sends them faster than that is not followed for ever."""
     queued = call.keys_queued + len(event.digits)
-    takes_digits = call.media is not None and call.media.digits is not None
-    if not takes_digits or queued > MOST_KEYS:
+    if queued > MOST_KEYS:
         return call, []
-    return replace(call, keys_queued=queued), [do.PlayDigits(event.digits)]
+    return replace(call, keys_queued=queued), [send_keys(call, event.digits)]
+
+
+def send_keys(call: Call, digits: str) -> do.PlayDigits:
+    """Keys for the phone: as telephone events where it takes them, else as tones in the sound."""
+    events = call.media is not None and call.media.digits is not None
+    return do.PlayDigits(digits, as_tones=not events)
 
 
 def _keys_played(call: Call, _event: DigitsPlayed, _now: float) -> Step:
     return replace(call, keys_queued=0), []
 
 
-def _bye(call: Call, _event: ByeReceived, _now: float) -> Step:
-    return end(call, while_in(call, Cause.BYE), wire=Wire.CLOSED)
+def _bye(call: Call, event: ByeReceived, _now: float) -> Step:
+    """After its consent to a transfer the phone's BYE means that it is elsewhere."""
+    transfer = call.transfer
+    gone = transfer is not None and (transfer.done or transfer.taken)
+    ending = replace(
+        while_in(call, Cause.TRANSFERRED if gone else Cause.BYE),
+        detail=trouble_in(event.headers),
+        q850=q850_of(event.headers),
+    )
+    return end(call, ending, wire=Wire.CLOSED)
 
 
 def _dialog_ended(call: Call, event: DialogEnded | Failed, _now: float) -> Step:
@@ -286,13 +362,60 @@ def _media_lost(call: Call, _event: MediaLost, _now: float) -> Step:
     return end(call, while_in(call, Cause.MEDIA_TIMEOUT))
 
 
+# ── transfers ────────────────────────────────────────────────────────────────
+
+
+def _transfer_wanted(call: Call, event: TransferWanted, _now: float) -> Step:
+    if call.transfer is not None:
+        return call, []
+    transfer, commands = transfers.begin(event.plan, call.refers + 1)
+    return replace(call, transfer=transfer, refers=transfer.number), [*commands]
+
+
+def _refer_answered(call: Call, event: ReferAnswered, now: float) -> Step:
+    if call.transfer is None:
+        return call, []
+    transfer, commands = transfers.answered(call.transfer, event, now)
+    return replace(call, transfer=transfer), [*commands]
+
+
+def _refer_notified(call: Call, event: ReferNotified, now: float) -> Step:
+    if call.transfer is None:
+        return call, []
+    transfer, commands = transfers.notified(call.transfer, event, now)
+    return replace(call, transfer=transfer), [*commands]
+
+
+def _transfer_abandoned(call: Call, _event: TransferAbandoned, _now: float) -> Step:
+    if call.transfer is None:
+        return call, []
+    transfer, commands = transfers.abandoned(call.transfer)
+    return replace(call, transfer=transfer), [*commands]
+
+
+def _transfer_due(call: Call, transfer: Transfer) -> Step:
+    if transfer.done:
+        return end(call, while_in(call, Cause.TRANSFERRED))
+    left, commands = transfers.overdue(transfer)
+    return replace(call, transfer=left), [*commands]
+
+
+def _refer_received(call: Call, event: ReferReceived, _now: float) -> Step:
+    """A phone that wants to be elsewhere may hang up; where we call is not for it to say."""
+    if call.plan.allow_refer and call.phase is Phase.ACTIVE:
+        return call, [do.DialReferred(event.refer_id, event.refer_to)]
+    return call, [do.RespondRefer(event.refer_id, 603, "Decline")]
+
+
 # ── at any time ──────────────────────────────────────────────────────────────
 
 
 def _deadline(call: Call, _event: DeadlineReached, now: float) -> Step:
-    if now < call.ends_at:
-        return call, []
-    return end(call, while_in(call, Cause.MAX_DURATION))
+    if now >= call.ends_at:
+        return end(call, while_in(call, Cause.MAX_DURATION))
+    if call.transfer is not None and now >= call.transfer.due:
+        return _transfer_due(call, call.transfer)
+    return call, []
 
 
 def _join_refused(call: Call, event: JoinRefused, _now: float) -> Step:
@@ -306,6 +429,10 @@ def _room_closed(call: Call, event: RoomClosed, _now: float) -> Step:
     return end(call, ending, by_room=True)
 
 
+def _end_wanted(call: Call, event: EndWanted, _now: float) -> Step:
+    return end(call, while_in(call, Cause.END_CALL), headers=event.headers)
+
+
 def _stopping(call: Call, _event: Stopping, _now: float) -> Step:
     return end(call, while_in(call, Cause.SHUTDOWN))
 
@@ -316,15 +443,23 @@ def while_in(call: Call, cause: Cause) -> Termination:
 
 
 def end(
-    call: Call, ending: Termination, *, wire: Wire | None = None, by_room: bool = False
+    call: Call,
+    ending: Termination,
+    *,
+    wire: Wire | None = None,
+    by_room: bool = False,
+    headers: Fields = (),
 ) -> Step:
     """The far end first, then the room, then the books.
 
     `wire` is what the far end believes, where this event has just changed it. A room that ends the
-    call still shows the last attributes, and takes the seat back by itself.
+    call still shows the last attributes, and takes the seat back by itself. `headers` go with the
+    BYE, CANCEL or rejection.
     """
     answered = call.media is not None
-    wire, commands = _farewell(wire or call.wire, ending)
+    wire, commands = _farewell(wire or call.wire, ending, headers)
+    if call.transfer is not None:
+        commands += transfers.call_ended(call.transfer)
     if call.in_room:
         commands.append(_last_words(ending, hung_up=answered))
     if call.in_room and not by_room:
@@ -335,27 +470,33 @@ def end(
         phase=Phase.ENDED,
         wire=wire,
         in_room=False,
+        transfer=None,
         termination=ending,
     )
     return call, commands
 
 
-def _farewell(wire: Wire, ending: Termination) -> tuple[Wire, list[Command]]:
+def _farewell(wire: Wire, ending: Termination, headers: Fields) -> tuple[Wire, list[object]]:
     if wire is Wire.INVITED:
-        return Wire.CANCELLING, [do.Cancel()]
+        return Wire.CANCELLING, [do.Cancel(_CANCEL_REASONS.get(ending.cause, ""), headers)]
     if wire is Wire.CALLED:
         status, phrase = _REJECTIONS.get(ending.cause, _REJECTED)
-        return Wire.CLOSED, [do.Reject(ending.status or status, ending.reason or phrase)]
+        reject = do.Reject(ending.status or status, ending.reason or phrase, headers)
+        return Wire.CLOSED, [reject]
     if wire is Wire.CONNECTED:
-        return Wire.CLOSING, [do.Bye(_REASONS.get(ending.cause, _NORMAL))]
+        return Wire.CLOSING, [do.Bye(_REASONS.get(ending.cause, _NORMAL), headers)]
     return wire, []
 
 
-def _last_words(ending: Termination, *, hung_up: bool) -> Command:
+def _last_words(ending: Termination, *, hung_up: bool) -> do.SetStatus | do.SetAttributes:
     """LiveKit shows `hangup` for answered calls only; the true ending stands beside it."""
     truth = {"sip.termination": ending.word}
     if ending.status is not None:
         truth["sip.statusCode"] = str(ending.status)
+    if ending.reason:
+        truth["sip.statusText"] = ending.reason
+    if ending.q850 is not None:
+        truth["sip.q850Cause"] = str(ending.q850)
     return do.SetStatus(CallStatus.HANGUP, truth) if hung_up else do.SetAttributes(truth)
 
 
@@ -389,6 +530,12 @@ _ROWS: tuple[tuple[tuple[Phase, ...], type[Any], _Cell], ...] = (
     ((Phase.ACTIVE,), InfoReceived, _informed),
     ((Phase.ACTIVE,), DigitsFromRoom, _digits_from_room),
     ((Phase.ACTIVE,), DigitsPlayed, _keys_played),
+    ((Phase.ACTIVE,), TransferWanted, _transfer_wanted),
+    ((Phase.ACTIVE,), TransferAbandoned, _transfer_abandoned),
+    ((Phase.ACTIVE,), ReferAnswered, _refer_answered),
+    ((Phase.ACTIVE,), ReferNotified, _refer_notified),
+    ((Phase.ACTIVE,), TakenOver, _taken_over),
+    (_UP, ReferReceived, _refer_received),
     (_UP, ByeReceived, _bye),
     (_UP, DialogEnded, _dialog_ended),
     (_UP, Failed, _dialog_ended),
@@ -396,6 +543,7 @@ _ROWS: tuple[tuple[tuple[Phase, ...], type[Any], _Cell], ...] = (
     ((Phase.EARLY, Phase.ANSWERED), JoinRefused, _join_refused),
     (_LIVE, DeadlineReached, _deadline),
     (_LIVE, RoomClosed, _room_closed),
+    (_LIVE, EndWanted, _end_wanted),
     (_LIVE, Stopping, _stopping),
     ((Phase.ENDED,), Joined, _joined_late),
     ((Phase.ENDED,), JoinRefused, _join_refused_late),

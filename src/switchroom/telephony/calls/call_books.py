@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from switchroom.base.log import get_logger
+from switchroom.media import LegStats
+from switchroom.sdp.offer_answer import NegotiatedMedia
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.telephony.calls.call_events import CallStatus, Guest
 from switchroom.telephony.calls.call_ports import CallPorts
-from switchroom.telephony.calls.call_record import CallNotes, CallRecord
+from switchroom.telephony.calls.call_record import CallNotes, CallRecord, MediaFigures
 from switchroom.telephony.calls.termination import Termination
-from switchroom.telephony.events import CallChanged, CallEnded, CallEvent, CallStarted
+from switchroom.telephony.calls.transfer import TransferPlan, TransferResult
+from switchroom.telephony.calls.transfer_desk import finished
+from switchroom.telephony.calls.transfer_outcome import TransferRecord
+from switchroom.telephony.events import (
+    CallChanged,
+    CallEnded,
+    CallEvent,
+    CallHeld,
+    CallStarted,
+    CallTransferChanged,
+)
 
 _log = get_logger("telephony")
+
+#: Transfers of one call that are kept: the last ones.
+_MOST_TRANSFERS = 16
 
 
 class CallBooks:
@@ -44,6 +61,31 @@ class CallBooks:
         self.notes.answered_at = self._now()
         self.notes.dialog = dialog
 
+    def sounds(self, media: NegotiatedMedia) -> None:
+        """This was agreed on."""
+        if media.codecs:
+            codec = media.codecs[0]
+            self.notes.codec = f"{codec.name}/{codec.clock_rate}"
+
+    def held(self, *, held: bool) -> None:
+        """The phone holds the call, or does no longer."""
+        self._publish(lambda record: CallHeld(record, held))
+
+    def transfer_begins(self, plan: TransferPlan) -> None:
+        """The phone has been asked to be elsewhere."""
+        transfer = TransferRecord(plan.transfer_id, plan.transfer_to, self._now())
+        del self.notes.transfers[: 1 - _MOST_TRANSFERS]
+        self.notes.transfers.append(transfer)
+        self._publish(lambda record: CallTransferChanged(record, transfer))
+
+    def transfer_ends(self, result: TransferResult) -> TransferRecord:
+        """The result of the last transfer."""
+        transfer = finished(self.notes.transfers.pop(), result, self._now())
+        self.notes.transfers.append(transfer)
+        self.save()
+        self._publish(lambda record: CallTransferChanged(record, transfer))
+        return transfer
+
     def ended(self, ending: Termination, dialog: DialogSnapshot | None) -> None:
         """The call is over. Until our BYE is answered the far end may believe in it."""
         notes = self.notes
@@ -51,14 +93,16 @@ class CallBooks:
         notes.termination = ending
         notes.dialog = dialog
         self.save()
-        _log.info(
-            "call ended",
-            call=notes.call_id,
-            room=notes.room_name,
-            ending=ending.word,
-            sip_status=ending.status,
-        )
-        self._tell(CallEnded)
+
+    def closed(self, figures: LegStats | None) -> None:
+        """Nothing more will be known: `figures` are those of its sound, if there was any."""
+        notes = self.notes
+        if figures is not None:
+            notes.media = _media_figures(figures)
+            self.save()
+        if notes.termination is not None:
+            _log.info("call ended", **_account(notes, notes.termination))
+        self._publish(CallEnded)
 
     def forget_dialog(self) -> None:
         """The far end knows that the call is over: nothing is left to end after a crash."""
@@ -77,9 +121,53 @@ class CallBooks:
     def _now(self) -> int:
         return self._ports.clock.unix_ns()
 
-    def _tell(self, kind: type[CallEvent]) -> None:
+    def _tell(self, kind: type[CallStarted | CallChanged]) -> None:
+        self._publish(kind)
+
+    def _publish(self, event_of: Callable[[CallRecord], CallEvent]) -> None:
         """Tell the listeners; a record is made only if there are any."""
         if self._ports.listeners:
-            event = kind(self.record)
+            event = event_of(self.record)
             for listener in self._ports.listeners:
                 listener(event)
+
+
+def _media_figures(stats: LegStats) -> MediaFigures:
+    heard_of = stats.round_trip is not None or stats.jitter_out_ms is not None
+    return MediaFigures(
+        packets_in=stats.packets_in,
+        lost_in=stats.lost_in,
+        jitter_in_ms=round(stats.jitter_ms, 2),
+        concealed_ms=stats.concealed_ms,
+        packets_out=stats.packets_out,
+        lost_out=stats.lost_out if heard_of else None,
+        jitter_out_ms=_rounded(stats.jitter_out_ms),
+        round_trip_ms=_rounded(stats.round_trip, 1000.0),
+    )
+
+
+def _rounded(value: float | None, scale: float = 1.0) -> float | None:
+    return None if value is None else round(value * scale, 2)
+
+
+def _account(notes: CallNotes, ending: Termination) -> dict[str, object]:
+    """The one line about a call that everybody reads."""
+    told: dict[str, object] = {
+        "call": notes.call_id,
+        "room": notes.room_name,
+        "ending": ending.word,
+        "ended_by": ending.who.value,
+        "why": ending.sentence,
+    }
+    if ending.status is not None:
+        told["sip_status"] = ending.status
+    if ending.q850 is not None:
+        told["q850"] = ending.q850
+    if notes.answered_at:
+        told["seconds"] = round((notes.ended_at - notes.answered_at) / 1e9, 1)
+        told["codec"] = notes.codec
+    if notes.media is not None:
+        told["lost_in"] = notes.media.lost_in
+        told["jitter_in_ms"] = notes.media.jitter_in_ms
+        told["round_trip_ms"] = notes.media.round_trip_ms
+    return told

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.sdp.offer_answer import NegotiatedMedia
+from switchroom.sip.invite_session import Fields
+from switchroom.sip.uri import NameAddr
 from switchroom.telephony.calls.termination import Termination
 
 
@@ -102,6 +104,20 @@ class RoomClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class EndWanted:
+    """A participant ends the call (``lk.sip.EndCall``); `headers` go with our farewell."""
+
+    headers: Fields = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """Somebody calls with Replaces (RFC 3891): `body` is the offer of that INVITE."""
+
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The server ends its calls."""
 
@@ -159,7 +175,10 @@ class ForgetDialog:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop a dial of ours."""
+    """Stop a dial of ours; `reason` is the value of the Reason header, empty for none."""
+
+    reason: str = ""
+    headers: Fields = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +187,7 @@ class Reject:
 
     status: int
     phrase: str
+    headers: Fields = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +195,39 @@ class Bye:
     """Hang up; `reason` is the value of the Reason header (RFC 3326)."""
 
     reason: str
+    headers: Fields = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RespondRefer:
+    """Answer the phone's wish to be transferred."""
+
+    refer_id: int
+    status: int
+    phrase: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialReferred:
+    """Call, in the phone's place, whom it names; the phone is told how that goes."""
+
+    refer_id: int
+    refer_to: NameAddr
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSuccessor:
+    """Answer the call that takes over this one with this description, and leave the old dialog."""
+
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseSuccessor:
+    """The call that was to take over cannot."""
+
+    status: int
+    phrase: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +255,18 @@ class CloseLeg:
 
 @dataclass(frozen=True, slots=True)
 class PlayDigits:
-    """Send digits to the phone; DigitsPlayed follows."""
+    """Send digits to the phone, as telephone events or as tones; DigitsPlayed follows."""
 
     digits: str
+    as_tones: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetProcessing:
+    """What is done to the phone's sound: whole, each time."""
+
+    denoise: bool
+    detect_tones: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +292,13 @@ class SetAttributes:
 
 
 @dataclass(frozen=True, slots=True)
+class SetHold:
+    """Tell the room that the phone holds the call, or does no longer."""
+
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LeaveRoom:
     """Give the seat back."""
 
@@ -247,10 +316,16 @@ Command = (
     | Cancel
     | Reject
     | Bye
+    | RespondRefer
+    | DialReferred
+    | AnswerSuccessor
+    | RefuseSuccessor
+    | SetHold
     | RespondOffer
     | UpdateLeg
     | CloseLeg
     | PlayDigits
+    | SetProcessing
     | TellDigit
     | SetStatus
     | SetAttributes

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.telephony.calls.call_events import CallStatus
 from switchroom.telephony.calls.termination import Termination
+from switchroom.telephony.calls.transfer_outcome import TransferRecord
+
+
+class CallDirection(StrEnum):
+    """Who dialled: seen from here."""
+
+    OUTBOUND = "outbound"
+    INBOUND = "inbound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +27,33 @@ class StatusChange:
 
 
 @dataclass(frozen=True, slots=True)
-class CallRecord:
-    """One outbound call. Times are Unix nanoseconds, 0 where it never came to that.
+class MediaFigures:
+    """How the sound of a call went. ``in`` is from the phone, ``out`` to it.
 
-    ``from_number`` and ``to_number`` are as dialled. ``dialog`` is there while the far end may
-    believe that the call is up: after a crash it is ended with it. ``request_key`` is the caller's
-    idempotency key with the API key it belongs to, empty if none was given.
+    Loss is in packets; ``out`` figures are what the phone reports by RTCP, None if it never did.
+    ``round_trip_ms`` likewise. ``concealed_ms`` of its sound were made up where it was decoded.
+    """
+
+    packets_in: int = 0
+    lost_in: int = 0
+    jitter_in_ms: float = 0.0
+    concealed_ms: int = 0
+    packets_out: int = 0
+    lost_out: int | None = None
+    jitter_out_ms: float | None = None
+    round_trip_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call. Times are Unix nanoseconds, 0 where it never came to that.
+
+    ``from_number`` and ``to_number`` are as dialled. ``sip_call_id`` is the Call-ID header,
+    ``remote_address`` where the far end's signalling comes from or goes to. ``codec`` is what the
+    phone was sent last (``PCMU/8000``), ``encryption`` the SRTP suite, empty for none. ``dialog``
+    is there while the far end may believe that the call is up: after a crash it is ended with it.
+    ``request_key`` is the caller's idempotency key with the API key it belongs to, empty if none
+    was given.
     """
 
     call_id: str
@@ -34,11 +64,19 @@ class CallRecord:
     trunk_id: str
     trunk_address: str
     created_at: int
+    direction: CallDirection = CallDirection.OUTBOUND
+    rule_id: str = ""
+    sip_call_id: str = ""
+    remote_address: str = ""
     participant_sid: str = ""
     room_sid: str = ""
     answered_at: int = 0
     ended_at: int = 0
     path: tuple[StatusChange, ...] = ()
+    codec: str = ""
+    encryption: str = ""
+    media: MediaFigures | None = None
+    transfers: tuple[TransferRecord, ...] = ()
     termination: Termination | None = None
     dialog: DialogSnapshot | None = None
     request_key: str = ""
@@ -52,13 +90,20 @@ class CallNotes:
         "_opened",
         "_path",
         "answered_at",
+        "codec",
         "dialog",
+        "encryption",
         "ended_at",
+        "media",
         "participant_identity",
         "participant_sid",
+        "remote_address",
         "room_name",
         "room_sid",
+        "rule_id",
+        "sip_call_id",
         "termination",
+        "transfers",
     )
 
     def __init__(self, opened: CallRecord) -> None:
@@ -66,11 +111,18 @@ class CallNotes:
         self._opened = opened
         self._path: list[StatusChange] = []
         self.room_name = opened.room_name
+        self.rule_id = opened.rule_id
+        self.sip_call_id = opened.sip_call_id
+        self.remote_address = opened.remote_address
         self.participant_identity = opened.participant_identity
         self.participant_sid = ""
         self.room_sid = ""
         self.answered_at = 0
         self.ended_at = 0
+        self.codec = ""
+        self.encryption = ""
+        self.media: MediaFigures | None = None
+        self.transfers: list[TransferRecord] = []
         self.termination: Termination | None = None
         self.dialog: DialogSnapshot | None = None
 
@@ -87,12 +139,19 @@ class CallNotes:
         return replace(
             self._opened,
             room_name=self.room_name,
+            rule_id=self.rule_id,
+            sip_call_id=self.sip_call_id,
+            remote_address=self.remote_address,
             participant_identity=self.participant_identity,
             participant_sid=self.participant_sid,
             room_sid=self.room_sid,
             answered_at=self.answered_at,
             ended_at=self.ended_at,
             path=tuple(self._path),
+            codec=self.codec,
+            encryption=self.encryption,
+            media=self.media,
+            transfers=tuple(self.transfers),
             termination=self.termination,
             dialog=self.dialog,
         )

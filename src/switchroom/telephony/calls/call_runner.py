@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from switchroom.base.errors import ServiceError
@@ -20,14 +21,18 @@ from switchroom.media import (
     EngineError,
     Leg,
     LegEvent,
+    LegStats,
     LevelChanged,
     MediaStarted,
     MediaTimedOut,
 )
 from switchroom.media.player import DIAL_TONE
+from switchroom.rooms.rpc import RpcCode, RpcFailed
 from switchroom.sip.dialog import DialogSnapshot
-from switchroom.sip.invite_session import InviteSession
-from switchroom.telephony.calls import call_events as do
+from switchroom.sip.errors import LocalSipError
+from switchroom.sip.headers import Headers
+from switchroom.sip.invite_session import Fields, InviteSession
+from switchroom.telephony.calls import call_events as do, transfer
 from switchroom.telephony.calls.call import Machine, Phase
 from switchroom.telephony.calls.call_books import CallBooks
 from switchroom.telephony.calls.call_ports import CallPorts
@@ -35,16 +40,30 @@ from switchroom.telephony.calls.call_record import CallRecord
 from switchroom.telephony.calls.dtmf import playable
 from switchroom.telephony.calls.phone_seat import PhoneSeat
 from switchroom.telephony.calls.phone_sound import PhoneSound
+from switchroom.telephony.calls.remote_control import (
+    END_CALL,
+    GET_REMOTE_HEADERS,
+    end_call_headers,
+    remote_headers,
+)
+from switchroom.telephony.calls.transfer import TransferAbandoned
+from switchroom.telephony.calls.transfer_desk import TransferDesk
 from switchroom.telephony.routing.headers import headers_from
 
 _log = get_logger("telephony")
+
+#: Seconds between the answer to EndCall and the farewell: data and signalling are two ways.
+_ANSWER_FIRST = 0.1
+#: Seconds that the engine may take to say how the sound of a call went.
+_FIGURES_LIMIT = 1.0
 
 
 class CallRunner:
     """One call from its first step to its end. `on_finished` is told when nothing is left of it.
 
-    A direction's runner calls `run` with its machine, sets `session` when there is one, and adds
-    its own commands to `PERFORM`.
+    A direction's runner calls `run` with its machine, sets `session` when there is one and
+    `remote_headers` (of their INVITE, or their answer to ours) when they are known, and adds its
+    own commands to `PERFORM`.
     """
 
     def __init__(
@@ -60,6 +79,9 @@ class CallRunner:
         self.seat = PhoneSeat(ports.rooms, record.call_id)
         self.sound = PhoneSound(ports.engine, leg)
         self.session: InviteSession | None = None
+        self.remote_headers = Headers()
+        self.transfers = TransferDesk(self.tell)
+        self._figures: Awaitable[LegStats] | None = None
         self._on_finished = on_finished
         self._machine: Machine | None = None
         self._events: deque[object] = deque()
@@ -185,8 +207,22 @@ class CallRunner:
         except Exception:
             self.tell(do.JoinRefused("internal error"))
             raise
+        self.seat.offer_methods(
+            {GET_REMOTE_HEADERS: self._headers_asked, END_CALL: self._end_asked}
+        )
         self.books.seated(guest, seat.room_sid, seat.participant_sid)
         self.tell(do.Joined())
+
+    def _headers_asked(self, payload: str) -> str:
+        return remote_headers(self.remote_headers, payload)
+
+    def _end_asked(self, payload: str) -> str:
+        """The answer is on its way to whoever asked before the phone's seat is empty."""
+        if self.phase in (None, Phase.ENDED):
+            raise RpcFailed(RpcCode.APPLICATION_ERROR, "the call has ended")
+        event = do.EndWanted(end_call_headers(payload))
+        asyncio.get_running_loop().call_later(_ANSWER_FIRST, self.tell, event)
+        return "{}"
 
     def _publish_track(self, command: do.PublishTrack) -> None:
         self.seat.publish(self.sound.start_tone(DIAL_TONE) if command.tone else None)
@@ -208,6 +244,10 @@ class CallRunner:
     def _set_attributes(self, command: do.SetAttributes) -> None:
         self.seat.show(command.attributes)
 
+    def _set_hold(self, command: do.SetHold) -> None:
+        self.seat.show({"sip.hold": "true" if command.held else ""})
+        self.books.held(held=command.held)
+
     def _tell_digit(self, command: do.TellDigit) -> None:
         self.seat.tell_digit(command.digit)
 
@@ -216,13 +256,17 @@ class CallRunner:
 
     # ── the phone ────────────────────────────────────────────────────────────
 
-    def _cancel(self, _command: do.Cancel) -> None:
+    def _cancel(self, command: do.Cancel) -> None:
         if self.session is not None:
-            self.session.cancel()
+            self.session.cancel(self._farewell(command.reason, command.headers))
 
     def _bye(self, command: do.Bye) -> None:
         if self.session is not None:
-            self.session.bye((("Reason", command.reason), *self.own_headers()))
+            self.session.bye(self._farewell(command.reason, command.headers))
+
+    def _farewell(self, reason: str, headers: Fields) -> Fields:
+        given = (("Reason", reason),) if reason else ()
+        return (*given, *self.own_headers(), *headers)
 
     def _respond_offer(self, command: do.RespondOffer) -> None:
         if self.session is not None:
@@ -230,7 +274,35 @@ class CallRunner:
                 command.offer_id, command.status, command.phrase, command.body
             )
 
-    def own_headers(self) -> tuple[tuple[str, str], ...]:
+    def _respond_refer(self, command: do.RespondRefer) -> None:
+        if self.session is not None:
+            self.session.respond_refer(command.refer_id, command.status, command.phrase)
+
+    def _refer(self, command: transfer.Refer) -> None:
+        self.books.transfer_begins(command.plan)
+        self.seat.show({"sip.transferStatus": "ongoing"})
+        if self.session is None:
+            return
+        try:
+            self.session.refer(command.plan.refer_to, (*self.own_headers(), *command.plan.headers))
+        except LocalSipError as error:
+            self.tell(TransferAbandoned())
+            _log.warning("REFER cannot be sent", call=self.call_id, why=str(error))
+
+    def _report_transfer(self, command: transfer.ReportTransfer) -> None:
+        record = self.books.transfer_ends(command.result)
+        self.seat.show({"sip.transferStatus": record.status.name.lower()})
+        self.transfers.settle(record)
+
+    def _ring_phone(self, _command: transfer.RingPhone) -> None:
+        self.seat.hear_only(self.sound.sink, self.sound.start_ringing())
+
+    def _restore_sound(self, _command: transfer.RestoreSound) -> None:
+        self.seat.hear_only(self.sound.sink, None)
+        self.sound.stop_ringing()
+        self.seat.hear(self.sound.sink)
+
+    def own_headers(self) -> Fields:
         """What our requests say of the participant, as ``attributes_to_headers`` asks for it."""
         if self._machine is None:
             return ()
@@ -240,20 +312,35 @@ class CallRunner:
     # ── the sound ────────────────────────────────────────────────────────────
 
     def _update_leg(self, command: do.UpdateLeg) -> None:
+        self.books.sounds(command.media)
         self.sound.update(command.media, command.silence)
+
+    def _set_processing(self, command: do.SetProcessing) -> None:
+        self.sound.process(denoise=command.denoise, detect_tones=command.detect_tones)
 
     def _play_digits(self, command: do.PlayDigits) -> None:
         digits = playable(command.digits)
-        if digits:
-            self.sound.send_digits(digits)
-        else:
+        if not digits:
             self.tell(do.DigitsPlayed())
+        elif command.as_tones:
+            self._play_tones(digits)
+        else:
+            self.sound.send_digits(digits)
+
+    def _play_tones(self, digits: str) -> None:
+        def played() -> None:
+            self.seat.hear_beside(self.sound.sink, None)
+            self.tell(do.DigitsPlayed())
+
+        self.seat.hear_beside(self.sound.sink, self.sound.play_keys(digits, played))
 
     async def _play_out(self) -> None:
         if self.phase is Phase.ACTIVE:
             await self.sound.play_out()
 
     def _close_leg(self, _command: do.CloseLeg) -> None:
+        if self.books.notes.answered_at:
+            self._figures = self.sound.figures()
         self.sound.close()
 
     # ── the books ────────────────────────────────────────────────────────────
@@ -275,6 +362,18 @@ class CallRunner:
 
     def _store_end(self, command: do.StoreEnd) -> None:
         self.books.ended(command.termination, self._snapshot())
+        figures, self._figures = self._figures, None
+        if figures is None:
+            self.books.closed(None)
+        else:
+            self.send_out(lambda: self._close_books(figures), "figures")
+
+    async def _close_books(self, figures: Awaitable[LegStats]) -> None:
+        counted = None
+        with suppress(EngineError, TimeoutError):
+            async with asyncio.timeout(_FIGURES_LIMIT):
+                counted = await figures
+        self.books.closed(counted)
 
     def _forget_dialog(self, _command: do.ForgetDialog) -> None:
         self.books.forget_dialog()
@@ -292,6 +391,13 @@ class CallRunner:
         do.ForgetDialog: _forget_dialog,
         do.Cancel: _cancel,
         do.Bye: _bye,
+        do.RespondRefer: _respond_refer,
+        do.SetHold: _set_hold,
+        do.SetProcessing: _set_processing,
+        transfer.Refer: _refer,
+        transfer.ReportTransfer: _report_transfer,
+        transfer.RingPhone: _ring_phone,
+        transfer.RestoreSound: _restore_sound,
         do.RespondOffer: _respond_offer,
         do.UpdateLeg: _update_leg,
         do.CloseLeg: _close_leg,

@@ -35,4 +35,5 @@ class PhoneParticipant:
                 self._tell_call(DigitsFromRoom(digits))
 
     def on_dispatch_ended(self, news: DispatchEnded) -> None:
-        """A call goes on without an agent: people may be in the room as well."""
+        """A caller who waits for an agent may have to be sent elsewhere; other calls go on."""
+        self._tell_call(news)

@@ -10,6 +10,7 @@ from switchroom.media import Sink, Source
 from switchroom.rooms.local import LocalParticipantSpec, Seat
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.registry import Rooms
+from switchroom.rooms.rpc import RpcMethod
 from switchroom.telephony.calls.call_events import Guest
 from switchroom.telephony.calls.dtmf import code_of
 from switchroom.telephony.calls.participant import PhoneParticipant
@@ -73,6 +74,21 @@ class PhoneSeat:
         """Send what is audible in the room to `sink` from now on."""
         if self._seat is not None:
             self._seat.hear(sink)
+
+    def hear_only(self, sink: Sink, source: Source | None) -> None:
+        """Send only `source` to `sink`, and nothing of the room, until `hear`."""
+        if self._seat is not None:
+            self._seat.hear_only(sink, source)
+
+    def hear_beside(self, sink: Sink, source: Source | None) -> None:
+        """Send `source` to `sink` beside whatever of the room it hears; None ends it."""
+        if self._seat is not None and not self._seat.gone:
+            self._seat.hear_beside(sink, source)
+
+    def offer_methods(self, methods: Mapping[str, RpcMethod]) -> None:
+        """Let the room call these."""
+        if self._seat is not None:
+            self._seat.offer_methods(methods)
 
     def show(self, changes: Mapping[str, str]) -> bool:
         """Change attributes; False if the room refuses so many or so long ones."""

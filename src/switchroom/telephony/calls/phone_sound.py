@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from switchroom.media import Engine, Leg, LegCodec, LegMedia, Player, Sink, Source, Tone
+from switchroom.media import (
+    Engine,
+    Leg,
+    LegCodec,
+    LegMedia,
+    LegStats,
+    Player,
+    PlayerEvent,
+    Sink,
+    Source,
+    Tone,
+)
+from switchroom.media.player import DIAL_TONE
 from switchroom.sdp.codecs import Codec
 from switchroom.sdp.offer_answer import NegotiatedMedia
+from switchroom.telephony.calls.key_tones import key_tones
 
 #: Seconds that the last word may take before we hang up: the engine holds less.
 _PLAY_OUT_LIMIT = 0.1
@@ -20,6 +34,8 @@ class PhoneSound:
         self._engine = engine
         self._leg = leg
         self._tone: Player | None = None
+        self._ringing: Player | None = None
+        self._keys: list[Player] = []
 
     @property
     def address(self) -> tuple[str, int]:
@@ -60,6 +76,41 @@ class PhoneSound:
             )
         )
 
+    def process(self, *, denoise: bool, detect_tones: bool) -> None:
+        """What is done to the phone's sound before anybody hears it."""
+        self._leg.set_processing(denoise=denoise, detect_tones=detect_tones)
+
+    def figures(self) -> Awaitable[LegStats]:
+        """How the sound went so far. To be asked for before `close`; raises EngineError."""
+        return self._leg.stats()
+
+    def start_ringing(self) -> Source:
+        """The ringing tone for the phone, until `stop_ringing` or `close`."""
+        self.stop_ringing()
+        self._ringing = self._engine.play(DIAL_TONE)
+        return self._ringing.source
+
+    def stop_ringing(self) -> None:
+        ringing, self._ringing = self._ringing, None
+        if ringing is not None:
+            ringing.stop()
+
+    def play_keys(self, digits: str, on_played: Callable[[], None]) -> Source:
+        """Keys as tones, to be mixed into what the phone hears until they are played."""
+
+        def ended(_event: PlayerEvent) -> None:
+            self._stop_keys(player)
+            on_played()
+
+        player = self._engine.play(key_tones(digits), ended)
+        self._keys.append(player)
+        return player.source
+
+    def _stop_keys(self, player: Player) -> None:
+        if player in self._keys:
+            self._keys.remove(player)
+            player.stop()
+
     def send_digits(self, digits: str) -> None:
         """Press keys. Raises EngineError."""
         self._leg.send_digits(digits)
@@ -73,6 +124,9 @@ class PhoneSound:
     def close(self) -> None:
         """Give the port back."""
         self.stop_tone()
+        self.stop_ringing()
+        for player in tuple(self._keys):
+            self._stop_keys(player)
         self._leg.close()
 
 

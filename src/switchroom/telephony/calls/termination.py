@@ -29,9 +29,9 @@ class Result(StrEnum):
 class Party(StrEnum):
     """Who ended the call."""
 
-    CALLEE = "callee"
+    PHONE = "phone"  # the person on it, or what stands for one
     CARRIER = "carrier"
-    CALLER = "caller"  # the API request: what it asked for, or its giving up
+    REQUEST = "request"  # what it asked for, or its giving up
     ROOM = "room"
     SERVER = "server"
 
@@ -68,8 +68,19 @@ class Cause(StrEnum):
     STORAGE_FAILED = "storage-failed"
     JOIN_FAILED = "join-failed"
     MEDIA_FAILED = "media-failed"
+    # why a call to us did not come about
+    NO_TRUNK = "no-trunk"
+    AMBIGUOUS_TRUNKS = "ambiguous-trunks"
+    NO_RULE = "no-rule"
+    WRONG_LOGIN = "wrong-login"
+    PIN_FAILED = "pin-failed"
+    NOBODY_HEARD = "cannot-subscribe"
+    NO_AGENT = "no-agent"
+    REDIRECTED = "redirected"
+    CANCELLED = "cancelled"
     # how a call ended that was there
     BYE = "bye"
+    TRANSFERRED = "transferred"
     REMOVED = "removed"
     MEDIA_TIMEOUT = "media-timeout"
     DIALOG_LOST = "dialog-lost"
@@ -118,6 +129,11 @@ def _refusal(who: Party, room: DisconnectReason, sentence: str) -> Ending:
     return Ending(_CLIENT, who, room, room, None, "", sentence)
 
 
+def _unwanted(sentence: str) -> Ending:
+    """A call to us that did not come about: no request waits for it."""
+    return Ending(_CLIENT, Party.SERVER, _UNAVAILABLE, _UNAVAILABLE, _CANCELED, "", sentence)
+
+
 ENDINGS: Mapping[Cause, Ending] = {
     Cause.AUTH_REQUIRED: _refusal(
         Party.CARRIER, _REJECTED, "The carrier did not accept the trunk's credentials."
@@ -128,9 +144,9 @@ ENDINGS: Mapping[Cause, Ending] = {
         Party.CARRIER, _UNAVAILABLE, "The carrier could not reach the callee in time."
     ),
     Cause.UNAVAILABLE: _refusal(
-        Party.CALLEE, _UNAVAILABLE, "The callee cannot be reached at the moment."
+        Party.PHONE, _UNAVAILABLE, "The callee cannot be reached at the moment."
     ),
-    Cause.BUSY: _refusal(Party.CALLEE, _REJECTED, "The line is busy."),
+    Cause.BUSY: _refusal(Party.PHONE, _REJECTED, "The line is busy."),
     Cause.NOT_ACCEPTABLE: _refusal(
         Party.CARRIER, _REJECTED, "The far end does not accept the offered media."
     ),
@@ -148,7 +164,7 @@ ENDINGS: Mapping[Cause, Ending] = {
         _CLIENT, Party.CARRIER, _REJECTED, _TRUNK, None, "",
         "The carrier takes no more calls at a time from this trunk.",
     ),
-    Cause.GLOBAL_DECLINE: _refusal(Party.CALLEE, _REJECTED, "The callee declined the call."),
+    Cause.GLOBAL_DECLINE: _refusal(Party.PHONE, _REJECTED, "The callee declined the call."),
     Cause.CARRIER_BLOCKED: _refusal(
         Party.CARRIER, _REJECTED, "The carrier blocks calls from this number."
     ),
@@ -162,7 +178,7 @@ ENDINGS: Mapping[Cause, Ending] = {
         "The carrier asked for credentials that could not be given.",
     ),
     Cause.NO_ANSWER: Ending(
-        _CLIENT, Party.CALLEE, _UNAVAILABLE, _UNAVAILABLE, _CANCELED, _TIMED_OUT,
+        _CLIENT, Party.PHONE, _UNAVAILABLE, _UNAVAILABLE, _CANCELED, _TIMED_OUT,
         "Nobody answered in time.",
     ),
     Cause.NO_RESPONSE: Ending(
@@ -188,7 +204,7 @@ ENDINGS: Mapping[Cause, Ending] = {
         "The far end answered with a session description that cannot be used.",
     ),
     Cause.ADDRESS_ERROR: Ending(
-        _CLIENT, Party.CALLER, _TRUNK, _TRUNK, _INVALID, "invalid address",
+        _CLIENT, Party.REQUEST, _TRUNK, _TRUNK, _INVALID, "invalid address",
         "The address to call is not valid.",
     ),
     Cause.DNS_RESOLUTION: Ending(
@@ -211,9 +227,26 @@ ENDINGS: Mapping[Cause, Ending] = {
         Result.SERVER_ERROR, Party.SERVER, _UNKNOWN, _UNKNOWN, ErrorCode.INTERNAL,
         "no media port", "This server had no media port for the call.",
     ),
+    Cause.NO_TRUNK: _unwanted("No inbound trunk takes this call."),
+    Cause.AMBIGUOUS_TRUNKS: _unwanted("Several inbound trunks take this call alike."),
+    Cause.NO_RULE: _unwanted("No dispatch rule says where this call goes."),
+    Cause.WRONG_LOGIN: _unwanted("The caller did not know the trunk's user name and password."),
+    Cause.PIN_FAILED: _unwanted("The caller did not type a PIN that a dispatch rule has."),
+    Cause.NOBODY_HEARD: _unwanted("Nobody who can be heard came into the room in time."),
+    Cause.NO_AGENT: _unwanted("No agent came, nor anybody else."),
+    Cause.REDIRECTED: _unwanted("Nobody came, so the caller was sent to another address."),
+    Cause.CANCELLED: Ending(
+        Result.SUCCESS, Party.PHONE, _HUNG_UP, _HUNG_UP, _CANCELED,
+        "the caller hung up before the call was answered",
+        "The caller hung up before anybody answered.",
+    ),
     Cause.BYE: Ending(
-        Result.SUCCESS, Party.CALLEE, _HUNG_UP, _HUNG_UP, ErrorCode.ABORTED,
-        "the callee hung up before the call was active", "The callee hung up.",
+        Result.SUCCESS, Party.PHONE, _HUNG_UP, _HUNG_UP, ErrorCode.ABORTED,
+        "the callee hung up before the call was active", "The phone hung up.",
+    ),
+    Cause.TRANSFERRED: Ending(
+        Result.SUCCESS, Party.PHONE, _HUNG_UP, _HUNG_UP, _CANCELED,
+        "the call was transferred", "The call was transferred.",
     ),
     Cause.REMOVED: Ending(
         Result.SUCCESS, Party.ROOM, _UNKNOWN, _UNKNOWN, _CANCELED,
@@ -237,7 +270,7 @@ ENDINGS: Mapping[Cause, Ending] = {
         "the call was ended from the room", "A participant ended the call.",
     ),
     Cause.ABANDONED: Ending(
-        _CLIENT, Party.CALLER, _UNAVAILABLE, _UNAVAILABLE, _CANCELED, _TIMED_OUT,
+        _CLIENT, Party.REQUEST, _UNAVAILABLE, _UNAVAILABLE, _CANCELED, _TIMED_OUT,
         "The request that waited for the answer went away.",
     ),
     Cause.SHUTDOWN: Ending(
@@ -260,7 +293,8 @@ class Termination:
     ``status`` is the final SIP status if one decided (300-699) and ``reason`` its text as the far
     end gave it, perhaps empty. ``detail`` says more in words, and ``text`` stands in the API error
     where the table's message does not fit. ``was_active`` is whether the two sides had been
-    connected. ``left_with`` is the room's own reason where the room decided.
+    connected. ``left_with`` is the room's own reason where the room decided. ``q850`` is the
+    telephone network's cause where the far end told it (RFC 3326).
     """
 
     cause: Cause
@@ -270,6 +304,7 @@ class Termination:
     text: str = ""
     was_active: bool = False
     left_with: DisconnectReason | None = None
+    q850: int | None = None
 
     @property
     def _row(self) -> Ending:

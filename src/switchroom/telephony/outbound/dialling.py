@@ -27,6 +27,7 @@ from switchroom.telephony.calls.call import (
     early,
     end,
     seated,
+    send_keys,
 )
 from switchroom.telephony.calls.call_events import (
     AnswerStored,
@@ -190,7 +191,7 @@ def _answered(state: Dialling, event: Answered, _now: float) -> _Step:
     except SdpError as error:
         return _end(state, of_sdp(error), Wire.CONNECTED)
     waited_for = state.answer_by is not None
-    automated = bool(state.plan.digits) and media.digits is not None
+    automated = bool(state.plan.digits)
     call, commands = answered(state.call, media)
     state = replace(
         state,
@@ -203,7 +204,7 @@ def _answered(state: Dialling, event: Answered, _now: float) -> _Step:
     stored = [*commands, do.StoreAnswer(durable=waited_for)]
     if not automated:
         return _connect(state, stored, attributes)
-    digits = do.PlayDigits(state.plan.digits)
+    digits = send_keys(call, state.plan.digits)
     status = do.SetStatus(CallStatus.AUTOMATION, attributes)
     return replace(state, stage=Stage.AUTOMATION), [*stored, status, digits]
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from switchroom.base.errors import ServiceError
 from switchroom.media import Leg
 from switchroom.sip.errors import LocalSipError
+from switchroom.sip.invite_session import Answered, SessionEvent
 from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.calls.call_ports import CallPorts
 from switchroom.telephony.calls.call_record import CallRecord
@@ -78,9 +79,14 @@ class OutboundRunner(CallRunner):
     def _send_invite(self, command: dial.SendInvite) -> None:
         invite = replace(self.dial.invite, body=command.body)
         try:
-            self.session = self.ports.sip.invite(invite, self.tell)
+            self.session = self.ports.sip.invite(invite, self._sip_event)
         except LocalSipError as error:
             self.tell(dial.Undialable(str(error)))
+
+    def _sip_event(self, event: SessionEvent) -> None:
+        if isinstance(event, Answered):
+            self.remote_headers = event.headers
+        self.tell(event)
 
     def _store_dial(self, command: dial.StoreDial) -> None:
         if command.durable:

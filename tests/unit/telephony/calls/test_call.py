@@ -18,8 +18,12 @@ from switchroom.sip.invite_session import (
     FailureKind,
     InfoReceived,
     OfferReceived,
+    ReferAnswered,
+    ReferNotified,
+    ReferReceived,
     SipFailure,
 )
+from switchroom.sip.uri import NameAddr
 from switchroom.telephony.calls import call_events as do
 from switchroom.telephony.calls.call import (
     _CELLS,
@@ -37,6 +41,16 @@ from switchroom.telephony.calls.call import (
 from switchroom.telephony.calls.call_events import CallStatus
 from switchroom.telephony.calls.leg_description import LegDescription
 from switchroom.telephony.calls.termination import Cause, Termination
+from switchroom.telephony.calls.transfer import (
+    Refer,
+    ReportTransfer,
+    RestoreSound,
+    TransferAbandoned,
+    TransferPlan,
+    TransferResult,
+    TransferWanted,
+)
+from switchroom.telephony.calls.transfer_outcome import TransferReason, TransferStatus
 
 _PLAN = CallPlan(max_duration=600.0, first_silence=30.0, silence=15.0)
 _LEG = LegDescription.offering(("192.0.2.1", 10000), (PCMU, PCMA, telephone_event()), 42)
@@ -68,6 +82,7 @@ def _answered(codecs: str = "0 8 101") -> Call:
     return answered(_EARLY, _LEG.accept(_sdp(codecs)))[0]
 
 
+_TRANSFER = TransferPlan("STR_1", "tel:+1555", "tel:+1555", until=31.0)
 _EARLY = seated(early(_PLAN, _LEG, 0.0, Wire.INVITED))
 _CALLED = replace(_EARLY, wire=Wire.CALLED)
 _ANSWERED = _answered()
@@ -98,6 +113,13 @@ _EVENTS: tuple[object, ...] = (
     OfferReceived(1, _sdp(), Headers()),
     Acknowledged(1, b""),
     InfoReceived("application/dtmf", Headers(), b"5"),
+    do.EndWanted(),
+    do.TakenOver(_sdp()),
+    TransferWanted(_TRANSFER),
+    TransferAbandoned(),
+    ReferAnswered(1, 202, "Accepted", Headers()),
+    ReferNotified(1, 200, "OK", over=True, headers=Headers()),
+    ReferReceived(1, NameAddr.parse("<sip:9@c>"), Headers()),
 )
 
 
@@ -199,6 +221,15 @@ def test_hold_is_answered_by_its_mirror_and_its_silence_is_no_fault(
     update = _leg_updates(commands)[0]
     assert (update.media.direction, update.silence) == (ours, silence)
     assert call.phase is Phase.ACTIVE
+    assert (do.SetHold(held=True) in commands) is (ours != "sendonly")
+
+
+def test_the_room_is_told_of_hold_once_and_of_its_end() -> None:
+    hold = OfferReceived(7, _sdp(direction="sendonly"), Headers())
+    held = _after(_ACTIVE, hold)
+    assert do.SetHold(held=True) not in _commands(held, hold)
+    resumed = _commands(held, OfferReceived(8, _sdp(), Headers()))
+    assert resumed[-1] == do.SetHold(held=False)
 
 
 def test_a_new_address_moves_the_sound() -> None:
@@ -236,9 +267,9 @@ def test_keys_by_info_count_only_where_none_come_by_rtp() -> None:
     assert _commands(_DEAF, replace(info, body=b"no key")) == []
 
 
-def test_keys_from_the_room_are_played_where_the_far_end_takes_them() -> None:
+def test_keys_from_the_room_are_events_or_tones_as_the_far_end_takes_them() -> None:
     assert _commands(_ACTIVE, do.DigitsFromRoom("1w2")) == [do.PlayDigits("1w2")]
-    assert _commands(_DEAF, do.DigitsFromRoom("1")) == []
+    assert _commands(_DEAF, do.DigitsFromRoom("1")) == [do.PlayDigits("1", as_tones=True)]
 
 
 def test_keys_from_the_room_wait_in_a_queue_with_an_end() -> None:
@@ -293,3 +324,128 @@ def test_two_byes_that_cross_end_the_call_once() -> None:
     assert commands == [do.ForgetDialog()]
     assert theirs.finished
     assert _commands(theirs, DialogEnded()) == []
+
+
+def test_what_a_bye_tells_of_trouble_is_kept() -> None:
+    headers = Headers((("Reason", 'Q.850;cause=41;text="Temporary failure"'),))
+    ending = _after(_ACTIVE, ByeReceived(headers)).termination
+    assert ending == Termination(
+        Cause.BYE, detail="Q.850 cause 41: Temporary failure", was_active=True, q850=41
+    )
+    normal = Headers((("Reason", "Q.850;cause=16"),))
+    assert _after(_ACTIVE, ByeReceived(normal)).termination == Termination(
+        Cause.BYE, was_active=True, q850=16
+    )
+
+
+def test_a_participant_ends_the_call_with_headers_of_its_own() -> None:
+    commands = _commands(_ACTIVE, do.EndWanted((("X-Why", "done"),)))
+    bye = commands[0]
+    assert isinstance(bye, do.Bye)
+    assert bye.headers == (("X-Why", "done"),)
+    refused = _commands(_CALLED, do.EndWanted((("X-Why", "busy"),)))
+    assert refused[0] == do.Reject(486, "Rejected", (("X-Why", "busy"),))
+
+
+def test_keys_by_info_end_the_listening_for_tones() -> None:
+    plan = replace(_PLAN, denoise=True, detect_tones=True)
+    early_call = replace(_EARLY, plan=plan)
+    call, commands = answered(early_call, _LEG.accept(_sdp("0")))
+    assert commands[1] == do.SetProcessing(denoise=True, detect_tones=True)
+    active = bridged(call, {})[0]
+    info = InfoReceived("application/dtmf", Headers(), b"5")
+    call, commands = active.step(info, 1.0)
+    assert commands == [do.TellDigit("5"), do.SetProcessing(denoise=True, detect_tones=False)]
+    assert _commands(call, info) == [do.TellDigit("5")]
+
+
+def test_a_phone_with_telephone_events_is_not_listened_to_for_tones() -> None:
+    plan = replace(_PLAN, detect_tones=True)
+    assert _kinds(answered(replace(_EARLY, plan=plan), _LEG.accept(_sdp()))[1]) == ["UpdateLeg"]
+
+
+# ── transfers ────────────────────────────────────────────────────────────────
+
+_CONSENT = ReferAnswered(1, 202, "Accepted", Headers())
+_TRANSFERRING = _after(_ACTIVE, TransferWanted(_TRANSFER))
+_TRYING = _after(_TRANSFERRING, _CONSENT)
+
+
+def _news(status: int | None, *, over: bool = False) -> ReferNotified:
+    return ReferNotified(1, status, "so", over, Headers())
+
+
+def _reported(commands: Sequence[object]) -> TransferResult | None:
+    return next((c.result for c in commands if isinstance(c, ReportTransfer)), None)
+
+
+def test_a_transfer_is_asked_of_the_phone() -> None:
+    assert _commands(_ACTIVE, TransferWanted(_TRANSFER)) == [Refer(_TRANSFER)]
+    assert _TRANSFERRING.deadline == 31.0
+
+
+def test_a_phone_that_has_gone_elsewhere_may_hang_up_itself() -> None:
+    done, commands = _TRYING.step(_news(200, over=True), 5.0)
+    completed = TransferResult(TransferStatus.SUCCESSFUL, TransferReason.COMPLETED, 200, "so")
+    assert commands == [ReportTransfer(completed)]
+    assert done.deadline == 6.0
+    call, commands = done.step(ByeReceived(Headers()), 5.5)
+    assert call.termination == Termination(Cause.TRANSFERRED, was_active=True)
+    assert _reported(commands) is None
+    assert do.LeaveRoom(DisconnectReason.CLIENT_INITIATED) in commands
+
+
+def test_a_phone_that_has_gone_elsewhere_without_hanging_up_is_hung_up() -> None:
+    done = _after(_TRYING, _news(200), now=5.0)
+    assert _commands(done, do.DeadlineReached(), 5.9) == []
+    call, commands = done.step(do.DeadlineReached(), 6.0)
+    assert isinstance(commands[0], do.Bye)
+    assert call.termination == Termination(Cause.TRANSFERRED, was_active=True)
+
+
+def test_a_bye_before_the_result_is_success_once_the_phone_has_agreed() -> None:
+    call, commands = _TRYING.step(ByeReceived(Headers()), 5.0)
+    assert call.termination is not None
+    assert call.termination.cause is Cause.TRANSFERRED
+    assert _reported(commands) == TransferResult(
+        TransferStatus.SUCCESSFUL, TransferReason.CALL_ENDED
+    )
+    call, commands = _TRANSFERRING.step(ByeReceived(Headers()), 5.0)
+    assert call.termination is not None
+    assert call.termination.cause is Cause.BYE
+    assert _reported(commands) == TransferResult(TransferStatus.FAILED, TransferReason.CALL_ENDED)
+
+
+def test_the_call_goes_on_after_a_transfer_that_failed() -> None:
+    call, commands = _TRYING.step(_news(486, over=True), 5.0)
+    assert _reported(commands) == TransferResult(
+        TransferStatus.FAILED, TransferReason.REJECTED, 486, "so"
+    )
+    assert (call.phase, call.transfer, call.deadline) == (Phase.ACTIVE, None, 600.0)
+    again = _after(call, TransferWanted(_TRANSFER))
+    assert again.transfer is not None
+    assert again.transfer.number == 2
+    assert _commands(again, _news(200)) == []
+
+
+def test_the_phone_hears_ringing_until_its_transfer_fails() -> None:
+    ringing = replace(_TRANSFER, play_dialtone=True)
+    call, commands = _ACTIVE.step(TransferWanted(ringing), 1.0)
+    assert _kinds(commands) == ["RingPhone", "Refer"]
+    _, commands = call.step(ReferAnswered(1, 603, "Decline", Headers()), 2.0)
+    assert commands[0] == RestoreSound()
+
+
+def test_a_phone_may_not_transfer_the_call_unless_it_is_allowed_to() -> None:
+    wish = ReferReceived(4, NameAddr.parse("<sip:9@c>"), Headers())
+    assert _commands(_ACTIVE, wish) == [do.RespondRefer(4, 603, "Decline")]
+    allowed = replace(_ACTIVE, plan=replace(_PLAN, allow_refer=True))
+    assert _commands(allowed, wish) == [do.DialReferred(4, wish.refer_to)]
+
+
+def test_a_call_that_takes_over_brings_its_own_media() -> None:
+    call, commands = _ACTIVE.step(do.TakenOver(_sdp(port=7000)), 1.0)
+    assert _kinds(commands) == ["AnswerSuccessor", "UpdateLeg", "StoreAnswer"]
+    assert _leg_updates(commands)[0].media.remote == ("198.51.100.7", 7000)
+    assert call.phase is Phase.ACTIVE
+    assert _kinds(_commands(_ACTIVE, do.TakenOver(_sdp("18")))) == ["RefuseSuccessor"]
