@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from switchroom.phonenet.line import Line, LineCodecs
 from switchroom.phonenet.media_port import MediaPort
 from switchroom.sdp.codecs import PCMA, PCMU, Codec, telephone_event
-from switchroom.sdp.description import SessionDescription
+from switchroom.sdp.description import SessionDescription, is_ip
 from switchroom.sdp.errors import SdpError
 from switchroom.sdp.offer_answer import (
     LocalMedia,
@@ -67,6 +67,8 @@ class CallMedia:
         return described.serialise()
 
     def _agree(self, agreed: NegotiatedMedia) -> None:
+        if agreed.remote is not None and not is_ip(agreed.remote[0]):
+            raise SdpError(f"the host name {agreed.remote[0][:80]!r}; an IP address is needed")
         self.agreed = agreed
         codecs = LineCodecs.of(agreed)
         if self.line is None:

@@ -35,10 +35,12 @@ class Codec:
 
     def same_encoding(self, other: Codec) -> bool:
         """Whether both mean the same coding; the number, a name's case and ``fmtp`` aside."""
+        name = self.name.lower()
         return (
-            self.name.lower() == other.name.lower()
+            name == other.name.lower()
             and self.clock_rate == other.clock_rate
-            and self.channels == other.channels
+            # RFC 7587 section 7: always two, and some write one.
+            and (self.channels == other.channels or name == "opus")
         )
 
     def numbered(self, payload_type: int) -> Codec:
@@ -55,6 +57,9 @@ class Codec:
 PCMU = Codec("PCMU", 0, 8000)
 PCMA = Codec("PCMA", 8, 8000)
 G722 = Codec("G722", 9, 8000)
+CN = Codec("CN", 13, 8000)
+#: Mono both ways; what was lost may be in the next packet (RFC 7587 section 6.1).
+OPUS = Codec("opus", 111, 48_000, 2, "useinbandfec=1")
 
 
 def telephone_event(payload_type: int = 101, clock_rate: int = 8000) -> Codec:
@@ -71,7 +76,7 @@ STATIC = {
         Codec("G723", 4, 8000),
         PCMA,
         G722,
-        Codec("CN", 13, 8000),
+        CN,
         Codec("G728", 15, 8000),
         Codec("G729", 18, 8000),
     )
@@ -89,6 +94,8 @@ def parse_rtpmap(value: str) -> Codec:
         raise SdpError("a clock rate of zero")
     # Some devices write an empty or zero channel count where they mean one.
     channels = bounded_number(rest[1] or "1", 255, "channel count") if len(rest) == 2 else 1
+    if name.upper() == "G722" and clock_rate == 16_000:
+        clock_rate = 8_000  # its sampling rate by mistake (RFC 3551 section 4.5.2)
     return Codec(
         _SPELLING.get(name.lower(), name),
         bounded_number(number, 127, "payload type"),

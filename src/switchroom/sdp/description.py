@@ -65,6 +65,10 @@ class MediaSection:
         """The value of its first attribute of that name."""
         return next(iter(self.values(name)), None)
 
+    def has(self, name: str) -> bool:
+        """Whether it has an attribute of that name."""
+        return any(attribute.name == name for attribute in self.attributes)
+
     @property
     def direction(self) -> Direction | None:
         """Its own direction attribute; None means what the session says."""

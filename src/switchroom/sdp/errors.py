@@ -13,3 +13,7 @@ class NotAcceptable(SdpError):
 
 class NoCommonCodec(NotAcceptable):
     """Both sides speak RTP audio, but share no codec."""
+
+
+class EncryptionMismatch(NotAcceptable):
+    """One side wants SRTP and the other does not have it, or not in a form both understand."""

@@ -1,4 +1,4 @@
-"""Offer and answer for a telephone call: one audio stream, plain RTP (RFC 3264, RFC 6337).
+"""Offer and answer for a telephone call: one audio stream (RFC 3264, RFC 6337, RFC 4568).
 
 Both sides' wishes come in as values and one `NegotiatedMedia` comes out. Directions in it are ours:
 ``sendonly`` means that we send and the far end does not.
@@ -6,25 +6,23 @@ Both sides' wishes come in as values and one `NegotiatedMedia` comes out. Direct
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
-from switchroom.sdp.codecs import TELEPHONE_EVENT, Codec
-from switchroom.sdp.description import (
-    Attribute,
-    Direction,
-    MediaSection,
-    Origin,
-    SessionDescription,
-    is_ip,
+from switchroom.sdp import audio_section as section_of
+from switchroom.sdp.audio_section import DEFAULT_PTIME_MS
+from switchroom.sdp.codecs import CN, TELEPHONE_EVENT, Codec
+from switchroom.sdp.crypto import (
+    CryptoAttribute,
+    NegotiatedCrypto,
+    SrtpPolicy,
+    accepted,
+    answered,
+    offered,
+    usable,
 )
-from switchroom.sdp.errors import NoCommonCodec, NotAcceptable, SdpError
-
-DEFAULT_PTIME_MS = 20
-_LONGEST_PTIME_MS = 60
-
-#: Plain RTP, with or without feedback messages. A lone SAVP offer insists on SRTP.
-_PLAIN_RTP = ("RTP/AVP", "RTP/AVPF")
+from switchroom.sdp.description import Direction, MediaSection, Origin, SessionDescription
+from switchroom.sdp.errors import EncryptionMismatch, NoCommonCodec, NotAcceptable
 
 #: What a direction of theirs leaves for us (RFC 3264 section 6.1).
 _MIRROR: dict[Direction, Direction] = {
@@ -39,7 +37,8 @@ _MIRROR: dict[Direction, Direction] = {
 class LocalMedia:
     """What we want: where we receive, our codecs by preference (telephone-event among them).
 
-    `session_id` and `version` are for ``o=``; see `successor` for the version's rule.
+    `session_id` and `version` are for ``o=``; see `successor` for the version's rule. `keys` are
+    what we encrypt with (see `crypto.fresh_keys`); without them there is no SRTP.
     """
 
     ip: str
@@ -48,17 +47,21 @@ class LocalMedia:
     session_id: int
     version: int = 1
     direction: Direction = "sendrecv"
+    srtp: SrtpPolicy = SrtpPolicy.NEVER
+    keys: tuple[CryptoAttribute, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class NegotiatedMedia:
     """What both sides agreed on.
 
-    ``remote`` is where to send, None while the far end has no address (held with ``0.0.0.0``).
-    ``codecs`` are the audio codecs both have, the first one preferred, with the payload types to
-    send with; ``digits`` is the telephone-event to send digits with, None if the far end takes
-    none. ``also_received`` are codecs under numbers of ours that the answer changed: the far end
-    may send with either. ``ptime_ms`` is the packet time that the far end wishes to receive.
+    ``remote`` is where to send, an IP address or a host name and a port; None while the far end
+    has no address (held with ``0.0.0.0``). ``codecs`` are the audio codecs both have, the far
+    end's first choice first, with the payload types to send with and the far end's ``fmtp``;
+    ``digits`` is the telephone-event to send digits with, None if the far end takes none.
+    ``also_received`` may come too: codecs under numbers of ours that the answer changed,
+    telephone-events of other clocks, comfort noise. ``ptime_ms`` is the packet time that the far
+    end wishes to receive, ``protocol`` the profile that was agreed on, such as ``RTP/SAVP``.
     """
 
     remote: tuple[str, int] | None
@@ -67,6 +70,9 @@ class NegotiatedMedia:
     direction: Direction
     ptime_ms: int = DEFAULT_PTIME_MS
     also_received: tuple[Codec, ...] = ()
+    crypto: NegotiatedCrypto | None = None
+    rtcp_mux: bool = False
+    protocol: str = "RTP/AVP"
 
     @property
     def sends(self) -> bool:
@@ -74,26 +80,47 @@ class NegotiatedMedia:
         return self.direction in ("sendrecv", "sendonly")
 
 
-def offer(local: LocalMedia) -> SessionDescription:
-    """Our offer: one audio section."""
-    return _describe(local, (_audio_section(local, local.codecs, local.direction, "RTP/AVP"),))
+def offer(local: LocalMedia, settled: NegotiatedMedia | None = None) -> SessionDescription:
+    """Our offer: one audio section, encrypted as `settled` was, at first as our policy says."""
+    encrypted = local.srtp.offers if settled is None else settled.crypto is not None
+    protocol = "RTP/SAVP" if encrypted else "RTP/AVP"
+    if settled is not None:
+        protocol = settled.protocol
+    section = section_of.written(
+        local.port,
+        protocol,
+        local.codecs,
+        local.direction,
+        offered(local.keys) if encrypted else (),
+        rtcp_mux=settled is not None and settled.rtcp_mux,
+    )
+    return _describe(local, (section,))
 
 
-def accept_answer(local_offer: SessionDescription, body: bytes | str) -> NegotiatedMedia:
+def accept_answer(
+    local_offer: SessionDescription, body: bytes | str, srtp: SrtpPolicy = SrtpPolicy.NEVER
+) -> NegotiatedMedia:
     """What the answer to `local_offer` settles.
 
     Raises SdpError for an unreadable answer, NotAcceptable where it refuses the audio,
-    NoCommonCodec where it takes none of the offered codecs.
+    NoCommonCodec where it takes none of the offered codecs, EncryptionMismatch where it is
+    encrypted and our offer was not, or not and `srtp` requires it.
     """
     remote = SessionDescription.parse(body)
     ours = _first_audio(local_offer)
     # RFC 3264 section 6 asks for as many m= lines as we offered; some answer with more or with
     # others before the audio. Our offer has a single section, so the first live audio is meant.
     theirs = _first_audio(remote)
-    offered = ours.codecs
-    accepted = _shared(theirs.codecs, offered)
+    crypto = _settled_crypto(ours, theirs, srtp)
+    own = ours.codecs
+    shared = _shared(theirs.codecs, own)
     wanted = local_offer.direction_of(ours)
-    return _negotiate(remote, theirs, accepted, wanted, _renumbered(accepted, offered))
+    media = _negotiate(remote, theirs, shared, wanted, crypto)
+    return replace(
+        media,
+        also_received=(*_renumbered(shared, own), *media.also_received),
+        rtcp_mux=media.rtcp_mux and ours.has("rtcp-mux"),
+    )
 
 
 def answer(
@@ -101,18 +128,27 @@ def answer(
 ) -> tuple[SessionDescription, NegotiatedMedia]:
     """Our answer to an offer, and what it settles.
 
-    Every offered section is answered in its place; the first audio section that we can take is
-    taken, all others are refused by port 0 (RFC 3264 section 6). Codecs keep the offer's numbers
-    and order. Raises SdpError for an unreadable offer, NotAcceptable without plain RTP audio,
-    NoCommonCodec where no audio section has a codec of ours.
+    Every offered section is answered in its place; the audio section that suits our policy of
+    encryption best is taken, all others are refused by port 0 (RFC 3264 section 6). Codecs keep
+    the offer's numbers and order. Raises SdpError for an unreadable offer, NotAcceptable without
+    RTP audio, EncryptionMismatch where it is encrypted otherwise than we want, NoCommonCodec where
+    no such section has a codec of ours.
     """
     remote = SessionDescription.parse(offer_body)
-    place, shared = _choose_section(remote, local.codecs)
-    theirs = remote.sections[place]
-    media = _negotiate(remote, theirs, shared, local.direction)
-    accepted = _audio_section(local, _answered(media, shared), media.direction, theirs.protocol)
+    chosen = _choose_section(remote, local)
+    theirs = remote.sections[chosen.place]
+    media = _negotiate(remote, theirs, chosen.shared, local.direction, chosen.crypto)
+    mine = section_of.written(
+        local.port,
+        theirs.protocol,
+        _answered(media, chosen.shared, local.codecs),
+        media.direction,
+        chosen.line,
+        rtcp_mux=media.rtcp_mux,
+    )
     sections = tuple(
-        accepted if i == place else _refused(section) for i, section in enumerate(remote.sections)
+        mine if place == chosen.place else section_of.refused(section)
+        for place, section in enumerate(remote.sections)
     )
     return _describe(local, sections), media
 
@@ -135,26 +171,8 @@ def _describe(local: LocalMedia, sections: tuple[MediaSection, ...]) -> SessionD
     return SessionDescription(origin, "-", local.ip, (), sections)
 
 
-def _audio_section(
-    local: LocalMedia, codecs: Iterable[Codec], direction: Direction, protocol: str
-) -> MediaSection:
-    listed = tuple(codecs)
-    attributes: list[Attribute] = []
-    for codec in listed:
-        # Static numbers need no rtpmap (RFC 3551), but it is wise to give it: some look for it.
-        attributes.append(Attribute("rtpmap", codec.rtpmap))
-        if codec.fmtp:
-            attributes.append(Attribute("fmtp", f"{codec.payload_type} {codec.fmtp}"))
-    attributes.append(Attribute("ptime", str(DEFAULT_PTIME_MS)))
-    attributes.append(Attribute(direction))
-    formats = tuple(str(codec.payload_type) for codec in listed)
-    return MediaSection("audio", local.port, protocol, formats, None, tuple(attributes))
-
-
-def _refused(section: MediaSection) -> MediaSection:
-    """Port 0 and, as the grammar wants at least one, the offered formats."""
-    formats = section.formats or ("0",)
-    return MediaSection(section.kind, 0, section.protocol, formats)
+def _is_rtp(section: MediaSection) -> bool:
+    return section_of.is_plain(section) or section_of.is_secure(section)
 
 
 def _first_audio(description: SessionDescription) -> MediaSection:
@@ -164,28 +182,75 @@ def _first_audio(description: SessionDescription) -> MediaSection:
     live = next((section for section in audio if section.port != 0), None)
     if live is None:
         raise NotAcceptable("the audio section was refused (port 0)")
-    if live.protocol.upper() not in _PLAIN_RTP:
-        raise NotAcceptable(f"audio by {live.protocol[:40]}, not by RTP/AVP")
+    if not _is_rtp(live):
+        raise NotAcceptable(f"audio by {live.protocol[:40]}, not by RTP/AVP or RTP/SAVP")
     return live
 
 
-def _choose_section(
-    remote: SessionDescription, ours: tuple[Codec, ...]
-) -> tuple[int, tuple[Codec, ...]]:
-    """The index of the first audio section we can take, and the shared codecs."""
-    plain = [
+def _settled_crypto(
+    ours: MediaSection, theirs: MediaSection, srtp: SrtpPolicy
+) -> NegotiatedCrypto | None:
+    crypto = accepted(usable(theirs.values("crypto")), usable(ours.values("crypto")))
+    if crypto is None and section_of.is_secure(theirs):
+        raise EncryptionMismatch(f"an answer by {theirs.protocol} without a key that fits ours")
+    if crypto is None and srtp is SrtpPolicy.REQUIRED:
+        raise EncryptionMismatch("the answer leaves out the encryption that is required")
+    return crypto
+
+
+# ── which of several sections ────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A section of an offer, how it would be encrypted (with our line of it), and codecs."""
+
+    place: int
+    shared: tuple[Codec, ...]
+    line: tuple[CryptoAttribute, ...] = ()
+    crypto: NegotiatedCrypto | None = None
+
+
+def _choose_section(remote: SessionDescription, local: LocalMedia) -> _Choice:
+    audio = [
         (place, section)
         for place, section in enumerate(remote.sections)
-        if section.kind == "audio" and section.port != 0 and section.protocol.upper() in _PLAIN_RTP
+        if section.kind == "audio" and section.port != 0 and _is_rtp(section)
     ]
-    if not plain:
-        raise NotAcceptable("no audio section with plain RTP")
-    for place, section in plain:
-        shared = _shared(section.codecs, ours)
-        if _audio(shared):
-            return place, shared
-    offered = ", ".join(codec.name for _, section in plain for codec in section.codecs)
-    raise NoCommonCodec(f"none of ({offered[:200]}) is one of ours")
+    if not audio:
+        raise NotAcceptable("no audio section with RTP")
+    forms = [form for place, section in audio for form in _forms(place, section, local)]
+    if not forms:
+        raise EncryptionMismatch(_mismatch(local.srtp))
+    # Stable: of equal ones the first offered is taken.
+    forms.sort(key=lambda form: (form.crypto is not None) is not local.srtp.offers)
+    for form in forms:
+        if section_of.audio(form.shared):
+            return form
+    offered_names = (codec.name for _, section in audio for codec in section.codecs)
+    raise NoCommonCodec(f"none of ({', '.join(offered_names)[:200]}) is one of ours")
+
+
+def _forms(place: int, section: MediaSection, local: LocalMedia) -> Iterator[_Choice]:
+    """The ways in which a section could be taken under our policy."""
+    shared = _shared(section.codecs, local.codecs)
+    if section_of.is_plain(section) and local.srtp is not SrtpPolicy.REQUIRED:
+        yield _Choice(place, shared)
+    if local.srtp is not SrtpPolicy.NEVER:
+        both = answered(usable(section.values("crypto")), local.keys)
+        if both is not None:
+            yield _Choice(place, shared, (both[0],), both[1])
+
+
+def _mismatch(srtp: SrtpPolicy) -> str:
+    if srtp is SrtpPolicy.REQUIRED:
+        return "encryption is required, and the offer has no key that we can use"
+    if srtp is SrtpPolicy.NEVER:
+        return "the offer is of encrypted audio only, which is switched off here"
+    return "the offer is of encrypted audio, without a key that we can use"
+
+
+# ── codecs ───────────────────────────────────────────────────────────────────
 
 
 def _shared(theirs: Iterable[Codec], ours: tuple[Codec, ...]) -> tuple[Codec, ...]:
@@ -198,16 +263,11 @@ def _shared(theirs: Iterable[Codec], ours: tuple[Codec, ...]) -> tuple[Codec, ..
     return tuple(shared)
 
 
-def _audio(codecs: Iterable[Codec]) -> tuple[Codec, ...]:
-    return tuple(codec for codec in codecs if codec.name != TELEPHONE_EVENT)
-
-
-def _digits(codecs: tuple[Codec, ...], clock_rate: int) -> Codec | None:
+def _digits(events: tuple[Codec, ...], clock_rate: int) -> Codec | None:
     """The telephone-event at the audio's clock (RFC 4733 section 2.1).
 
     Several PBXes offer telephone-event/8000 alone beside Opus; their digits are better than none.
     """
-    events = [codec for codec in codecs if codec.name == TELEPHONE_EVENT]
     fitting = (codec for codec in events if codec.clock_rate == clock_rate)
     return next(fitting, events[0] if events else None)
 
@@ -217,25 +277,34 @@ def _negotiate(
     theirs: MediaSection,
     shared: tuple[Codec, ...],
     wanted: Direction,
-    also_received: tuple[Codec, ...] = (),
+    crypto: NegotiatedCrypto | None,
 ) -> NegotiatedMedia:
-    codecs = _audio(shared)
+    codecs = section_of.audio(shared)
     if not codecs:
         raise NoCommonCodec("no audio codec in common")
-    address = _destination(remote.address_of(theirs))
-    allowed = _MIRROR[remote.direction_of(theirs)]
-    direction = _both(wanted, allowed)
+    address = section_of.destination(remote, theirs)
+    direction = _both(wanted, _MIRROR[remote.direction_of(theirs)])
     if address is None:
         # RFC 3264 section 8.4: an address of zero is the old way to hold; nothing may be sent.
         direction = _both(direction, "recvonly")
+    events = section_of.events(shared)
+    digits = _digits(events, codecs[0].clock_rate)
     return NegotiatedMedia(
-        None if address is None else (address, theirs.port),
+        address,
         codecs,
-        _digits(shared, codecs[0].clock_rate),
+        digits,
         direction,
-        _packet_time(theirs),
-        also_received,
+        section_of.packet_time(theirs),
+        (*(event for event in events if event != digits), *_comfort_noise(theirs)),
+        crypto,
+        theirs.has("rtcp-mux"),
+        theirs.protocol,
     )
+
+
+def _comfort_noise(theirs: MediaSection) -> tuple[Codec, ...]:
+    """Who names it sends it at times, agreed on or not (RFC 3389); at 8 kHz, as G.711 has it."""
+    return tuple(codec for codec in theirs.codecs if codec.same_encoding(CN))[:1]
 
 
 def _both(one: Direction, other: Direction) -> Direction:
@@ -247,36 +316,27 @@ def _both(one: Direction, other: Direction) -> Direction:
     return "recvonly" if receives else "inactive"
 
 
-def _destination(address: str | None) -> str | None:
-    """The address to send to, None for a hold address. Raises SdpError."""
-    if address is None:
-        raise SdpError("audio without a c= line")
-    # RFC 3264 section 8.4 for IPv4; section 5.1 gives ".invalid" names the same meaning for IPv6.
-    if address in ("0.0.0.0", "::") or address.lower().endswith(".invalid"):
-        return None
-    if not is_ip(address):
-        raise SdpError(f"the host name {address[:80]!r} in c=; an IP address is needed")
-    return address
+def _answered(
+    media: NegotiatedMedia, shared: tuple[Codec, ...], ours: tuple[Codec, ...]
+) -> tuple[Codec, ...]:
+    """What our answer lists: the shared codecs in the offer's order, with parameters of ours.
+
+    Of the telephone-events those that fit a codec's clock, and the one that digits go by.
+    """
+    clocks = {codec.clock_rate for codec in media.codecs}
+    events = tuple(e for e in section_of.events(shared) if e.clock_rate in clocks)
+    kept = (*events, media.digits)
+    return tuple(
+        _with_our_parameters(codec, ours)
+        for codec in shared
+        if codec.name != TELEPHONE_EVENT or codec in kept
+    )
 
 
-def _packet_time(section: MediaSection) -> int:
-    """What the far end wishes to receive: 10 to 60 ms in whole tens, as our codecs can be cut."""
-    wished = _milliseconds(section.value("ptime")) or DEFAULT_PTIME_MS
-    longest = _milliseconds(section.value("maxptime")) or _LONGEST_PTIME_MS
-    tens = min(wished, longest, _LONGEST_PTIME_MS) // 10 * 10
-    return max(tens, 10)
-
-
-def _milliseconds(text: str | None) -> int | None:
-    """None for what is absent or no number; a wish that cannot be read is no wish."""
-    if text is None or not (text.isascii() and text.isdigit() and len(text) <= 4):
-        return None
-    return int(text)
-
-
-def _answered(media: NegotiatedMedia, shared: tuple[Codec, ...]) -> tuple[Codec, ...]:
-    """What our answer lists: the shared codecs in the offer's order, one telephone-event."""
-    return tuple(c for c in shared if c.name != TELEPHONE_EVENT or c == media.digits)
+def _with_our_parameters(codec: Codec, ours: tuple[Codec, ...]) -> Codec:
+    """``fmtp`` says what its writer receives, so theirs would be wrong in our mouth."""
+    own = next(own for own in ours if own.same_encoding(codec))
+    return replace(codec, fmtp=own.fmtp)
 
 
 def _renumbered(accepted: tuple[Codec, ...], ours: tuple[Codec, ...]) -> tuple[Codec, ...]:

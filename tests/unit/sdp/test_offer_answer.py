@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, strategies as st
 
-from switchroom.sdp.codecs import G722, PCMA, PCMU, Codec, telephone_event
+from switchroom.sdp.codecs import G722, OPUS as OPUS_OURS, PCMA, PCMU, Codec, telephone_event
 from switchroom.sdp.description import Direction, SessionDescription
 from switchroom.sdp.errors import NoCommonCodec, NotAcceptable, SdpError
 from switchroom.sdp.offer_answer import (
@@ -147,9 +147,29 @@ def test_a_zero_address_holds() -> None:
     assert name.remote is None
 
 
-def test_a_host_name_is_no_address() -> None:
-    with pytest.raises(SdpError, match="host name"):
-        accept_answer(offer(OURS), body(*AUDIO, address="media.example.com"))
+def test_a_host_name_is_handed_up_to_who_can_resolve_it() -> None:
+    media = accept_answer(offer(OURS), body(*AUDIO, address="media.example.com"))
+    assert media.remote == ("media.example.com", 4000)
+
+
+@pytest.mark.parametrize(
+    "address", ["198.51.100", "-a.example", "a..b", "a" * 64, "a\tb", "ho st", "x" * 300]
+)
+def test_what_is_neither_an_address_nor_a_host_name_is_an_error(address: str) -> None:
+    with pytest.raises(SdpError):
+        accept_answer(offer(OURS), body(*AUDIO, address=address))
+
+
+@pytest.mark.parametrize("address", ["224.0.0.1", "255.255.255.255", "ff02::1"])
+def test_sound_goes_to_one_host_only(address: str) -> None:
+    text = body(*AUDIO, address=address)
+    with pytest.raises(NotAcceptable):
+        accept_answer(offer(OURS), text if "." in address else text.replace("IP4 ff", "IP6 ff"))
+
+
+def test_without_a_connection_line_the_origin_counts() -> None:
+    text = body(*AUDIO).replace("c=IN IP4 198.51.100.9\r\n", "")
+    assert accept_answer(offer(OURS), text).remote == ("198.51.100.9", 4000)
 
 
 def test_an_answer_that_refuses_the_audio_is_not_acceptable() -> None:
@@ -244,6 +264,41 @@ def test_only_the_digits_at_the_right_clock_are_answered() -> None:
     lines = ("m=audio 4000 RTP/AVP 0 110 101", "a=rtpmap:110 telephone-event/48000", AUDIO[1])
     description, _ = answer(local, body(*lines))
     assert description.sections[0].formats == ("0", "101")
+
+
+def test_an_answer_speaks_for_itself_in_its_parameters() -> None:
+    """What they receive is theirs to say: their fmtp goes to the encoder, ours into the answer."""
+    local = replace(OURS, codecs=(OPUS_OURS, telephone_event(101, 48_000)))
+    lines = ["m=audio 4000 RTP/AVP 96 97", "a=rtpmap:96 opus/48000"]
+    lines += ["a=fmtp:96 maxaveragebitrate=12000", "a=rtpmap:97 telephone-event/48000"]
+    description, media = answer(local, body(*lines, "a=fmtp:97 0-16"))
+    assert media.codecs[0].fmtp == "maxaveragebitrate=12000"
+    section = description.sections[0]
+    assert section.values("fmtp") == ("96 useinbandfec=1", "97 0-15")
+    assert section.values("rtpmap")[0] == "96 opus/48000"
+
+
+def test_digits_of_every_clock_that_sound_may_have_are_answered_and_taken() -> None:
+    local = replace(OURS, codecs=(OPUS, PCMU, telephone_event(101), telephone_event(110, 48_000)))
+    lines = ["m=audio 4000 RTP/AVP 111 0 101 110", "a=rtpmap:111 opus/48000/2"]
+    lines += [AUDIO[1], "a=rtpmap:110 telephone-event/48000"]
+    description, media = answer(local, body(*lines))
+    assert description.sections[0].formats == ("111", "0", "101", "110")
+    assert media.digits == Codec("telephone-event", 110, 48_000)
+    assert media.also_received == (Codec("telephone-event", 101, 8000),)
+
+
+def test_comfort_noise_that_they_name_is_understood_and_not_asked_for() -> None:
+    description, media = answer(OURS, body("m=audio 4000 RTP/AVP 0 13 8"))
+    assert description.sections[0].formats == ("0", "8")
+    assert [codec.name for codec in media.also_received] == ["CN"]
+
+
+def test_reports_share_the_port_where_they_offer_it() -> None:
+    description, media = answer(OURS, body(*AUDIO, "a=rtcp-mux"))
+    assert media.rtcp_mux
+    assert description.sections[0].has("rtcp-mux")
+    assert not accept_answer(offer(OURS), body(*AUDIO, "a=rtcp-mux")).rtcp_mux
 
 
 # ── the version in o= ────────────────────────────────────────────────────────

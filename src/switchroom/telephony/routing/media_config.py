@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from types import MappingProxyType
 
-from switchroom.sdp.codecs import PCMA, PCMU, Codec, telephone_event
+from switchroom.sdp.codecs import CN, G722, OPUS, PCMA, PCMU, Codec, telephone_event
+from switchroom.sdp.crypto import SrtpPolicy
 from switchroom.telephony.errors import InvalidRequestError
 
-#: What the engine speaks towards a phone, in the order in which it is offered.
-SUPPORTED: tuple[Codec, ...] = (PCMU, PCMA)
+#: What the engine speaks towards a phone, in the order in which it is offered. Comfort noise is
+#: offered only where it is listed: who may leave out the pauses leaves out beginnings of words.
+SUPPORTED: tuple[Codec, ...] = (OPUS, G722, PCMU, PCMA, CN)
+ON_BY_DEFAULT: tuple[Codec, ...] = (PCMU, PCMA)
+_EVENT_NUMBERS = {8_000: 101, 48_000: 110}
 _LONGEST_TIMEOUT = 600.0
 
 
@@ -60,15 +65,14 @@ class MediaConfig:
     def overlaid(self, call: MediaConfig) -> MediaConfig:
         """A trunk's wishes with those of one call on top.
 
-        As in LiveKit a call can raise the encryption and not switch it off, and brings either its
-        whole list of codecs or none.
+        A call brings either its whole list of codecs or none. It can switch off encryption that
+        the trunk allows, which LiveKit's cannot, but none that the trunk requires.
         """
-        own = call.encryption not in (None, Encryption.DISABLE)
         listed = call if call.codecs else self
         return MediaConfig(
             listed.only_listed_codecs,
             listed.codecs,
-            call.encryption if own else self.encryption,
+            _overlaid(self.encryption, call.encryption),
             call.timeout or self.timeout,
         )
 
@@ -76,21 +80,68 @@ class MediaConfig:
 DEFAULT_MEDIA = MediaConfig()
 
 
-def offered_codecs(config: MediaConfig) -> tuple[Codec, ...]:
-    """What to offer, digits last. Raises InvalidRequestError where nothing is left to offer."""
-    chosen = SUPPORTED
+def _overlaid(trunk: Encryption | None, call: Encryption | None) -> Encryption | None:
+    if call is None or (call is Encryption.DISABLE and trunk is Encryption.REQUIRE):
+        return trunk
+    return call
+
+
+def srtp_policy(encryption: Encryption | None) -> SrtpPolicy:
+    """What the configured encryption means for offers and answers.
+
+    Unset is plain RTP, but a far end that insists on SRTP is not turned away for that.
+    """
+    match encryption:
+        case None:
+            return SrtpPolicy.IF_INSISTED
+        case Encryption.DISABLE:
+            return SrtpPolicy.NEVER
+        case Encryption.ALLOW:
+            return SrtpPolicy.PREFERRED
+        case Encryption.REQUIRE:
+            return SrtpPolicy.REQUIRED
+
+
+def offered_codecs(
+    config: MediaConfig, switches: Mapping[str, bool] = MappingProxyType({})
+) -> tuple[Codec, ...]:
+    """What to offer and to accept, the most wanted first, digits last.
+
+    `switches` are the node's (``sip.codecs``): ``PCMA`` or ``PCMA/8000`` on or off. Raises
+    InvalidRequestError where nothing is left to offer.
+    """
+    listed = tuple(c for name in config.codecs for c in SUPPORTED if _means(name, c))
     if config.only_listed_codecs:
         if not config.codecs:
             raise InvalidRequestError("no codecs specified")
-        chosen = tuple(c for c in SUPPORTED if _lists(config.codecs, c))
-        if not chosen:
-            names = ", ".join(codec.name for codec in SUPPORTED)
-            raise InvalidRequestError(f"none of the listed codecs is supported; there are {names}")
-    return (*chosen, telephone_event())
+        chosen = _once(listed)
+    else:
+        defaults = (c for c in SUPPORTED if _switched_on(c, switches))
+        chosen = _once((*listed, *defaults))
+    if not any(codec.name != CN.name for codec in chosen):
+        names = ", ".join(codec.name for codec in SUPPORTED if codec.name != CN.name)
+        raise InvalidRequestError(f"none of the listed codecs is supported; there are {names}")
+    return (*chosen, *_digits(chosen))
 
 
-def _lists(codecs: Iterable[ListedCodec], wanted: Codec) -> bool:
-    return any(
-        listed.name.lower() == wanted.name.lower() and listed.rate in (0, wanted.clock_rate)
-        for listed in codecs
-    )
+def _means(listed: ListedCodec, codec: Codec) -> bool:
+    return listed.name.lower() == codec.name.lower() and listed.rate in (0, codec.clock_rate)
+
+
+def _switched_on(codec: Codec, switches: Mapping[str, bool]) -> bool:
+    """The node's word; without one, what LiveKit has on by default."""
+    for name, on in switches.items():
+        spelled = name.lower()
+        if spelled in (codec.name.lower(), f"{codec.name}/{codec.clock_rate}".lower()):
+            return on
+    return codec in ON_BY_DEFAULT
+
+
+def _once(codecs: Iterable[Codec]) -> tuple[Codec, ...]:
+    return tuple(dict.fromkeys(codecs))
+
+
+def _digits(codecs: Iterable[Codec]) -> tuple[Codec, ...]:
+    """A telephone-event for each clock, since it shares the audio's (RFC 4733 section 2.1)."""
+    clocks = dict.fromkeys(codec.clock_rate for codec in codecs)
+    return tuple(telephone_event(_EVENT_NUMBERS[clock], clock) for clock in clocks)
