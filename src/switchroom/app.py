@@ -9,15 +9,20 @@ import asyncio
 import gc
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from switchroom import __version__
 from switchroom.agents.dispatcher import Dispatcher
 from switchroom.api.agent_socket import AgentSockets
+from switchroom.api.call_figures import CallFigures
 from switchroom.api.dispatch_service import DispatchService
 from switchroom.api.health import Condition, Health
 from switchroom.api.listener import ListenError
+from switchroom.api.metrics import Metrics
+from switchroom.api.node_figures import NodeFigures
 from switchroom.api.ports import Applications, HttpPorts
+from switchroom.api.room_figures import RoomFigures
 from switchroom.api.room_service import RoomService
 from switchroom.api.server import build_app
 from switchroom.api.signal_socket import SignalSockets
@@ -27,8 +32,10 @@ from switchroom.base.certificates import CertificateError, CertificateWatch, Ser
 from switchroom.base.clock import Clock, SystemClock
 from switchroom.base.config import Config
 from switchroom.base.external_address import AddressUnknown, external_address
+from switchroom.base.ids import new_id
 from switchroom.base.load_meter import LoadMeter
 from switchroom.base.log import get_logger
+from switchroom.base.metrics import Figures
 from switchroom.base.node_address import Reach, reach
 from switchroom.base.overload import Limits, Overload, Overloaded
 from switchroom.media import Engine, EngineConfig, EngineError
@@ -101,12 +108,22 @@ class Switchroom:
             config.webhook, config.keys, clock, SqlDeliveryStore(self._database)
         )
         tell_webhooks = (self.webhooks.hear,) if self.webhooks.wanted else ()
+        self._figures = Figures({"node_id": new_id("ND_"), "node_type": "SERVER"})
+        self._node_figures = NodeFigures(
+            self._figures, lambda: self._overload.load, lambda: self.condition is Condition.READY
+        )
+        room_figures, call_figures = RoomFigures(self._figures, clock), CallFigures(self._figures)
+        counted = bool(config.prometheus.port)
         self.rooms = Rooms(
             self.engine,
             config,
             clock,
             SqlRoomStore(self._database),
-            listeners=(*tell_webhooks, self._tell_agents),
+            listeners=(
+                *tell_webhooks,
+                self._tell_agents,
+                *((room_figures.hear,) if counted else ()),
+            ),
         )
         tokens = TokenVerifier(config.keys, clock)
         self.agents = Dispatcher(
@@ -114,7 +131,7 @@ class Switchroom:
             tokens,
             SqlDispatchStore(self._database),
             wait=config.agents.dispatch_wait,
-            listeners=tell_webhooks,
+            listeners=(*tell_webhooks, *((room_figures.hear_job,) if counted else ())),
         )
         calls = SqlCallStore(self._database)
         pruning = Pruning(calls, config.storage.keep_calls, clock)
@@ -130,6 +147,7 @@ class Switchroom:
             calls=calls,
             clock=clock,
             config=config,
+            listeners=(call_figures.hear,) if counted else (),
         )
         certificate = _certificate(config)
         self._certificates = CertificateWatch((certificate,) if certificate else ())
@@ -163,8 +181,14 @@ class Switchroom:
                 DispatchService(self.rooms, self.agents),
             ),
             routes={**health.routes, **signals.routes, **AgentSockets(self.agents).routes},
+            observe=self._node_figures.answered if self._config.prometheus.port else None,
         )
-        return Applications(public, metrics=health.ready, health=health.ready)
+        metrics = Metrics(self._figures, self._config.prometheus, self._measure_engine)
+        return Applications(public, metrics, health.ready)
+
+    async def _measure_engine(self) -> None:
+        with suppress(EngineError):
+            self._node_figures.engine(await self.engine.stats())
 
     @property
     def url(self) -> str:
@@ -225,8 +249,15 @@ class Switchroom:
         """Asked for each INVITE from outside; seconds after which to ask again."""
         if self._condition is Condition.DRAINING:
             return _DRAIN_RETRY
+        refusal = self._refusal()
+        return refusal.retry_after if refusal else None
+
+    def _refusal(self) -> Overloaded | None:
+        """Asked for each call that is about to begin."""
         overloaded = self._overloaded()
-        return overloaded.retry_after if overloaded else None
+        if overloaded is not None:
+            self._node_figures.refused(overloaded)
+        return overloaded
 
     async def _drain(self) -> None:
         await self.telephony.stop(self._config.shutdown.drain)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from switchroom.api.asgi import AsgiApp, Receive, Scope, Send, respond_text
 from switchroom.api.door import Door
-from switchroom.api.twirp import PREFIX, Service, TwirpRouter
+from switchroom.api.twirp import PREFIX, Observer, Service, TwirpRouter
 from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.clock import Clock
 
@@ -21,13 +21,15 @@ def build_app(
     clock: Clock,
     services: Iterable[Service],
     routes: Mapping[str, AsgiApp],
+    observe: Observer | None = None,
 ) -> AsgiApp:
     """Put the application together.
 
     `services` are the Twirp services; `routes` maps exact paths such as `/rtc/v1` to applications
-    that serve HTTP and WebSocket alike (see `signal_socket.SignalSockets.routes`).
+    that serve HTTP and WebSocket alike (see `signal_socket.SignalSockets.routes`). `observe` hears
+    how each call of the services went.
     """
-    return Door(_Application(TwirpRouter(services, clock), routes), tokens)
+    return Door(_Application(TwirpRouter(services, clock, observe), routes), tokens)
 
 
 class _Application:

@@ -105,11 +105,33 @@ class Service(Protocol):
     def methods(self) -> Mapping[str, Method[Any, Any]]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A call of the API that is over; `service` as in `RoomService`, no `error` if it went well."""
+
+    service: str
+    method: str
+    error: ErrorCode | None
+    seconds: float
+
+    @property
+    def status(self) -> str:
+        """The family of its HTTP status, as in `4xx`."""
+        return f"{(_STATUS[self.error] if self.error else 200) // 100}xx"
+
+
+Observer = Callable[[Answered], None]
+
+
 class TwirpRouter:
     """The ASGI application behind `/twirp/`."""
 
-    def __init__(self, services: Iterable[Service], clock: Clock) -> None:
+    def __init__(
+        self, services: Iterable[Service], clock: Clock, observe: Observer | None = None
+    ) -> None:
+        """`observe` hears of every call of a method that exists."""
         self._clock = clock
+        self._observe = observe
         self._methods: dict[str, Method[Any, Any]] = {
             f"{PREFIX}{service.name}/{name}": method
             for service in services
@@ -118,6 +140,15 @@ class TwirpRouter:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request; every outcome is answered, only cancellation gets out."""
+        began = self._clock.monotonic()
+        code = await self._serve(scope, receive, send)
+        if self._observe is not None and scope["path"] in self._methods:
+            service, _, name = scope["path"].removeprefix(PREFIX).rpartition("/")
+            seconds = self._clock.monotonic() - began
+            self._observe(Answered(service.rpartition(".")[2], name, code, seconds))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> ErrorCode | None:
+        """Answer, and say with which error."""
         try:
             method, encoding = self._route(scope)
             body = await read_body(receive)
@@ -126,13 +157,18 @@ class TwirpRouter:
             await _send_message(scope, send, response, encoding)
         except ServiceError as refusal:
             await _send_error(scope, send, refusal)
+            return refusal.code
         except ClientGone:
             _log.debug("client left before its answer", path=scope["path"])
+            return ErrorCode.CANCELED
         except BodyTooLarge:
             await respond_text(scope, send, 413, "request body too large")
+            return ErrorCode.MALFORMED
         except Exception as failure:  # noqa: BLE001 - the last door: nothing may leak to the caller
             _log.error("handler failed", path=scope["path"], exc_info=failure)
             await _send_error(scope, send, ServiceError(ErrorCode.INTERNAL, "internal error"))
+            return ErrorCode.INTERNAL
+        return None
 
     def _route(self, scope: Scope) -> tuple[Method[Any, Any], str]:
         verb, path = scope["method"], scope["path"]
