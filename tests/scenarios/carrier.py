@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from switchroom.sip.dialog import DialogSnapshot
+from switchroom.sip.digest_server import DigestServer
+from switchroom.sip.flows import Flow
 from switchroom.sip.headers import Headers
 from switchroom.sip.invite_session import (
     Answered,
@@ -22,6 +24,10 @@ from switchroom.sip.invite_session import (
     SessionEvent,
     SipFailure,
 )
+from switchroom.sip.message import Request
+from switchroom.sip.reception import Admit
+from switchroom.sip.sanity import Refusal
+from switchroom.telephony.sip_endpoint import Taker
 
 Note = Callable[[str], None]
 
@@ -164,6 +170,9 @@ class ScriptedCarrier:
         self.calls: list[ScriptedCall] = []
         self.orphans: list[DialogSnapshot] = []
         self.advertised = "192.0.2.1"
+        self.incoming: Taker | None = None
+        self.admit: Admit | None = None
+        self._digest = DigestServer(b"secret of the scenario")
         self._note = note
 
     @property
@@ -188,3 +197,19 @@ class ScriptedCarrier:
     async def end_orphan(self, snapshot: DialogSnapshot) -> None:
         self.orphans.append(snapshot)
         self._note("bye to orphan")
+
+    def set_incoming_handler(self, handler: Taker | None, *, admit: Admit | None = None) -> None:
+        self.incoming, self.admit = handler, admit
+
+    def demand_login(
+        self,
+        request: Request,
+        flow: Flow,
+        realm: str,
+        password_of: Callable[[str], str | None],
+        *,
+        status: int = 407,
+    ) -> Refusal | None:
+        now = asyncio.get_running_loop().time()
+        source = flow.remote[0]
+        return self._digest.demand(request, source, realm, password_of, now, status=status)

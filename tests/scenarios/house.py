@@ -121,14 +121,16 @@ class ObservedRooms(Rooms):
 class House:
     """Everything a scenario touches."""
 
-    def __init__(self, calls: MemoryCalls | None = None) -> None:
+    def __init__(self, calls: MemoryCalls | None = None, **settings: object) -> None:
+        """Settings as ``sip__inbound__answer="now"``."""
         self.timeline: list[str] = []
         self.watched = {"sip.callStatus", "sip.termination"}
         self.clock = VirtualClock()
         self.carrier = ScriptedCarrier(self.note)
         self.engine = PaperEngine(self.note)
         self.calls = calls or MemoryCalls()
-        config = load_config(None, {}, {"keys": {"devkey": "secret"}})
+        overrides = {name.replace("__", "."): value for name, value in settings.items()}
+        config = load_config(None, {}, {"keys": {"devkey": "secret"}, **overrides})
         self.rooms = ObservedRooms(self.engine, config, self.clock, NoRoomStore())
         self.rooms.house = self
         self.telephony = Telephony(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from switchroom.base.clock import Clock
 from switchroom.base.config import Config
+from switchroom.base.config_settings import SipSettings
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
 from switchroom.media import Engine
@@ -16,11 +17,21 @@ from switchroom.telephony.calls.call_ports import CallPorts
 from switchroom.telephony.calls.call_record import CallRecord
 from switchroom.telephony.calls.running_calls import RunningCalls
 from switchroom.telephony.calls.termination import Cause, Termination
+from switchroom.telephony.calls.transfer_outcome import TransferRecord
+from switchroom.telephony.calls.transfers import Transfers
+from switchroom.telephony.errors import NotPossibleError
 from switchroom.telephony.events import Listener
+from switchroom.telephony.inbound.arrival import ReceptionSettings
+from switchroom.telephony.inbound.fallback import read_fallback
+from switchroom.telephony.inbound.inbound import Inbound, InboundSettings
+from switchroom.telephony.inbound.reception import AnswerWhen
+from switchroom.telephony.inbound.sounds import sounds
 from switchroom.telephony.outbound.dial import Limits
 from switchroom.telephony.outbound.outbound import Outbound
+from switchroom.telephony.outbound.outbound_request import CreateSipParticipant
 from switchroom.telephony.outbound.request_memory import KEY_LIFETIME
 from switchroom.telephony.routing.dispatch_rule_registry import DispatchRules
+from switchroom.telephony.routing.transfer_request import TransferRequest
 from switchroom.telephony.routing.trunk_registry import InboundTrunks, Trunks
 from switchroom.telephony.sip_endpoint import SipEndpoint
 from switchroom.telephony.stores import CallStore, RoutingStores
@@ -60,6 +71,26 @@ class Telephony:
         limits = Limits(config.sip.media_timeout_initial, config.sip.media_timeout)
         self.running = RunningCalls()
         self.outbound = Outbound(ports, self.running, self.trunks, limits)
+        self._transfers = Transfers(self.running, rooms, clock)
+        self.inbound = Inbound(
+            ports,
+            self.running,
+            self.inbound_trunks,
+            self.dispatch_rules,
+            _inbound_settings(config.sip),
+            sounds=sounds(config.sip.inbound.prompts, config.sip.inbound.hold_music),
+            forward=self._forward,
+        )
+        self._fallback_trunk = config.sip.inbound.fallback_trunk
+
+    async def transfer(
+        self, request: TransferRequest, deadline: float | None = None
+    ) -> TransferRecord:
+        """Send a phone elsewhere; return when it is there.
+
+        `deadline` is the monotonic time (s) at which the client gives up. Raises ServiceError.
+        """
+        return await self._transfers.transfer(request, deadline)
 
     async def start(self) -> None:
         """Read trunks and rules, and settle what a crash left behind. SIP must be up."""
@@ -71,6 +102,7 @@ class Telephony:
         earliest = self._clock.unix_ns() - int(KEY_LIFETIME * 1e9)
         for record in await self._calls.keyed_since(earliest):
             self.outbound.recall(record)
+        self._sip.set_incoming_handler(self.inbound.incoming, admit=self.inbound.admit)
 
     async def stop(self, drain: float) -> None:
         """Take no more calls, give the running ones `drain` seconds, then end them."""
@@ -83,6 +115,25 @@ class Telephony:
     def stop_draining(self) -> None:
         """End the patience of a stop that is under way: running calls are ended now."""
         self.running.stop_waiting()
+
+    async def _forward(self, room_name: str, number: str) -> str:
+        """Phone a number for a caller to whom nobody comes; its identity once it is active."""
+        trunk_id = self._fallback_trunk
+        if not trunk_id:
+            known = self.trunks.list(limit=2)
+            trunk_id = known[0].trunk_id if len(known) == 1 else ""
+        if not trunk_id:
+            raise NotPossibleError("sip.inbound.fallback_trunk must say which trunk to call over")
+        request = CreateSipParticipant(
+            room_name=room_name,
+            call_to=number,
+            trunk_id=trunk_id,
+            identity=f"fallback_{number}",
+            name="Fallback",
+            wait_until_answered=True,
+        )
+        phone = await self.outbound.create_participant(request)
+        return phone.participant_identity
 
     def _settle(self, record: CallRecord) -> None:
         """Close the record of a call that was cut off; nobody is dialled again."""
@@ -101,3 +152,20 @@ class Telephony:
         """Until the far end has heard of it, the dialog stays in the record: we may crash again."""
         await self._sip.end_orphan(dialog)
         self._calls.save(replace(record, dialog=None))
+
+
+def _inbound_settings(sip: SipSettings) -> InboundSettings:
+    """What the configuration says about calls that come in."""
+    return InboundSettings(
+        reception=ReceptionSettings(
+            answer=AnswerWhen(sip.inbound.answer),
+            first_silence=sip.media_timeout_initial,
+            silence=sip.media_timeout,
+            fallback=read_fallback(sip.inbound.fallback),
+            fallback_after=sip.inbound.fallback_after,
+            pin_tries=sip.inbound.pin_tries,
+            pin_timeout=sip.inbound.pin_timeout,
+        ),
+        unmatched_status=sip.unmatched_status,
+        hide=sip.hide_inbound_port,
+    )

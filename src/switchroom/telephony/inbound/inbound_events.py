@@ -1,0 +1,121 @@
+"""What happens to a call to us beside what happens to every call, and what is to be done for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from switchroom.telephony.calls.call_events import Guest
+
+
+class Sound(StrEnum):
+    """What a caller can be played while nobody talks to him."""
+
+    RING_TONE = "ring_tone"
+    HOLD_MUSIC = "hold_music"
+    ENTER_PIN = "enter_pin"
+    WRONG_PIN = "wrong_pin"
+    ROOM_JOIN = "room_join"
+    GOODBYE = "goodbye"
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it goes on until somebody stops it."""
+        return self in (Sound.RING_TONE, Sound.HOLD_MUSIC)
+
+
+# ── what happens ─────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyChanged:
+    """Somebody came, went or published; `heard` is whether one of them can be heard now."""
+
+    heard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyComes:
+    """The agents that the room asked for do not come, and nobody else is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundPlayed:
+    """A sound that does not repeat has come to its end, or could not be played."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinAccepted:
+    """A rule has the PIN: the phone joins as this guest."""
+
+    guest: Guest
+
+
+@dataclass(frozen=True, slots=True)
+class PinRefused:
+    """No rule has the PIN."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardFailed:
+    """The number that was to take the call does not."""
+
+    detail: str
+
+
+# ── what to do ───────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Tell the caller that it rings (180)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer the call (200) with this session description."""
+
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectCaller:
+    """Send the caller to this address (302)."""
+
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchCompany:
+    """From now on CompanyChanged and NobodyComes are told; the first one at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayToPhone:
+    """Let the caller hear this, in place of what he heard; SoundPlayed follows if it ends."""
+
+    sound: Sound
+
+
+@dataclass(frozen=True, slots=True)
+class StopSound:
+    """Let the caller hear nothing more of what was played."""
+
+
+@dataclass(frozen=True, slots=True)
+class TryPin:
+    """Look for a rule that has this PIN; PinAccepted or PinRefused follows."""
+
+    pin: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardTo:
+    """Let this number take part in the call; ForwardFailed follows if it does not."""
+
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSeat:
+    """Write the record of a call that has its room, so that a crash does not lose it."""
