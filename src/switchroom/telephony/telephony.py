@@ -165,7 +165,9 @@ def _inbound_settings(sip: SipSettings) -> InboundSettings:
             fallback_after=sip.inbound.fallback_after,
             pin_tries=sip.inbound.pin_tries,
             pin_timeout=sip.inbound.pin_timeout,
+            allow_refer=sip.allow_refer,
         ),
         unmatched_status=sip.unmatched_status,
         hide=sip.hide_inbound_port,
+        codecs=sip.codecs,
     )

@@ -48,11 +48,13 @@ class ReceptionSettings:
     fallback_after: float = 30.0
     pin_tries: int = 3
     pin_timeout: float = 15.0
+    allow_refer: bool = False
+    detect_tones: bool = False
 
 
 def media_of(trunk: InboundTrunk | None, routed: Routed) -> MediaConfig:
     """The trunk's wishes with the rule's on top."""
-    of_rule = routed.media if isinstance(routed, RuleMatch) else routed.rule.media
+    of_rule = routed.rule.media
     return of_rule if trunk is None else trunk.media.overlaid(of_rule)
 
 
@@ -73,6 +75,10 @@ def reception_plan(
             silence=media.timeout or settings.silence,
             attribute_rules=NO_RULES,
             attributes_to_headers=trunk.attributes_to_headers,
+            allow_refer=settings.allow_refer,
+            denoise=trunk.krisp_enabled or routed.rule.krisp_enabled,
+            # A PIN must be typed somehow; elsewhere speech is not searched for tones unasked.
+            detect_tones=settings.detect_tones or guest is None,
         ),
         guest=guest,
         answer=settings.answer,

@@ -11,17 +11,19 @@ from switchroom.base.ids import new_id
 from switchroom.base.log import get_logger
 from switchroom.base.redact import redact_number
 from switchroom.media import EngineError, Leg, LegEvent, Tone, WavFile
-from switchroom.sdp.errors import NotAcceptable, SdpError
+from switchroom.sdp.crypto import SrtpPolicy, fresh_keys
+from switchroom.sdp.errors import SdpError
 from switchroom.sdp.offer_answer import NegotiatedMedia
 from switchroom.sip.flows import Flow
-from switchroom.sip.invite_session import IncomingInviteSession, SessionEvent
+from switchroom.sip.invite_session import Fields, IncomingInviteSession, SessionEvent
 from switchroom.sip.message import Request
 from switchroom.sip.reception import SILENCE
 from switchroom.sip.sanity import Refusal
 from switchroom.telephony.calls.call_events import CallStatus, Guest
 from switchroom.telephony.calls.call_ports import CallPorts
 from switchroom.telephony.calls.call_record import CallDirection, CallRecord
-from switchroom.telephony.calls.leg_description import LegDescription
+from switchroom.telephony.calls.dial_failure import of_sdp
+from switchroom.telephony.calls.leg_description import LegDescription, refusal_of
 from switchroom.telephony.calls.running_calls import RunningCalls
 from switchroom.telephony.calls.termination import Cause, Termination
 from switchroom.telephony.errors import InvalidRequestError
@@ -47,7 +49,7 @@ from switchroom.telephony.inbound.reception import begin
 from switchroom.telephony.inbound.refusals import RefusalBudget
 from switchroom.telephony.routing.dispatch_rule_registry import DispatchRules
 from switchroom.telephony.routing.incoming_call import IncomingCall
-from switchroom.telephony.routing.media_config import offered_codecs
+from switchroom.telephony.routing.media_config import offered_codecs, srtp_policy
 from switchroom.telephony.routing.rule_matching import RuleMatch
 from switchroom.telephony.routing.trunk_registry import InboundTrunks
 
@@ -59,14 +61,16 @@ _REMEMBERED_REFUSALS = 1024
 
 @dataclass(frozen=True, slots=True)
 class InboundSettings:
-    """How calls are taken. ``unmatched_status`` is for those that nobody wants.
+    """How calls are taken.
 
-    With ``hide`` they get no answer at all.
+    ``unmatched_status`` is for those that nobody wants; with ``hide`` they get no answer at all.
+    ``codecs`` are the node's, on or off.
     """
 
     reception: ReceptionSettings = field(default_factory=ReceptionSettings)
     unmatched_status: int = 404
     hide: bool = False
+    codecs: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,37 +215,41 @@ class Inbound:
             self._refuse(arrived, record, Termination(Cause.MEDIA_FAILED, 503, detail=str(error)))
             return None
         described = self._describe(arrived, leg)
-        if isinstance(described, Termination):
+        if isinstance(described, _Unusable):
             leg.close()
-            self._refuse(arrived, record, described)
+            self._refuse(arrived, record, described.ending, described.headers)
             return None
         runner = InboundRunner(
             self._lobby(arrived, record.call_id), leg, self._ports, record, self._running.remove
         )
         runners.append(runner)
+        runner.remote_headers = arrived.request.headers
         self._start(runner, arrived, described)
         return runner
 
-    def _describe(self, arrived: _Arrived, leg: Leg) -> _Described | Termination:
+    def _describe(self, arrived: _Arrived, leg: Leg) -> _Described | _Unusable:
         """Our answer to the caller's offer, or our offer where it made none."""
         media = media_of(arrived.wanted.trunk, arrived.routed)
         try:
-            codecs = offered_codecs(media)
+            codecs = offered_codecs(media, self._settings.codecs)
         except InvalidRequestError as error:
-            return Termination(Cause.NO_COMMON_CODEC, 488, _NOT_ACCEPTABLE, error.message)
+            ending = Termination(Cause.NO_COMMON_CODEC, 488, _NOT_ACCEPTABLE, error.message)
+            return _Unusable(ending)
         told_ip = self._ports.sip.advertised_address_towards(arrived.wanted.call.source_ip)
+        policy = srtp_policy(media.encryption)
         ours = LegDescription.offering(
-            (told_ip, leg.local_address[1]), codecs, secrets.randbits(31)
+            (told_ip, leg.local_address[1]),
+            codecs,
+            secrets.randbits(31),
+            srtp=policy,
+            keys=() if policy is SrtpPolicy.NEVER else fresh_keys(secrets.token_bytes),
         )
         if not arrived.request.body:
             return _Described(ours, None)
         try:
-            answer, settled = ours.answering(arrived.request.body)
-        except NotAcceptable as error:
-            return Termination(Cause.NO_COMMON_CODEC, 488, _NOT_ACCEPTABLE, str(error))
+            return _Described(*ours.answering_first(arrived.request.body))
         except SdpError as error:
-            return Termination(Cause.SDP_ERROR, 400, "Bad Session Description", str(error))
-        return _Described(answer, settled)
+            return _unusable(error)
 
     def _lobby(self, arrived: _Arrived, call_id: str) -> Lobby:
         trunk = arrived.wanted.trunk
@@ -280,8 +288,10 @@ class Inbound:
         now = self._ports.clock.monotonic()
         runner.run(*begin(plan, described.leg, described.media, now))
 
-    def _refuse(self, arrived: _Arrived, record: CallRecord, ending: Termination) -> None:
-        arrived.session.reject(ending.status or 500, ending.reason)
+    def _refuse(
+        self, arrived: _Arrived, record: CallRecord, ending: Termination, headers: Fields = ()
+    ) -> None:
+        arrived.session.reject(ending.status or 500, ending.reason, headers)
         now = self._ports.clock.unix_ns()
         self._ports.calls.save(replace(record, termination=ending, ended_at=now))
         _log.info("call refused", call=record.call_id, why=ending.word, sip_status=ending.status)
@@ -315,7 +325,24 @@ class _Arrived:
     routed: Routed
 
 
+@dataclass(frozen=True, slots=True)
+class _Unusable:
+    """The caller's offer, or what we may answer with, fits nothing."""
+
+    ending: Termination
+    headers: Fields = ()
+
+
 _NOT_ACCEPTABLE = "Not Acceptable Here"
+
+
+def _unusable(error: SdpError) -> _Unusable:
+    """Why an offer is refused, in the words of RFC 3261 section 20.43 too."""
+    refusal = refusal_of(error)
+    cause = of_sdp(error).cause
+    warning = f'{refusal.warning_code} switchroom "{refusal.text}"'
+    ending = Termination(cause, refusal.status, refusal.phrase, refusal.text)
+    return _Unusable(ending, (("Warning", warning),))
 
 
 def _trunk_id(wanted: Wanted) -> str:
