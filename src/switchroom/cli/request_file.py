@@ -19,17 +19,39 @@ Request = TypeVar("Request", bound=Message)
 _UNKNOWN_FIELD = re.compile(r'Message type "livekit\.(\w+)" has no field named "([^"]+)"')
 
 
-def read_request(source: str, request: type[Request]) -> Request:
+def read_request(
+    source: str, request: type[Request], *, wrapper: str = "", wrapped: bool = True
+) -> Request:
     """The request in ``source``; camelCase and snake_case both work, an unknown field is refused.
 
-    Raises :class:`CommandFailed` with a sentence about what is wrong with it.
+    Where ``wrapper`` names the one field that may stand around the rest (``trunk``), it is added or
+    taken away as ``wrapped`` says, since people write both. Raises :class:`CommandFailed` with a
+    sentence about what is wrong.
     """
     name = "the JSON given" if source.lstrip().startswith("{") else source
     document = _parse_json(_text_of(source), name)
+    if wrapper:
+        document = _wrap(document, wrapper) if wrapped else _unwrap(document, wrapper)
     try:
         return json_format.ParseDict(document, request())
     except (json_format.ParseError, TypeError, ValueError) as error:
         raise CommandFailed(f"{name}: {_explain(str(error), request)}") from None
+
+
+def _wrap(document: dict[str, Any], wrapper: str) -> dict[str, Any]:
+    return document if not document or _inside(document, wrapper) else {wrapper: document}
+
+
+def _unwrap(document: dict[str, Any], wrapper: str) -> dict[str, Any]:
+    inside = _inside(document, wrapper)
+    return inside if inside is not None and len(document) == 1 else document
+
+
+def _inside(document: dict[str, Any], wrapper: str) -> dict[str, Any] | None:
+    head, *tail = wrapper.split("_")
+    camel = head + "".join(part.title() for part in tail)
+    found = document.get(wrapper, document.get(camel))
+    return found if isinstance(found, dict) else None
 
 
 def _text_of(source: str) -> str:

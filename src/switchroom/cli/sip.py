@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from . import sip_participants, trunks
+from . import dispatch_rules, sip_inbound_trunks, sip_participants, sip_trunk_forms, trunks
 
-app = typer.Typer(help="Trunks, and calls through them.", no_args_is_help=True)
+app = typer.Typer(help="Trunks, dispatch rules, and phones in rooms.", no_args_is_help=True)
+app.add_typer(sip_inbound_trunks.app, name="inbound")
+app.add_typer(sip_inbound_trunks.app, name="inbound-trunk", hidden=True)
 app.add_typer(trunks.outbound, name="outbound")
 app.add_typer(trunks.outbound, name="outbound-trunk", hidden=True)
-app.add_typer(trunks.trunk, name="trunk", hidden=True)
+app.add_typer(sip_trunk_forms.app, name="trunk", hidden=True)
+app.add_typer(dispatch_rules.app, name="dispatch")
+app.add_typer(dispatch_rules.app, name="dispatch-rule", hidden=True)
 app.add_typer(sip_participants.app, name="participant")

@@ -12,8 +12,9 @@ from switchroom.base.config_values import seconds
 
 from .api_client import RequestRefused, call, connection_of
 from .errors import CommandFailed
-from .output import print_failure
+from .output import print_failure, print_messages
 from .request_file import read_request
+from .sip_options import CreatedAsJson, pair
 
 app = typer.Typer(help="Phones in rooms.", no_args_is_help=True)
 
@@ -21,11 +22,8 @@ _DIAL_TIMEOUT = 80.0
 _PLAIN_TIMEOUT = 30.0
 # What the server may still need after the last ring to say how it went.
 _ANSWER_MARGIN = 0.5
-
-
-@app.callback()
-def phones() -> None:
-    """Phones in rooms."""
+# A phone that was transferred hangs up on its own within a second, else we do.
+_TRANSFER_MARGIN = 5.0
 
 
 @app.command("create")
@@ -51,9 +49,11 @@ def create_participants(
     header: Annotated[
         list[str] | None, typer.Option(help="SIP header Name:Value, as often as needed")
     ] = None,
+    as_json: CreatedAsJson = False,
 ) -> None:
     """Call a phone into a room, as JSON files or options (or both) say."""
     requests = [read_request(file, proto.CreateSIPParticipantRequest) for file in files or ()]
+    phones = []
     for request in requests or [proto.CreateSIPParticipantRequest()]:
         _say(request, "sip_trunk_id", trunk)
         _say(request, "sip_call_to", call_to)
@@ -64,8 +64,20 @@ def create_participants(
         if display_name is not None:
             request.display_name = display_name
         request.wait_until_answered = request.wait_until_answered or wait
-        request.headers.update(dict(_header(written) for written in header or ()))
-        _dial(context, request, _limit_ringing(request, timeout))
+        request.headers.update(dict(pair(written, "--header") for written in header or ()))
+        phone = _dial(context, request, _limit_ringing(request, timeout))
+        phones.append(phone)
+        if not as_json:
+            _print_phone(phone)
+    if as_json:
+        print_messages(phones)
+
+
+def _seconds(timeout: str) -> float:
+    try:
+        return seconds(timeout)
+    except ValueError as expected:
+        raise CommandFailed(f"--timeout must be {expected}, not {timeout!r}") from None
 
 
 def _say(request: proto.CreateSIPParticipantRequest, field: str, value: str) -> None:
@@ -75,10 +87,7 @@ def _say(request: proto.CreateSIPParticipantRequest, field: str, value: str) -> 
 
 def _limit_ringing(request: proto.CreateSIPParticipantRequest, timeout: str) -> float:
     """Set the ringing timeout unless the request has one; return how long to wait, in seconds."""
-    try:
-        limit = seconds(timeout)
-    except ValueError as expected:
-        raise CommandFailed(f"--timeout must be {expected}, not {timeout!r}") from None
+    limit = _seconds(timeout)
     margin = _ANSWER_MARGIN if request.wait_until_answered else 0.0
     if not request.HasField("ringing_timeout"):
         ringing = Duration()
@@ -88,18 +97,11 @@ def _limit_ringing(request: proto.CreateSIPParticipantRequest, timeout: str) -> 
     return max(asked, limit) if request.wait_until_answered else _PLAIN_TIMEOUT
 
 
-def _header(written: str) -> tuple[str, str]:
-    name, colon, value = written.partition(":")
-    if not name.strip() or not colon:
-        raise CommandFailed(f"--header {written!r} must be written Name:Value")
-    return name.strip(), value.strip()
-
-
 def _dial(
     context: typer.Context, request: proto.CreateSIPParticipantRequest, timeout: float
-) -> None:
+) -> proto.SIPParticipantInfo:
     try:
-        phone = call(
+        return call(
             connection_of(context),
             "SIP/CreateSIPParticipant",
             request,
@@ -108,12 +110,92 @@ def _dial(
             timeout=timeout,
         )
     except RequestRefused as refused:
-        print_failure(str(refused))
-        for label, key in (("SIPStatusCode", "sip_status_code"), ("SIPStatus", "sip_status")):
-            if key in refused.meta:
-                print(f"{label}: {refused.meta[key]}")
-        raise typer.Exit(1) from None
+        raise _failure(refused) from None
+
+
+_TOLD = (
+    ("SIPStatusCode", "sip_status_code"),
+    ("SIPStatus", "sip_status"),
+    ("SIPTransferReason", "sip_transfer_reason"),
+)
+
+
+def _failure(refused: RequestRefused) -> typer.Exit:
+    """Say what became of the call, with what the far end said."""
+    print_failure(str(refused))
+    for label, key in _TOLD:
+        if key in refused.meta:
+            print(f"{label}: {refused.meta[key]}")
+    return typer.Exit(1)
+
+
+def _print_phone(phone: proto.SIPParticipantInfo) -> None:
     print(f"SIPCallID: {phone.sip_call_id}")
     print(f"ParticipantID: {phone.participant_id}")
     print(f"ParticipantIdentity: {phone.participant_identity}")
     print(f"RoomName: {phone.room_name}")
+
+
+@app.command("transfer")
+def transfer_participant(
+    context: typer.Context,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE", help="TransferSIPParticipantRequest as JSON, or -"),
+    ] = None,
+    room: Annotated[str, typer.Option("--room", "-r", help="the room the phone is in")] = "",
+    identity: Annotated[
+        str, typer.Option("--identity", "-i", help="identity of the phone in the room")
+    ] = "",
+    to: Annotated[str, typer.Option(help="where to: sip:…, sips:… or tel:…")] = "",
+    play_dialtone: Annotated[
+        bool, typer.Option("--play-dialtone", help="a ringing tone for the phone meanwhile")
+    ] = False,
+    timeout: Annotated[
+        str, typer.Option(help="how long it may ring there, such as 30s")
+    ] = f"{_PLAIN_TIMEOUT:.0f}s",
+    header: Annotated[
+        list[str] | None, typer.Option(help="SIP header Name:Value, as often as needed")
+    ] = None,
+    as_json: CreatedAsJson = False,
+) -> None:
+    """Transfer a phone to another number, as JSON files or options (or both) say."""
+    requests = [read_request(file, proto.TransferSIPParticipantRequest) for file in files or ()]
+    for request in requests or [proto.TransferSIPParticipantRequest()]:
+        for field, value in (
+            ("room_name", room),
+            ("participant_identity", identity),
+            ("transfer_to", to),
+        ):
+            if value:
+                setattr(request, field, value)
+        request.play_dialtone = request.play_dialtone or play_dialtone
+        request.headers.update(dict(pair(written, "--header") for written in header or ()))
+        if not request.HasField("ringing_timeout"):
+            request.ringing_timeout.FromMilliseconds(int(_seconds(timeout) * 1000))
+        _show_transfer(_transfer(context, request), as_json=as_json)
+
+
+def _transfer(
+    context: typer.Context, request: proto.TransferSIPParticipantRequest
+) -> proto.TransferSIPParticipantResponse:
+    try:
+        return call(
+            connection_of(context),
+            "SIP/TransferSIPParticipant",
+            request,
+            proto.TransferSIPParticipantResponse,
+            room=request.room_name,
+            timeout=request.ringing_timeout.ToTimedelta().total_seconds() + _TRANSFER_MARGIN,
+        )
+    except RequestRefused as refused:
+        raise _failure(refused) from None
+
+
+def _show_transfer(answer: proto.TransferSIPParticipantResponse, *, as_json: bool) -> None:
+    if as_json:
+        print_messages([answer])
+        return
+    print(f"SIPTransferID: {answer.transfer_id}")
+    status = proto.SIPTransferStatus.Name(answer.status).removeprefix("STS_TRANSFER_").lower()
+    print(f"Status: {status}")

@@ -1,7 +1,4 @@
-"""`switchroom sip outbound`: the trunks that calls go out through.
-
-`switchroom sip trunk …` takes the forms that many tutorials print; `lk` itself never had them.
-"""
+"""`switchroom sip outbound`: the trunks that calls go out through."""
 
 from __future__ import annotations
 
@@ -14,43 +11,36 @@ from .api_client import call, connection_of
 from .errors import CommandFailed
 from .output import print_messages, print_table
 from .request_file import read_request
+from .sip_options import (
+    AsJson,
+    AuthPass,
+    AuthUser,
+    CreatedAsJson,
+    Files,
+    Name,
+    authentication,
+    print_created,
+    separated,
+)
 
 outbound = typer.Typer(help="The trunks that calls go out through.", no_args_is_help=True)
-trunk = typer.Typer(help="The same, in the words of older tutorials.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", "-j", help="print JSON instead of a table")]
-Files = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="FILE", help="the request as JSON: a file, - or the text itself"),
-]
-Name = Annotated[str, typer.Option(help="a name for people")]
 Address = Annotated[str, typer.Option(help="host or host:port of the carrier")]
 Numbers = Annotated[
     list[str] | None, typer.Option(help="caller numbers, repeated or separated by commas")
 ]
-AuthUser = Annotated[
-    str, typer.Option("--auth-user", "--auth-username", help="user name for the carrier")
-]
-AuthPass = Annotated[
-    str, typer.Option("--auth-pass", "--auth-password", help="password for the carrier")
-]
 Transport = Annotated[str, typer.Option(help="auto, udp, tcp or tls")]
 Country = Annotated[str, typer.Option(help="country most calls go to, such as US")]
 
+_LABEL = "SIPTrunkID"
 
-@trunk.command("list")
-@trunk.command("list-outbound", hidden=True)
+
 @outbound.command("list")
 def list_trunks(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the outbound trunks; passwords are not shown."""
-    answer = call(
-        connection_of(context),
-        "SIP/ListSIPOutboundTrunk",
-        proto.ListSIPOutboundTrunkRequest(),
-        proto.ListSIPOutboundTrunkResponse,
-    )
+    """List the outbound trunks; the table shows no passwords."""
+    found = outbound_trunks(context)
     if as_json:
-        print_messages(answer.items)
+        print_messages(found)
         return
     print_table(
         ("SipTrunkID", "Name", "Address", "Transport", "Numbers", "Authentication"),
@@ -61,15 +51,25 @@ def list_trunks(context: typer.Context, as_json: AsJson = False) -> None:
                 one.address,
                 _transport_name(one.transport),
                 ", ".join(one.numbers),
-                f"{one.auth_username} / ****" if one.auth_username else "",
+                authentication(one.auth_username),
             )
-            for one in answer.items
+            for one in found
         ),
         empty="no outbound trunks",
     )
 
 
-@trunk.command("create-outbound")
+def outbound_trunks(context: typer.Context) -> list[proto.SIPOutboundTrunkInfo]:
+    """All of them, by id."""
+    answer = call(
+        connection_of(context),
+        "SIP/ListSIPOutboundTrunk",
+        proto.ListSIPOutboundTrunkRequest(),
+        proto.ListSIPOutboundTrunkResponse,
+    )
+    return list(answer.items)
+
+
 @outbound.command("create")
 def create_trunks(
     context: typer.Context,
@@ -81,21 +81,27 @@ def create_trunks(
     auth_pass: AuthPass = "",
     transport: Transport = "",
     destination_country: Country = "",
+    as_json: CreatedAsJson = False,
 ) -> None:
     """Create trunks from JSON files (CreateSIPOutboundTrunkRequest), from options, or both."""
     written = _written(name, address, numbers, auth_user, auth_pass, transport, destination_country)
-    requests = [read_request(file, proto.CreateSIPOutboundTrunkRequest) for file in files or ()]
+    requests = [
+        read_request(file, proto.CreateSIPOutboundTrunkRequest, wrapper="trunk")
+        for file in files or ()
+    ]
     if not requests and not written:
         raise CommandFailed("say what the trunk is: a JSON file, or --name --address --numbers")
+    created = []
     for request in requests or [proto.CreateSIPOutboundTrunkRequest()]:
         request.trunk.MergeFrom(proto.SIPOutboundTrunkInfo(**written))
-        created = call(
+        trunk = call(
             connection_of(context),
             "SIP/CreateSIPOutboundTrunk",
             request,
             proto.SIPOutboundTrunkInfo,
         )
-        print(f"SIPTrunkID: {created.sip_trunk_id}")
+        created.append(trunk)
+    print_created(created, _LABEL, "sip_trunk_id", as_json=as_json)
 
 
 @outbound.command("update")
@@ -110,30 +116,36 @@ def update_trunk(
     auth_pass: AuthPass = "",
     transport: Transport = "",
     destination_country: Country = "",
+    as_json: CreatedAsJson = False,
 ) -> None:
     """Replace trunks by JSON files (SIPOutboundTrunkInfo), or change single fields by options."""
+    infos = [
+        read_request(file, proto.SIPOutboundTrunkInfo, wrapper="trunk", wrapped=False)
+        for file in files or ()
+    ]
     requests = [
         proto.UpdateSIPOutboundTrunkRequest(
             sip_trunk_id=trunk_id or info.sip_trunk_id, replace=info
         )
-        for info in (read_request(file, proto.SIPOutboundTrunkInfo) for file in files or ())
+        for info in infos
     ]
     written = _written(name, address, numbers, auth_user, auth_pass, transport, destination_country)
     if written:
         requests.append(_partial_update(trunk_id, written))
     if not requests:
         raise CommandFailed("say what to change: a JSON file, or --id and the fields to change")
-    for request in requests:
+    changed = [
         call(
             connection_of(context),
             "SIP/UpdateSIPOutboundTrunk",
             request,
             proto.SIPOutboundTrunkInfo,
         )
-        print(f"SIPTrunkID: {request.sip_trunk_id}")
+        for request in requests
+    ]
+    print_created(changed, _LABEL, "sip_trunk_id", as_json=as_json)
 
 
-@trunk.command("delete")
 @outbound.command("delete")
 def delete_trunks(
     context: typer.Context,
@@ -163,7 +175,7 @@ def _written(
     fields: dict[str, Any] = {
         "name": name,
         "address": address,
-        "numbers": [one.strip() for given in numbers or () for one in given.split(",")],
+        "numbers": separated(numbers),
         "auth_username": auth_user,
         "auth_password": auth_pass,
         "transport": _transport(transport) if transport else None,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -75,3 +76,49 @@ def test_a_header_and_a_timeout_have_a_form(run: Run, api: FakeApi) -> None:
     assert header.err == "error: --header 'X-Account' must be written Name:Value\n"
     timeout = run(*create, "--timeout", "soon")
     assert timeout.err.startswith("error: --timeout must be a duration")
+
+
+def test_a_phone_is_transferred(run: Run, api: FakeApi) -> None:
+    answer = {"transfer_id": "STR_1", "status": "STS_TRANSFER_SUCCESSFUL"}
+    api.answer("SIP/TransferSIPParticipant", answer)
+    command = ("--url", api.url, "sip", "participant", "transfer", "--room", "r", "--identity", "p")
+    options = ("--to", "tel:+1", "--play-dialtone", "--header", "X-A: b", "--timeout", "20s")
+    outcome = run(*command, *options)
+    assert outcome.out == "SIPTransferID: STR_1\nStatus: successful\n"
+    (asked,) = api.received
+    assert asked.body == {
+        "room_name": "r",
+        "participant_identity": "p",
+        "transfer_to": "tel:+1",
+        "play_dialtone": True,
+        "headers": {"X-A": "b"},
+        "ringing_timeout": "20s",
+    }
+    assert asked.timeout_ms == 25_000
+    assert asked.claims.video is not None
+    assert (asked.claims.video.room, asked.claims.video.room_admin) == ("r", True)
+    assert json.loads(run(*command, "--to", "tel:+1", "--json").out) == [answer]
+
+
+def test_a_failed_transfer_says_why(run: Run, api: FakeApi) -> None:
+    meta = {
+        "sip_status_code": "603",
+        "sip_status": "Decline",
+        "sip_transfer_reason": "STR_REJECTED",
+    }
+    refusal = {"code": "permission_denied", "msg": "sip status 603: Decline", "meta": meta}
+    api.refuse("SIP/TransferSIPParticipant", 403, json.dumps(refusal).encode())
+    request = '{"room_name": "r", "participant_identity": "p", "transfer_to": "tel:+1"}'
+    outcome = run("--url", api.url, "sip", "participant", "transfer", request)
+    assert outcome.status == 1
+    assert outcome.err == "error: sip status 603: Decline (permission_denied)\n"
+    assert outcome.out == (
+        "SIPStatusCode: 603\nSIPStatus: Decline\nSIPTransferReason: STR_REJECTED\n"
+    )
+
+
+def test_a_call_is_printed_as_json_if_wanted(run: Run, api: FakeApi) -> None:
+    answer = {"sip_call_id": "SCL_1", "participant_identity": "sip_+1"}
+    api.answer("SIP/CreateSIPParticipant", answer)
+    shown = run("--url", api.url, "sip", "participant", "create", "--call", "+1", "--json").out
+    assert json.loads(shown) == [answer]

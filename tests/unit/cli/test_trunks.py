@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,7 @@ def test_an_unknown_transport_is_refused(run: Run, api: FakeApi) -> None:
 @pytest.mark.parametrize("command", [("sip", "outbound", "list"), ("sip", "trunk", "list")])
 def test_a_list_shows_no_password(run: Run, api: FakeApi, command: tuple[str, ...]) -> None:
     api.answer("SIP/ListSIPOutboundTrunk", {"items": [{"sip_trunk_id": "ST_1"} | TRUNK]})
+    api.answer("SIP/ListSIPInboundTrunk", {"items": []})
     shown = run("--url", api.url, *command).out
     assert "u / ****" in shown
     assert "ST_1" in shown
@@ -102,3 +104,19 @@ def test_trunks_are_deleted_one_by_one(run: Run, api: FakeApi) -> None:
     api.answer("SIP/DeleteSIPTrunk", {})
     outcome = run("--url", api.url, "sip", "outbound", "delete", "ST_1", "ST_2")
     assert outcome.out == "SIP Trunk ST_1 deleted\nSIP Trunk ST_2 deleted\n"
+
+
+def test_a_file_may_leave_out_what_stands_around_a_trunk(run: Run, api: FakeApi) -> None:
+    api.answer(CREATE, {"sip_trunk_id": "ST_1"})
+    api.answer("SIP/UpdateSIPOutboundTrunk", {"sip_trunk_id": "ST_1"})
+    sip = ("--url", api.url, "sip", "outbound")
+    assert run(*sip, "create", '{"name": "Out", "address": "a"}').status == 0
+    assert api.received[0].body == {"trunk": {"name": "Out", "address": "a"}}
+    assert run(*sip, "update", "--id", "ST_1", '{"trunk": {"name": "New"}}').status == 0
+    assert api.received[1].body == {"sip_trunk_id": "ST_1", "replace": {"name": "New"}}
+
+
+def test_what_was_created_is_printed_as_json_if_wanted(run: Run, api: FakeApi) -> None:
+    api.answer(CREATE, {"sip_trunk_id": "ST_1", "name": "Out"})
+    shown = run("--url", api.url, "sip", "outbound", "create", "--name", "Out", "--json").out
+    assert json.loads(shown) == [{"sip_trunk_id": "ST_1", "name": "Out"}]
