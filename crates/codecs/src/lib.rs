@@ -8,6 +8,7 @@ pub mod conceal;
 pub mod denoise;
 pub mod g711;
 pub mod g722;
+pub mod keys;
 pub mod level;
 pub mod mixer;
 pub mod opus;
