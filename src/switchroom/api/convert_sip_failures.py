@@ -12,6 +12,7 @@ from livekit.protocol import sip as wire
 
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.telephony.calls.call_failed import CallFailedError
+from switchroom.telephony.calls.transfer_failed import TransferFailedError
 
 #: Twirp's codes as gRPC numbers them, for the ``google.rpc.Status`` inside ``error_details``.
 _GRPC_CODES: Mapping[ErrorCode, int] = {
@@ -41,6 +42,16 @@ def failure_to_wire(failure: CallFailedError) -> ServiceError:
         return failure
     status = _sip_status(ending.status, ending.reason)
     return _detailed(failure, status, {})
+
+
+def transfer_failure_to_wire(failure: TransferFailedError) -> ServiceError:
+    """The failure with LiveKit's ``sip_transfer_reason``, which makes SDKs raise SipCallError."""
+    reason = wire.SIPTransferReason.Name(failure.reason.value)
+    detail = wire.SIPTransferError(transfer_id=failure.transfer_id, reason=reason)
+    if failure.status:
+        detail.sip_status.CopyFrom(_sip_status(failure.status, failure.status_text))
+    meta = {"sip_transfer_id": failure.transfer_id, "sip_transfer_reason": reason}
+    return _detailed(failure, detail, meta)
 
 
 def _detailed(failure: ServiceError, detail: Message, meta: Mapping[str, str]) -> ServiceError:

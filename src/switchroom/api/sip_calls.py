@@ -1,4 +1,4 @@
-"""`livekit.SIP`'s methods for phones in rooms: placing calls."""
+"""`livekit.SIP`'s methods for phones in rooms: placing calls and transferring them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from typing import Any
 from google.protobuf.message import Message
 from livekit.protocol import sip as wire
 
-from switchroom.api.convert_sip_calls import info_to_wire, request_from_wire
-from switchroom.api.convert_sip_failures import failure_to_wire
+from switchroom.api.convert_sip_calls import (
+    info_to_wire,
+    request_from_wire,
+    transfer_from_wire,
+    transfer_to_wire,
+)
+from switchroom.api.convert_sip_failures import failure_to_wire, transfer_failure_to_wire
 from switchroom.api.twirp import CallContext, Method
 from switchroom.auth.grants import require_room_admin, require_sip_call
-from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.telephony.calls.call_failed import CallFailedError
+from switchroom.telephony.calls.transfer_failed import TransferFailedError
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.outbound.request_memory import RequestKey
+from switchroom.telephony.routing.transfer_request import check as check_transfer
 from switchroom.telephony.telephony import Telephony
 
 
@@ -24,12 +30,14 @@ class SipCallMethods:
     """Each checks the grant ``sip.call`` before anything else."""
 
     def __init__(self, telephony: Telephony) -> None:
-        self._outbound = telephony.outbound
+        self._telephony = telephony
         self.methods: Mapping[str, Method[Any, Any]] = {
             "CreateSIPParticipant": Method(
                 wire.CreateSIPParticipantRequest, self._create, cancelled_with_client=True
             ),
-            "TransferSIPParticipant": Method(wire.TransferSIPParticipantRequest, self._transfer),
+            "TransferSIPParticipant": Method(
+                wire.TransferSIPParticipantRequest, self._transfer, cancelled_with_client=True
+            ),
         }
 
     async def _create(
@@ -37,7 +45,7 @@ class SipCallMethods:
     ) -> wire.SIPParticipantInfo:
         require_sip_call(context.claims)
         try:
-            info = await self._outbound.create_participant(
+            info = await self._telephony.outbound.create_participant(
                 request_from_wire(request), context.deadline, _request_key(request, context)
             )
         except CallFailedError as failure:
@@ -54,7 +62,12 @@ class SipCallMethods:
             raise InvalidRequestError("Missing participant identity")
         require_sip_call(context.claims)
         require_room_admin(context.claims, request.room_name)
-        raise ServiceError(ErrorCode.UNIMPLEMENTED, "calls cannot be transferred by this version")
+        asked = transfer_from_wire(request)
+        check_transfer(asked)
+        try:
+            return transfer_to_wire(await self._telephony.transfer(asked, context.deadline))
+        except TransferFailedError as failure:
+            raise transfer_failure_to_wire(failure) from failure
 
 
 def _request_key(request: Message, context: CallContext) -> RequestKey | None:
