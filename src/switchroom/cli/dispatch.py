@@ -11,11 +11,11 @@ from switchroom.base.ids import new_id
 
 from .api_client import call, connection_of
 from .errors import CommandFailed
-from .output import print_messages, print_table
+from .options import AsJson
+from .output import print_message, print_messages, print_table
 
 app = typer.Typer(help="Ask for agents in rooms, and see what became of it.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", "-j", help="print JSON instead of a table")]
 RoomName = Annotated[str, typer.Argument(help="the name of the room")]
 
 
@@ -65,7 +65,7 @@ def get_dispatch(
     found = _list(context, proto.ListAgentDispatchRequest(room=room, dispatch_id=dispatch_id))
     if not found:
         raise CommandFailed(f"{room} has no dispatch {dispatch_id}")
-    print_messages(found)
+    print_message(found[0])
 
 
 @app.command("delete")

@@ -36,6 +36,13 @@ def print_messages(messages: Iterable[Message]) -> None:
     print(json.dumps(shown, indent=2))
 
 
+def print_message(message: Message) -> None:
+    """A JSON object with LiveKit's field names."""
+    print(
+        json.dumps(json_format.MessageToDict(message, preserving_proto_field_name=True), indent=2)
+    )
+
+
 def print_failure(message: str) -> None:
     """One line on standard error."""
     Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), message))

@@ -1,4 +1,4 @@
-"""`switchroom room`: what rooms there are and who is in them."""
+"""`switchroom room`: what rooms there are, and what can be done to them."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ from typing import Annotated
 import typer
 from livekit.protocol import models, room as proto
 
+from . import participants
 from .api_client import call, connection_of
-from .output import print_messages, print_table
+from .options import AsJson, CreatedAsJson
+from .output import print_message, print_messages, print_table
+from .request_file import read_request
 
 app = typer.Typer(
-    help="List, create and delete rooms, and see who is in them.", no_args_is_help=True
+    help="List, create, change and delete rooms, and see who is in them.", no_args_is_help=True
 )
-participants = typer.Typer(help="The participants of a room.", no_args_is_help=True)
-app.add_typer(participants, name="participants")
+app.add_typer(participants.app, name="participants")
 
-AsJson = Annotated[bool, typer.Option("--json", "-j", help="print JSON instead of a table")]
-RoomName = Annotated[str, typer.Argument(help="the name of the room")]
-Identity = Annotated[str, typer.Argument(help="the identity of the participant")]
+RoomName = Annotated[str, typer.Argument(metavar="ROOM", help="the name of the room")]
+InRoom = Annotated[str, typer.Option("--room", "-r", help="the name of the room")]
+OfParticipant = Annotated[str, typer.Option("--identity", "-i", help="whose track it is")]
 
 
 @app.command("list")
 def list_rooms(
     context: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(help="only these rooms")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="ROOM…", help="only these rooms")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the rooms that exist now."""
@@ -58,19 +62,59 @@ def create_room(
     departure_timeout: Annotated[
         int, typer.Option(help="seconds it stays after the last has left; 0: the server's setting")
     ] = 0,
+    max_participants: Annotated[int, typer.Option(help="most participants; 0: no limit")] = 0,
+    metadata: Annotated[str, typer.Option(help="metadata of the room")] = "",
+    room_preset: Annotated[
+        str, typer.Option(help="the name of one of the server's room configurations")
+    ] = "",
+    agents_file: Annotated[
+        str, typer.Option(help='agents to ask for: JSON as {"dispatches": [{"agentName": …}]}')
+    ] = "",
+    as_json: CreatedAsJson = False,
 ) -> None:
     """Create a room (joining one, or calling someone into it, does so by itself)."""
+    agents = read_request(agents_file, proto.RoomAgent).dispatches if agents_file else ()
     request = proto.CreateRoomRequest(
-        name=name, empty_timeout=empty_timeout, departure_timeout=departure_timeout
+        name=name,
+        empty_timeout=empty_timeout,
+        departure_timeout=departure_timeout,
+        max_participants=max_participants,
+        metadata=metadata,
+        room_preset=room_preset,
+        agents=agents,
     )
     created = call(connection_of(context), "RoomService/CreateRoom", request, models.Room)
-    print(f"Room {created.name} ({created.sid})")
+    if as_json:
+        print_message(created)
+    else:
+        print(f"Room {created.name} ({created.sid})")
+
+
+@app.command("update")
+def update_room(
+    context: typer.Context,
+    name: RoomName,
+    metadata: Annotated[str, typer.Option(help="the new metadata of the room")],
+    as_json: CreatedAsJson = False,
+) -> None:
+    """Change the metadata of a room; everybody in it is told."""
+    changed = call(
+        connection_of(context),
+        "RoomService/UpdateRoomMetadata",
+        proto.UpdateRoomMetadataRequest(room=name, metadata=metadata),
+        models.Room,
+        room=name,
+    )
+    if as_json:
+        print_message(changed)
+    else:
+        print(f"Room {changed.name} updated")
 
 
 @app.command("delete")
 def delete_rooms(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(help="the rooms to delete")],
+    names: Annotated[list[str], typer.Argument(metavar="ROOM…", help="the rooms to delete")],
 ) -> None:
     """Delete rooms: everybody leaves, phones are hung up."""
     for name in names:
@@ -84,60 +128,78 @@ def delete_rooms(
         print(f"Room {name} deleted")
 
 
-@participants.command("list")
-def list_participants(context: typer.Context, room: RoomName, as_json: AsJson = False) -> None:
-    """List who is in a room."""
-    answer = call(
-        connection_of(context),
-        "RoomService/ListParticipants",
-        proto.ListParticipantsRequest(room=room),
-        proto.ListParticipantsResponse,
-        room=room,
-    )
-    if as_json:
-        print_messages(answer.participants)
-        return
-    print_table(
-        ("Participant", "Identity", "Kind", "State", "Tracks", "Call status"),
-        (
-            (
-                one.sid,
-                one.identity,
-                models.ParticipantInfo.Kind.Name(one.kind).lower(),
-                models.ParticipantInfo.State.Name(one.state).lower(),
-                str(len(one.tracks)),
-                one.attributes.get("sip.callStatus", ""),
-            )
-            for one in answer.participants
-        ),
-        empty=f"nobody is in {room}",
-    )
-
-
-@participants.command("get")
-def get_participant(context: typer.Context, room: RoomName, identity: Identity) -> None:
-    """Show one participant, as JSON."""
-    found = call(
-        connection_of(context),
-        "RoomService/GetParticipant",
-        proto.RoomParticipantIdentity(room=room, identity=identity),
-        models.ParticipantInfo,
-        room=room,
-    )
-    print_messages([found])
-
-
-@participants.command("remove")
-def remove_participant(context: typer.Context, room: RoomName, identity: Identity) -> None:
-    """Remove a participant; a phone is hung up."""
+@app.command("mute-track")
+def mute_track(
+    context: typer.Context,
+    track: Annotated[str, typer.Argument(metavar="TRACK_SID", help="the track")],
+    room: InRoom,
+    identity: OfParticipant,
+    mute: Annotated[
+        bool, typer.Option("--mute/--unmute", "-m/-u", help="silence it, or let it be heard")
+    ] = True,
+) -> None:
+    """Mute a track; unmuting needs the server's room.enable_remote_unmute."""
     call(
         connection_of(context),
-        "RoomService/RemoveParticipant",
-        proto.RoomParticipantIdentity(room=room, identity=identity),
-        proto.RemoveParticipantResponse,
+        "RoomService/MutePublishedTrack",
+        proto.MuteRoomTrackRequest(room=room, identity=identity, track_sid=track, muted=mute),
+        proto.MuteRoomTrackResponse,
         room=room,
     )
-    print(f"{identity} removed from {room}")
+    print(f"Track {track} {'muted' if mute else 'unmuted'}")
+
+
+@app.command("update-subscriptions")
+def update_subscriptions(
+    context: typer.Context,
+    tracks: Annotated[list[str], typer.Argument(metavar="TRACK_SID…", help="the tracks")],
+    room: InRoom,
+    identity: Annotated[str, typer.Option("--identity", "-i", help="who hears them, or not")],
+    subscribe: Annotated[
+        bool, typer.Option("--subscribe/--unsubscribe", "-s/-S", help="hear them, or not")
+    ] = True,
+) -> None:
+    """Have a participant hear tracks of others, or not."""
+    call(
+        connection_of(context),
+        "RoomService/UpdateSubscriptions",
+        proto.UpdateSubscriptionsRequest(
+            room=room, identity=identity, track_sids=tracks, subscribe=subscribe
+        ),
+        proto.UpdateSubscriptionsResponse,
+        room=room,
+    )
+    print(f"{identity} {'subscribed to' if subscribe else 'unsubscribed from'} {', '.join(tracks)}")
+
+
+@app.command("send-data")
+def send_data(
+    context: typer.Context,
+    data: Annotated[str, typer.Argument(metavar="JSON", help="what to send, JSON as a rule")],
+    room: InRoom,
+    topic: Annotated[str, typer.Option(help="the topic that receivers look at")] = "",
+    identity: Annotated[
+        list[str] | None,
+        typer.Option("--identity", "-i", help="who gets it, as often as needed [default: all]"),
+    ] = None,
+) -> None:
+    """Send data to those in a room, as a reliable message."""
+    request = proto.SendDataRequest(
+        room=room,
+        data=data.encode(),
+        kind=models.DataPacket.RELIABLE,
+        destination_identities=identity or (),
+    )
+    if topic:
+        request.topic = topic
+    call(
+        connection_of(context),
+        "RoomService/SendData",
+        request,
+        proto.SendDataResponse,
+        room=room,
+    )
+    print(f"Data sent to {', '.join(identity or ()) or 'all'} in {room}")
 
 
 def _moment(room: models.Room) -> str:

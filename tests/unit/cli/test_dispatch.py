@@ -68,7 +68,7 @@ def test_a_room_without_dispatches_says_so(run: Run, api: FakeApi) -> None:
 def test_one_dispatch_is_shown_whole(run: Run, api: FakeApi) -> None:
     api.answer("AgentDispatchService/ListDispatch", _LISTED)
     shown = json.loads(run("--url", api.url, "dispatch", "get", "call", "AD_1").out)
-    assert shown[0]["state"]["jobs"][0]["state"]["error"] == "no worker"
+    assert shown["state"]["jobs"][0]["state"]["error"] == "no worker"
     assert api.received[0].body == {"room": "call", "dispatch_id": "AD_1"}
 
 
