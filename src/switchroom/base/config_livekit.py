@@ -154,7 +154,6 @@ NOT_HONOURED: Mapping[str, str] = {
     "rtp_draining_idle_timeout": "a stranger on a port is never heard; leave it out",
     "rtp_draining_duration": "a stranger on a port is never heard; leave it out",
     "add_record_route": "a phone system is the end of a route, not on it; leave it out",
-    "audio_dtmf": "digits go as RFC 4733 events or INFO; leave it out",
     "enable_jitter_buffer": _ALWAYS,
     "enable_jitter_buffer_prob": _ALWAYS,
     "opus": "the engine tunes Opus for speech; leave it out",

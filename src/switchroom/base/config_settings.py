@@ -206,6 +206,10 @@ class SipSettings:
     """Whether the room hears what a carrier plays before the answer (183 with SDP)."""
     allow_refer: bool = _setting(False, read.flag)
     """Whether the other side of a call may have us transfer it (an incoming REFER)."""
+    allow_replaces: bool = _setting(False, read.flag)
+    """Whether an admitted call may take the place of one that is up (INVITE with Replaces)."""
+    audio_dtmf: bool = _setting(False, read.flag)
+    """Whether a phone that sends no telephone events is listened to for the tones of its keys."""
     inbound: SipInboundSettings = _section(SipInboundSettings)
 
 
