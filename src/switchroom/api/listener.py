@@ -130,6 +130,8 @@ def _settings(
         # Written out, because uvicorn would else read the list from the environment.
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
+        # Told, because uvicorn would take a method for an application of ASGI 2.
+        interface="asgi3",
         http="httptools",
         ws=WebSocketProtocol,
         ws_max_size=_WEBSOCKET_MESSAGE_LIMIT,
