@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from switchroom.sip.flows import Flow
+from switchroom.sip.targets import Hop
 
 
 class Send(NamedTuple):
@@ -15,18 +16,33 @@ class Send(NamedTuple):
     call_id: str
 
 
-class Reach(NamedTuple):
-    """Find a flow to a host; answered by ``Endpoint.reached`` or ``Endpoint.unreachable``.
+class Locate(NamedTuple):
+    """Find the addresses of a host; answered by ``Endpoint.located`` or ``Endpoint.unreachable``.
 
-    The driver resolves the name, picks one of our addresses, and connects or re-uses a connection.
+    The driver asks DNS as RFC 3263 says and gives them in the order to try them.
     """
 
     ticket: int
     host: str
     """Name or IP address (IPv6 without brackets)."""
     port: int | None
-    """``None``: the URI named none, so the default of the transport, or what SRV says."""
-    transport: str
+    """``None``: the URI named none, so what SRV says, or the default of the transport."""
+    transport: str | None
+    """``None``: any that the host has; UDP if it does not say."""
+
+
+class Connect(NamedTuple):
+    """Find a flow to an address; answered by ``Endpoint.reached`` or ``Endpoint.unreachable``.
+
+    The driver picks one of our addresses, and connects or re-uses a connection.
+    """
+
+    ticket: int
+    hop: Hop
+    instead: Flow | None
+    """A connection to use in its place as long as it is open."""
+    patience: float
+    """Seconds that connecting may take."""
 
 
 class CloseFlow(NamedTuple):
@@ -35,4 +51,4 @@ class CloseFlow(NamedTuple):
     flow: Flow
 
 
-Action = Send | Reach | CloseFlow
+Action = Send | Locate | Connect | CloseFlow

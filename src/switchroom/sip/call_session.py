@@ -229,7 +229,8 @@ class CallSession:
             self._acks[dialog.remote_tag] = (number, result, data)
             self._host.send(result, data, self.call_id)
 
-        self._host.reach(dialog.next_hop(), dialog.transport, reached, now)
+        way = self._host.way(dialog.next_hop(), dialog.transport, flow=dialog.flow)
+        way.next(reached, now)
 
     def send_request(
         self,

@@ -91,7 +91,7 @@ class CalleeSession(CallSession):
         self, transaction: ServerTransaction, status: int, headers: Fields, body: bytes
     ) -> Response:
         fields = (
-            ("Contact", transaction.flow.contact(self._contact_user)),
+            ("Contact", transaction.flow.contact(self._contact_user, secure=self.request.secure)),
             ("Server", self._host.user_agent),
             self._host.allow,
             *((supported(self._host.options),) if status >= 200 else ()),

@@ -26,11 +26,13 @@ from switchroom.sip.message import Request, Response
 from switchroom.sip.reliable_provisional import ReliableReceiver, is_reliable
 from switchroom.sip.responses import supported
 from switchroom.sip.session_host import SessionHost
+from switchroom.sip.targets import redirected
 from switchroom.sip.timers import Timer
 from switchroom.sip.transactions.client import ClientTransaction
-from switchroom.sip.transactions.invite_client import build_cancel
+from switchroom.sip.transactions.invite_client import InviteClientTransaction, build_cancel
 from switchroom.sip.transactions.machine import Failure
 from switchroom.sip.uri import NameAddr, Uri
+from switchroom.sip.way import Way
 
 _PROBLEMS: Final = {
     ChallengeOutcome.NO_CREDENTIALS: AuthProblem.NO_CREDENTIALS,
@@ -53,10 +55,16 @@ class CallerSession(CallSession):
         require_clean(invite.call_id, "Call-ID")
         self._login = self._digest.login()
         self._attempts = 0
-        self._flow: Flow | None = None
+        """Also the CSeq of the last INVITE."""
+        self._way: Way | None = None
+        self._patience: Timer | None = None
+        self._refusal: SipFailure | None = None
+        """What the target before this one said."""
+        self._redirected: set[str] = set()
         self._transaction: ClientTransaction | None = None
+        self._called_off: set[ClientTransaction] = set()
         self._provisional_seen = 0
-        self._rang: dict[str, tuple[Request, Response]] = {}
+        self._rang: dict[str, tuple[ClientTransaction, Response]] = {}
         """By remote tag: our INVITE and the last 101–199 response, from which a dialog follows."""
         self._early_bodies: dict[str, bytes] = {}
         """By remote tag: the last SDP that came before the answer."""
@@ -79,8 +87,7 @@ class CallerSession(CallSession):
 
     def start(self, now: float) -> None:
         """Find the way and send the INVITE."""
-        hop = self._first_hop()
-        self._host.reach(hop, self._invite.transport, self._reached, now)
+        self._find_way(self._first_hop(), now)
 
     def cancel(self, now: float, headers: Fields = ()) -> None:
         """Give up before the answer; after it, hang up."""
@@ -115,21 +122,87 @@ class CallerSession(CallSession):
                     break
         return self._invite.request_uri
 
+    def _find_way(self, hop: Uri, now: float) -> None:
+        size = len(self._invite.body) + sum(
+            len(name) + len(value) + 4 for name, value in self._headers
+        )
+        self._way = self._host.way(hop, self._invite.transport, size=size + _USUAL_HEAD)
+        self._attempts += 1
+        self._way.next(self._reached, now)
+
     def _reached(self, result: Flow | SipFailure, now: float) -> None:
         if self.finished:
             return
         if isinstance(result, SipFailure):
-            self._fail(result)
-            return
-        self._flow = result
-        self._send_invite(result, now)
+            self._fail(self._refusal or result)
+        else:
+            self._send_invite(result, now)
 
-    def _send_invite(self, flow: Flow, now: float) -> None:
+    def _send_again(self, flow: Flow, now: float) -> None:
         # Section 22.2: each attempt has the same Call-ID, To and From tag, and the next CSeq.
         self._attempts += 1
+        self._send_invite(flow, now)
+
+    def _send_invite(self, flow: Flow, now: float) -> None:
         self._provisional_seen = 0
         request = self._build_invite(flow)
         self._transaction = self._host.start_request(flow, request, self, now)
+        if self._way is not None and self._way.more:
+            self._patience = self._host.timers.schedule(now + _PATIENCE, self._too_quiet)
+
+    # ── other targets (RFC 3263 section 4.3) ──
+
+    def _too_quiet(self, now: float) -> None:
+        self._patience = None
+        transaction = self._transaction
+        if isinstance(transaction, InviteClientTransaction) and not self._settled:
+            transaction.quiet(now)
+            self._try_next(None, now)
+
+    @property
+    def _settled(self) -> bool:
+        """Whether it is too late to turn to somebody else."""
+        started = bool(self._provisional_seen) or self.dialog is not None
+        return started or self.finished or self._cancel_wanted
+
+    def _try_next(self, refusal: SipFailure | None, now: float, penalty: float = 30.0) -> bool:
+        """Turn to the next target, if there is one: the same INVITE in another transaction."""
+        way = self._way
+        if way is None:
+            return False
+        way.blame(now, penalty)
+        if not way.more:
+            return False
+        self._be_patient()
+        self._refusal, self._transaction = refusal, None
+        way.next(self._reached, now)
+        return True
+
+    def _be_patient(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _call_off(self, transaction: ClientTransaction, now: float) -> None:
+        """A target that we gave up on rings after all: nobody is to be called twice."""
+        if transaction not in self._called_off:
+            self._called_off.add(transaction)
+            self._host.start_request(
+                transaction.flow, build_cancel(transaction.request), _Unheard(), now
+            )
+
+    def _redirect(self, response: Response, now: float) -> bool:
+        """Follow a 3xx, if that is wanted and it stays in the house (section 8.1.3.4)."""
+        if len(self._redirected) >= self._host.redirects:
+            return False
+        for uri in redirected(response, self._invite.request_uri):
+            target = str(uri)
+            if target not in self._redirected and target != self._target:
+                self._redirected.add(target)
+                self._target, self._transaction = target, None
+                self._find_way(uri, now)
+                return True
+        return False
 
     def _build_invite(self, flow: Flow) -> Request:
         invite = self._invite
@@ -140,7 +213,7 @@ class CallerSession(CallSession):
             ("To", self._to),
             ("Call-ID", invite.call_id),
             ("CSeq", f"{self._attempts} INVITE"),
-            ("Contact", flow.contact(self._contact_user)),
+            ("Contact", flow.contact(self._contact_user, secure=self._target.startswith("sips:"))),
             ("User-Agent", self._host.user_agent),
             self._host.allow,
             # A late offer would put our answer into the PRACK, which we do not do: no 100rel then.
@@ -171,7 +244,10 @@ class CallerSession(CallSession):
         """A response to the INVITE."""
         if response.is_success:
             self._on_success(transaction, response, now)
-        elif transaction is not self._transaction or self.finished:
+        elif transaction is not self._transaction:
+            if response.is_provisional:
+                self._call_off(transaction, now)
+        elif self.finished:
             return
         elif response.is_provisional:
             self._on_provisional(transaction, response, now)
@@ -182,12 +258,15 @@ class CallerSession(CallSession):
         self, transaction: ClientTransaction, response: Response, now: float
     ) -> None:
         self._provisional_seen += 1
+        self._be_patient()
+        if self._way is not None:
+            self._way.praise()
         if self._cancel_wanted:
             self._send_cancel(now)
             return
         tag = response.to_tag if response.status > 100 else None
         if tag and (tag in self._rang or len(self._rang) < _MAX_FORKS):
-            self._rang[tag] = (transaction.request, response)
+            self._rang[tag] = (transaction, response)
         reliable = bool(tag) and is_reliable(response)
         if reliable and not self._prack(tag or "", response, now):
             return
@@ -204,11 +283,13 @@ class CallerSession(CallSession):
             )
         )
 
-    def _make_dialog(self, request: Request, response: Response) -> Dialog:
+    def _make_dialog(self, transaction: ClientTransaction, response: Response) -> Dialog:
         """The dialog with one callee; a forked INVITE has several (section 12.1.2)."""
         # A Contact that names no transport is reached over the one the INVITE took; section 19.1.2
         # says UDP, but peers that were called over TCP mean TCP.
-        dialog = Dialog.as_caller(request, response, self._flow.transport if self._flow else None)
+        flow = transaction.flow
+        dialog = Dialog.as_caller(transaction.request, response, flow.transport)
+        dialog.flow = flow
         known = self._early.get(dialog.remote_tag)
         if known is not None:
             # Section 13.2.2.4: the 2xx sets route and target anew, the numbers go on.
@@ -248,13 +329,21 @@ class CallerSession(CallSession):
             return
         if tag not in self._early and len(self._early) >= _MAX_FORKS:
             return
-        dialog = self._make_dialog(transaction.request, response)
+        dialog = self._make_dialog(transaction, response)
         self.acknowledge(dialog, transaction.request, now)
         if self.dialog is None and not self._cancel_wanted and not self.finished:
+            self._choose(transaction, now)
             self._answered(dialog, response, now)
         elif tag not in self._unwanted and len(self._unwanted) < _MAX_FORKS:
             self._unwanted.add(tag)
             self._hang_up_unwanted(dialog, response, now)
+
+    def _choose(self, transaction: ClientTransaction, now: float) -> None:
+        """Of several targets that were tried, this one has answered."""
+        self._be_patient()
+        other, self._transaction = self._transaction, transaction
+        if other is not None and other is not transaction and self._provisional_seen:
+            self._call_off(other, now)
 
     def _answered(self, dialog: Dialog, response: Response, now: float) -> None:
         self.dialog = dialog
@@ -285,24 +374,37 @@ class CallerSession(CallSession):
 
     def _on_rejection(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         self._stop_giving_up()
+        self._be_patient()
         if self._cancel_wanted:
             self._emit_failed(FailureKind.CANCELLED, response)
-            return
+        elif not self._mended(transaction, response, now):
+            if response.status in (401, 407):
+                self._log_in(transaction, response, now)
+            else:
+                self._emit_failed(FailureKind.REJECTED, response)
+
+    def _mended(self, transaction: ClientTransaction, response: Response, now: float) -> bool:
+        """Whether the call goes on in spite of this refusal."""
+        if response.status == 503:
+            failure = self._failure_of(FailureKind.REJECTED, response)
+            return self._try_next(failure, now, _pause_of(response))
+        if 300 <= response.status < 400:
+            return self._redirect(response, now)
         more = self._attempts < MAX_ATTEMPTS
         if response.status == 422 and more and self._offers.timer.raised(response):
             # RFC 4028 section 7.3: the same INVITE with the interval that is wanted.
-            self._send_invite(transaction.flow, now)
-            return
-        if response.status not in (401, 407):
-            self._emit_failed(FailureKind.REJECTED, response)
-            return
+            self._send_again(transaction.flow, now)
+            return True
+        return False
+
+    def _log_in(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         outcome = self._login.challenged(response)
         if outcome is not ChallengeOutcome.RETRY:
             self._emit_failed(FailureKind.AUTH, response, _PROBLEMS[outcome])
         elif self._attempts >= MAX_ATTEMPTS:
             self._emit_failed(FailureKind.AUTH, response, AuthProblem.TOO_MANY_ATTEMPTS)
         else:
-            self._send_invite(transaction.flow, now)
+            self._send_again(transaction.flow, now)
 
     def on_failure(self, transaction: ClientTransaction, failure: Failure, now: float) -> None:
         """No final response to the INVITE will come."""
@@ -314,6 +416,8 @@ class CallerSession(CallSession):
             kind, reason = FailureKind.CANCELLED, "cancelled"
         else:
             told = describe(transaction, failure)
+            if not self._settled and self._try_next(told, now):
+                return
             kind, reason = told.kind, told.reason
             if kind is FailureKind.NO_RESPONSE and self._provisional_seen:
                 kind, reason = FailureKind.TIMED_OUT, "no final response"
@@ -322,19 +426,23 @@ class CallerSession(CallSession):
     def _emit_failed(
         self, kind: FailureKind, response: Response, auth: AuthProblem | None = None
     ) -> None:
-        self._fail(
-            SipFailure(
-                kind,
-                status=response.status,
-                reason=response.reason,
-                headers=response.headers,
-                body=response.body,
-                provisional_seen=self._provisional_seen,
-                auth=auth,
-            )
+        self._fail(self._failure_of(kind, response, auth))
+
+    def _failure_of(
+        self, kind: FailureKind, response: Response, auth: AuthProblem | None = None
+    ) -> SipFailure:
+        return SipFailure(
+            kind,
+            status=response.status,
+            reason=response.reason,
+            headers=response.headers,
+            body=response.body,
+            provisional_seen=self._provisional_seen,
+            auth=auth,
         )
 
     def _fail(self, failure: SipFailure) -> None:
+        self._be_patient()
         self._finish(Failed(failure))
 
     def _stop_giving_up(self) -> None:
@@ -351,6 +459,19 @@ class CallerSession(CallSession):
     def _dialog_of(self, request: Request) -> Dialog | None:
         return super()._dialog_of(request) or self._early_dialog(request.from_tag or "")
 
+
+def _pause_of(response: Response) -> float:
+    """For how long a target that says 503 is tried last: as it says, but not for ever."""
+    after = (response.headers.get("Retry-After") or "").partition(";")[0].strip()
+    known = after.isascii() and after.isdigit() and len(after) < 6
+    return min(float(after), 300.0) if known else 30.0
+
+
+_USUAL_HEAD: Final = 600
+"""Bytes of an INVITE without what its owner adds: start line, Via, From, To, Contact, Allow."""
+
+_PATIENCE: Final = 4.0
+"""Seconds without a response after which another target is tried (T1 doubled thrice)."""
 
 _MAX_FORKS: Final = 16
 """More callees than this in one call are nobody's network but an attack."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from switchroom.sip.errors import MalformedValueError
+from switchroom.sip.flows import Flow
 from switchroom.sip.headers import tag_of
 from switchroom.sip.message import Request, Response
 from switchroom.sip.uri import NameAddr, Uri
@@ -43,6 +44,7 @@ class Dialog:
 
     __slots__ = (
         "call_id",
+        "flow",
         "local",
         "local_cseq",
         "local_tag",
@@ -76,6 +78,8 @@ class Dialog:
         self.local_cseq = local_cseq
         self.remote_cseq = remote_cseq
         self.transport = transport
+        self.flow: Flow | None = None
+        """What it was set up on, as long as this process lives."""
 
     @classmethod
     def as_caller(cls, request: Request, response: Response, transport: str | None) -> Self:

@@ -67,7 +67,9 @@ class DialogRequest:
 
     def start(self, now: float) -> None:
         """Send it to the dialog's next hop."""
-        self._host.reach(self._dialog.next_hop(), self._dialog.transport, self._reached, now)
+        dialog = self._dialog
+        way = self._host.way(dialog.next_hop(), dialog.transport, flow=dialog.flow)
+        way.next(self._reached, now)
 
     def _reached(self, result: Flow | SipFailure, now: float) -> None:
         if isinstance(result, SipFailure):
@@ -75,10 +77,13 @@ class DialogRequest:
             return
         self._attempts += 1
         target = self._dialog.request_target()
+        secure = self._dialog.remote_target.scheme == "sips"
         request = self._dialog.request(
             self._method,
             result.via(f"z9hG4bK{self._host.new_token()}"),
-            result.contact(self._contact_user) if self._method in _WITH_CONTACT else "",
+            result.contact(self._contact_user, secure=secure)
+            if self._method in _WITH_CONTACT
+            else "",
             (
                 ("User-Agent", self._host.user_agent),
                 *self._headers,

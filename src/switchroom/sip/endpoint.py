@@ -8,11 +8,11 @@ network makes it raise.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from switchroom.sip.actions import Action, CloseFlow, Reach, Send
+from switchroom.sip.actions import Action, CloseFlow, Connect, Locate, Send
 from switchroom.sip.call_session import CallSession, restore
 from switchroom.sip.caller_session import CallerSession
 from switchroom.sip.dialog import DialogSnapshot
@@ -32,7 +32,8 @@ from switchroom.sip.message import Request, Response, UnparsableError, parse_mes
 from switchroom.sip.reception import Admit, Overloaded, Reception
 from switchroom.sip.responses import METHODS, OPTIONS, allow
 from switchroom.sip.sanity import Refusal, check_response
-from switchroom.sip.session_host import Reached, Session
+from switchroom.sip.session_host import Session
+from switchroom.sip.targets import Hop, Penalties
 from switchroom.sip.timers import TimerQueue, Timing
 from switchroom.sip.transactions.client import ClientTransaction, ClientUser, client_key
 from switchroom.sip.transactions.invite_client import InviteClientTransaction
@@ -40,11 +41,10 @@ from switchroom.sip.transactions.machine import Key, Transaction
 from switchroom.sip.transactions.non_invite_client import NonInviteClientTransaction
 from switchroom.sip.transactions.server import ServerTransaction
 from switchroom.sip.uri import Uri
+from switchroom.sip.way import Located, Reached, Way
 
 _KEEP_ALIVE: Final = (b"", b"\r\n", b"\r\n\r\n", b"\x00", b"\x00\x00\x00\x00")
 """Datagrams that only keep a NAT binding open (RFC 5626 section 4.4.1, and habits in the field)."""
-
-_SERVED_TRANSPORTS: Final = ("udp", "tcp")
 
 Tap = Callable[[Flow, str, bytes], None]
 """Sees every message received: flow, Call-ID (empty if there is none), bytes."""
@@ -67,6 +67,10 @@ class EndpointConfig:
     """Whether calls that take over another call are told of as such. Their owner ends the other."""
     session_expires: int | None = None
     """The session timer that we ask for (seconds, 90 at least); peers may ask in any case."""
+    redirects: int = 0
+    """How many 3xx a call may follow, within the house of whom it was placed to."""
+    udp_limit: int = 1_300
+    """Bytes of an INVITE above which it goes by TCP if the host has that (section 18.1.1)."""
 
 
 class Endpoint:
@@ -85,6 +89,9 @@ class Endpoint:
         self.timing = config.timing
         self.methods = frozenset(METHODS) - (frozenset() if config.refer else {"REFER"})
         self.session_expires = config.session_expires
+        self.redirects = config.redirects
+        self.udp_limit = config.udp_limit
+        self.penalties = Penalties()
         self.allow = allow(self.methods)
         self.options = frozenset(OPTIONS) - (frozenset() if config.replaces else {"replaces"})
         self.timers = TimerQueue()
@@ -100,7 +107,8 @@ class Endpoint:
         self._clients: dict[Key, ClientTransaction] = {}
         self._by_flow: dict[Flow, set[Transaction]] = {}
         self._framers: dict[Flow, StreamFramer] = {}
-        self._waiting: dict[int, Reached] = {}
+        self._locating: dict[int, Located] = {}
+        self._connecting: dict[int, Reached] = {}
         self._tickets = 0
         self._actions: list[Action] = []
         self._events: list[EndpointEvent] = []
@@ -166,15 +174,21 @@ class Endpoint:
             else:
                 transaction.transport_failed(reason, now)
 
+    def located(self, ticket: int, hops: Sequence[Hop], now: float) -> None:
+        """A Locate action succeeded."""
+        then = self._locating.pop(ticket, None)
+        if then is not None:
+            then(hops, now)
+
     def reached(self, ticket: int, flow: Flow, now: float) -> None:
-        """A Reach action succeeded."""
-        then = self._waiting.pop(ticket, None)
+        """A Connect action succeeded."""
+        then = self._connecting.pop(ticket, None)
         if then is not None:
             then(flow, now)
 
     def unreachable(self, ticket: int, kind: FailureKind, reason: str, now: float) -> None:
-        """A Reach action failed: DNS or TRANSPORT."""
-        then = self._waiting.pop(ticket, None)
+        """A Locate or Connect action failed: DNS or TRANSPORT."""
+        then = self._locating.pop(ticket, None) or self._connecting.pop(ticket, None)
         if then is not None:
             then(SipFailure(kind, reason=reason), now)
 
@@ -201,7 +215,13 @@ class Endpoint:
     @property
     def idle(self) -> bool:
         """Whether no call, transaction, timer or open question is left."""
-        tables = (self.sessions, self._clients, self._waiting, self._by_flow)
+        tables = (
+            self.sessions,
+            self._clients,
+            self._locating,
+            self._connecting,
+            self._by_flow,
+        )
         return not any(tables) and self._reception.idle and self.deadline() is None
 
     # ── messages ──
@@ -270,18 +290,23 @@ class Endpoint:
         """Forget a call."""
         self.sessions.pop((session.call_id, session.local_tag), None)
 
-    def reach(self, uri: Uri, transport: str | None, then: Reached, now: float) -> None:
-        """Find a flow: over the transport the URI names, else the one given, else UDP."""
-        wanted = uri.transport or transport or "udp"
-        if uri.scheme != "sip" or wanted not in _SERVED_TRANSPORTS:
-            name = "tls" if uri.scheme == "sips" else wanted
-            failure = SipFailure(FailureKind.TRANSPORT, reason=f"transport {name} not available")
-            then(failure, now)
-            return
+    def way(
+        self, uri: Uri, transport: str | None, *, flow: Flow | None = None, size: int = 0
+    ) -> Way:
+        """The targets of a request: over the transport the URI names, else the one given."""
+        return Way(self, uri, transport, flow=flow, size=size)
+
+    def locate(self, host: str, port: int | None, transport: str | None, then: Located) -> None:
+        """Have the addresses of a host found."""
         self._tickets += 1
-        self._waiting[self._tickets] = then
-        host = (uri.param("maddr") or uri.host).strip("[]")
-        self._actions.append(Reach(self._tickets, host, uri.port, wanted))
+        self._locating[self._tickets] = then
+        self._actions.append(Locate(self._tickets, host, port, transport))
+
+    def connect(self, hop: Hop, instead: Flow | None, patience: float, then: Reached) -> None:
+        """Have a flow found or made."""
+        self._tickets += 1
+        self._connecting[self._tickets] = then
+        self._actions.append(Connect(self._tickets, hop, instead, patience))
 
     def start_request(
         self, flow: Flow, request: Request, user: ClientUser, now: float
@@ -336,6 +361,5 @@ class Endpoint:
                 transaction.move_to(result)
                 self.track(transaction)
 
-        self._tickets += 1
-        self._waiting[self._tickets] = reached
-        self._actions.append(Reach(self._tickets, host, port, transaction.flow.transport))
+        hop = Hop(transaction.flow.transport, host, port, transaction.flow.name or host)
+        self.connect(hop, None, 5.0, reached)

@@ -16,13 +16,15 @@ class Flow:
     """A pair of addresses over one transport: a UDP socket and a peer, or one connection."""
 
     transport: str
-    """``udp`` or ``tcp``."""
+    """``udp``, ``tcp`` or ``tls``."""
     local: Address
     remote: Address
     sent_by: Address
     """Where we can be reached: the host and listening port of our Via and Contact."""
     connection: int = 0
     """Number of the connection, to tell apart connections between the same addresses; 0 for UDP."""
+    name: str = ""
+    """What the peer's certificate was found valid for; empty where it was not looked at."""
 
     @property
     def reliable(self) -> bool:
@@ -34,10 +36,15 @@ class Flow:
         host, port = self.sent_by
         return f"SIP/2.0/{self.transport.upper()} {bracketed(host)}:{port};rport;branch={branch}"
 
-    def contact(self, user: str | None) -> str:
-        """Our Contact value: where requests of this dialog reach us."""
+    def contact(self, user: str | None, *, secure: bool = False) -> str:
+        """Our Contact value: where requests of this dialog reach us.
+
+        ``secure``: in a dialog of ``sips`` URIs (section 8.1.1.8).
+        """
         host, port = self.sent_by
         at = f"{user}@" if user else ""
+        if secure:
+            return f"<sips:{at}{bracketed(host)}:{port}>"
         transport = f";transport={self.transport}" if self.reliable else ""
         return f"<sip:{at}{bracketed(host)}:{port}{transport}>"
 

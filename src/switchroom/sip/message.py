@@ -162,6 +162,11 @@ class Request(_Message):
         return self._uri
 
     @property
+    def secure(self) -> bool:
+        """Whether it is for a ``sips`` URI."""
+        return self.target[:5].lower() == "sips:"
+
+    @property
     def rack(self) -> RAck:
         """What this PRACK acknowledges (raises MalformedValueError)."""
         return RAck.parse(self._required("RAck"))

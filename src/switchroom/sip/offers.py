@@ -287,7 +287,8 @@ class Offers:
             transaction.respond(response, now)
 
     def _success_fields(self, transaction: ServerTransaction) -> Fields:
-        contact = ("Contact", transaction.flow.contact(self._contact_user))
+        secure = transaction.request.secure
+        contact = ("Contact", transaction.flow.contact(self._contact_user, secure=secure))
         return (contact, self._host.allow, supported(self._host.options))
 
     def cancelled(self, transaction: ServerTransaction, now: float) -> None:

@@ -242,6 +242,7 @@ class Reception:
         except MalformedValueError:
             self._refuse(request, flow, Refusal(400, "Bad Request (missing Contact)"), size)
             return
+        dialog.flow = flow
         session = CalleeSession(host, request, dialog, replaced)
         transaction = InviteServerTransaction(host, flow, request, session, tag)
         session.begin(transaction)

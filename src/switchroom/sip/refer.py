@@ -202,7 +202,9 @@ class Refers:
             transaction.respond(transaction.response(status, reason), now)
             return
         taken.accepted = True
-        headers: Fields = (("Contact", transaction.flow.contact(None)),)
+        headers: Fields = (
+            ("Contact", transaction.flow.contact(None, secure=transaction.request.secure)),
+        )
         if not taken.wants_news:
             headers = (*headers, ("Refer-Sub", "false"))
         transaction.respond(transaction.response(202, headers=headers), now)

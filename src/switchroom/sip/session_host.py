@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from switchroom.sip.flows import Flow
-from switchroom.sip.invite_session import SessionEvent, SipFailure
+from switchroom.sip.invite_session import SessionEvent
 from switchroom.sip.message import Request
 from switchroom.sip.sanity import Refusal
 from switchroom.sip.timers import TimerQueue, Timing
 from switchroom.sip.transactions.client import ClientTransaction, ClientUser
 from switchroom.sip.uri import Uri
-
-Reached = Callable[[Flow | SipFailure, float], None]
+from switchroom.sip.way import Way
 
 
 class Session(Protocol):
@@ -36,13 +34,17 @@ class SessionHost(Protocol):
     """Option tags that we take in a Require."""
     session_expires: int | None
     """Seconds after which a call that is not refreshed is dead; ``None``: the peer decides."""
+    redirects: int
+    """How many 3xx a call may follow."""
 
     def new_token(self) -> str:
         """Hex digits of at least 64 random bits, for tags, branches and cnonces."""
         ...
 
-    def reach(self, uri: Uri, transport: str | None, then: Reached, now: float) -> None:
-        """Find a flow towards ``uri`` and call ``then(flow or failure, now)``, now or later."""
+    def way(
+        self, uri: Uri, transport: str | None, *, flow: Flow | None = None, size: int = 0
+    ) -> Way:
+        """The targets of a request to ``uri``; ``flow`` is that of the dialog it is in."""
         ...
 
     def start_request(

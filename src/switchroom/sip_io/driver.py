@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import secrets
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 from switchroom.base.clock import Clock
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
-from switchroom.sip.actions import CloseFlow, Reach, Send
+from switchroom.sip.actions import CloseFlow, Connect, Locate, Send
 from switchroom.sip.call_session import CallSession
 from switchroom.sip.callee_session import CalleeSession
 from switchroom.sip.dialog import DialogSnapshot
@@ -38,6 +39,7 @@ from switchroom.sip.invite_session import (
 from switchroom.sip.message import Request
 from switchroom.sip.reception import NO_TRUNK, Admit, Overloaded
 from switchroom.sip.sanity import Refusal
+from switchroom.sip.targets import DEFAULT_PORTS, Hop
 from switchroom.sip_io.addresses import (
     choose_local,
     is_ip,
@@ -45,17 +47,19 @@ from switchroom.sip_io.addresses import (
     is_wildcard,
     source_towards,
 )
+from switchroom.sip_io.dns import Dns
 from switchroom.sip_io.errors import ResolveError, SipStartError
+from switchroom.sip_io.locator import Locator
 from switchroom.sip_io.resolver import Resolver
 from switchroom.sip_io.session_handle import IncomingHandle, SessionHandle
 from switchroom.sip_io.tap import CallTraces, Tap, TapRecord
 from switchroom.sip_io.tcp import TcpConnections
+from switchroom.sip_io.tls import client_context
 from switchroom.sip_io.tokens import Tokens
 from switchroom.sip_io.udp import UdpSockets, describe_error
 
 _SWEEP_EVERY: Final = 10.0
 _FAREWELL: Final = 2.0
-_DEFAULT_PORT: Final = 5060
 _PORT_TRIES: Final = 20
 _ROUTE_LIFE: Final = 5.0
 _ROUTES_KEPT: Final = 1_024
@@ -84,6 +88,25 @@ class SipConfig:
     """Whether peers may ask for transfers inside a call (ReferReceived)."""
     replaces: bool = False
     """Whether calls may take over others: their owner must look at ``session.replaces``."""
+    session_expires: int | None = None
+    """The session timer that we ask for, in seconds; ``None``: only if the peer asks."""
+    redirects: int = 0
+    """How many 3xx a call may follow within the domain it was placed to."""
+    udp_limit: int = 1_300
+    """Bytes of an INVITE above which TCP is tried first, where the transport is left open."""
+    contact_port: int | None = None
+    """The port told to peers for UDP and TCP, where it is another than the one listened on."""
+    tls_bind: tuple[Address, ...] = ()
+    """Addresses for TLS."""
+    tls_server: ssl.SSLContext | None = None
+    """The certificate for them."""
+    tls_client: ssl.SSLContext | None = None
+    """For connections we make; ``None``: the system's authorities, names are checked."""
+    tls_contact_host: str | None = None
+    """The name in Via and Contact over TLS; not used on loopback."""
+    tls_contact_port: int | None = None
+    dns_servers: tuple[Address, ...] = ()
+    """Asked for names in place of the system's resolver."""
 
 
 def _never() -> None:
@@ -113,7 +136,12 @@ class SipDriver:
         self._tap = tap
         self._endpoint = Endpoint(
             EndpointConfig(
-                user_agent=config.user_agent, refer=config.refer, replaces=config.replaces
+                user_agent=config.user_agent,
+                refer=config.refer,
+                replaces=config.replaces,
+                session_expires=config.session_expires,
+                redirects=config.redirects,
+                udp_limit=config.udp_limit,
             ),
             new_token=Tokens().take,
             secret=secrets.token_bytes(32),
@@ -126,13 +154,20 @@ class SipDriver:
             clock, self._sent_by, self._pump, self._stream_data, self._network_error
         )
         self._resolver = Resolver(clock)
+        self._locator = Locator(
+            self._resolver,
+            Dns(clock, config.dns_servers),
+            lambda largest: secrets.randbelow(largest + 1),
+        )
+        self._client_context: ssl.SSLContext | None = None
+        self._bound_tls: list[Address] = []
         self._tasks = Tasks("sip_io")
         self._bound: list[Address] = []
         self._incoming: IncomingHandler | None = None
         self._listeners: dict[CallSession, Listener] = {}
         self._routes: dict[str, tuple[float, Address | None]] = {}
         self._failures: list[tuple[Flow, str]] = []
-        self._connecting: dict[Address, list[int]] = {}
+        self._connecting: dict[Hop, list[int]] = {}
         self._pumping = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -148,6 +183,8 @@ class SipDriver:
         try:
             for ip, port in self._config.bind:
                 self._bound.append(await self._open(ip, port))
+            for ip, port in self._config.tls_bind:
+                self._bound_tls.append(await self._open_tls(ip, port))
         except SipStartError:
             await self._close()
             raise
@@ -173,6 +210,11 @@ class SipDriver:
     def bound(self) -> tuple[Address, ...]:
         """The addresses listened on, with their real ports, in the order of the configuration."""
         return tuple(self._bound)
+
+    @property
+    def bound_tls(self) -> tuple[Address, ...]:
+        """The addresses listened on for TLS, likewise."""
+        return tuple(self._bound_tls)
 
     @property
     def idle(self) -> bool:
@@ -278,7 +320,8 @@ class SipDriver:
         self._endpoint.wake(now)
         if len(self._tcp) and now >= self._next_sweep:
             self._next_sweep = now + _SWEEP_EVERY
-            self._tcp.sweep(now, self._endpoint.unfinished)
+            in_use = bool(self._endpoint.sessions)
+            self._tcp.sweep(now, self._endpoint.unfinished, in_use=in_use)
         self._pump()
 
     # ── output ──
@@ -314,8 +357,10 @@ class SipDriver:
             for action in actions:
                 if isinstance(action, Send):
                     self._send(action)
-                elif isinstance(action, Reach):
-                    self._reach(action)
+                elif isinstance(action, Locate):
+                    self._locate(action)
+                elif isinstance(action, Connect):
+                    self._connect(action)
                 elif isinstance(action, CloseFlow):
                     self._tcp.close(action.flow)
             failures, self._failures = self._failures, []
@@ -378,29 +423,31 @@ class SipDriver:
 
     # ── finding a flow ──
 
-    def _reach(self, action: Reach) -> None:
-        if action.host in self._routes or is_ip(action.host):
-            self._reach_address(action, action.host)
+    def _locate(self, action: Locate) -> None:
+        if is_ip(action.host):
+            transport = action.transport or "udp"
+            hop = Hop(transport, action.host, action.port or DEFAULT_PORTS[transport], action.host)
+            self._endpoint.located(action.ticket, (hop,), self._clock.monotonic())
         else:
-            self._tasks.spawn(self._resolve(action), name=f"resolve {action.host}")
+            self._tasks.spawn(self._ask_dns(action), name=f"locate {action.host}")
 
-    async def _resolve(self, action: Reach) -> None:
+    async def _ask_dns(self, action: Locate) -> None:
         try:
-            addresses = await self._resolver.resolve(action.host)
+            hops = await self._locator.locate(action.host, action.port, action.transport)
         except ResolveError as error:
             self._unreachable(action.ticket, FailureKind.DNS, str(error))
         else:
-            usable = [ip for ip in addresses if self._local_towards(ip) is not None]
-            self._reach_address(action, (usable or addresses)[0])
+            usable = [hop for hop in hops if self._local_towards(hop.ip) is not None]
+            self._endpoint.located(action.ticket, usable or hops, self._clock.monotonic())
         self._pump()
 
-    def _reach_address(self, action: Reach, ip: str) -> None:
-        remote = (ip, action.port or _DEFAULT_PORT)
-        if action.transport == "tcp":
-            self._reach_by_tcp(action.ticket, remote)
+    def _connect(self, action: Connect) -> None:
+        hop = action.hop
+        if hop.transport != "udp":
+            self._connect_stream(action)
             return
-        local = self._local_towards(ip)
-        flow = self._udp.flow(local, remote) if local is not None else None
+        local = self._local_towards(hop.ip)
+        flow = self._udp.flow(local, (hop.ip, hop.port)) if local is not None else None
         if flow is None:
             self._unreachable(action.ticket, FailureKind.TRANSPORT, "no address of that IP version")
         else:
@@ -416,27 +463,36 @@ class SipDriver:
             known = self._routes[ip] = (now + _ROUTE_LIFE, choose_local(self._bound, ip))
         return known[1]
 
-    def _reach_by_tcp(self, ticket: int, remote: Address) -> None:
-        flow = self._tcp.existing(remote)
+    def _connect_stream(self, action: Connect) -> None:
+        hop, flow = action.hop, action.instead
+        if flow is None or not self._tcp.is_open(flow):
+            flow = self._tcp.existing(hop)
         if flow is not None:
-            self._endpoint.reached(ticket, flow, self._clock.monotonic())
+            self._endpoint.reached(action.ticket, flow, self._clock.monotonic())
             return
-        waiting = self._connecting.setdefault(remote, [])
-        waiting.append(ticket)
+        waiting = self._connecting.setdefault(hop, [])
+        waiting.append(action.ticket)
         if len(waiting) == 1:
-            self._tasks.spawn(self._connect(remote), name="connect")
+            self._tasks.spawn(self._open_connection(hop, action.patience), name="connect")
 
-    async def _connect(self, remote: Address) -> None:
+    async def _open_connection(self, hop: Hop, patience: float) -> None:
         try:
-            flow = await self._tcp.connect(remote)
-        except OSError as error:
-            for ticket in self._connecting.pop(remote, ()):
+            tls = self._client_tls() if hop.transport == "tls" else None
+            flow = await self._tcp.connect(hop, patience, tls)
+        except (OSError, SipStartError) as error:
+            for ticket in self._connecting.pop(hop, ()):
                 self._unreachable(ticket, FailureKind.TRANSPORT, str(error))
         else:
             self._next_sweep = self._next_sweep or self._clock.monotonic() + _SWEEP_EVERY
-            for ticket in self._connecting.pop(remote, ()):
+            for ticket in self._connecting.pop(hop, ()):
                 self._endpoint.reached(ticket, flow, self._clock.monotonic())
         self._pump()
+
+    def _client_tls(self) -> ssl.SSLContext:
+        # Made when first needed: reading the system's authorities takes tens of milliseconds.
+        if self._client_context is None:
+            self._client_context = self._config.tls_client or client_context()
+        return self._client_context
 
     def _unreachable(self, ticket: int, kind: FailureKind, reason: str) -> None:
         self._endpoint.unreachable(ticket, kind, reason, self._clock.monotonic())
@@ -453,18 +509,33 @@ class SipDriver:
                 if port == 0 and attempt + 1 < _PORT_TRIES:
                     continue
                 raise SipStartError(_why_not(ip, port, error)) from None
-            self._udp.advertise(local, self._sent_by(local))
+            self._udp.advertise(local, self._sent_by("udp", local))
             return local
         raise SipStartError(f"no free SIP port on {ip}")
 
-    def _sent_by(self, local: Address) -> Address:
+    async def _open_tls(self, ip: str, port: int) -> Address:
+        if self._config.tls_server is None:
+            raise SipStartError("SIP over TLS needs a certificate")
+        try:
+            return await self._tcp.listen(ip, port, self._config.tls_server)
+        except OSError as error:
+            raise SipStartError(_why_not(ip, port, error)) from None
+
+    def _sent_by(self, transport: str, local: Address) -> Address:
         """Our Via and Contact address for a socket or connection with this local address."""
+        config = self._config
+        bound, port = self._bound, config.contact_port
+        if transport == "tls":
+            # Without a listener of our own the peer has but this connection; the port is a name.
+            bound, port = self._bound_tls, config.tls_contact_port
         host = local[0]
-        port = next((port for ip, port in self._bound if ip in (host, "0.0.0.0", "::")), local[1])
+        here = (number for ip, number in bound if ip in (host, "0.0.0.0", "::"))
+        port = port or next(here, local[1])
         if is_wildcard(host):
             host = source_towards(_far_away("")) or host
-        if self._config.contact_host and not is_loopback(local[0]):
-            host = self._config.contact_host
+        if not is_loopback(local[0]):
+            named = config.tls_contact_host if transport == "tls" else None
+            host = named or config.contact_host or host
         return host, port
 
     async def _close(self) -> None:

@@ -1,19 +1,26 @@
-"""TCP connections for SIP: bounded in number, in what they buffer and in how long they may idle."""
+"""TCP and TLS connections for SIP: bounded in number, in what they buffer and in idle time."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Callable
 from typing import Final, cast
 
 from switchroom.base.clock import Clock
 from switchroom.sip.flows import Address, Flow
+from switchroom.sip.targets import Hop
 from switchroom.sip_io.addresses import is_ipv6
+from switchroom.sip_io.tls import describe_tls_error
 from switchroom.sip_io.udp import describe_error
 
-_CONNECT_PATIENCE: Final = 5.0
+_HANDSHAKE_PATIENCE: Final = 5.0
+_PING_AFTER: Final = 60.0
+"""Seconds without a byte after which a connection of ours says that it is still there: NATs and
+firewalls forget what is silent for a few minutes."""
+_PING: Final = b"\r\n\r\n"
 _WRITE_LIMIT: Final = 1024 * 1024
 _IDLE_LIMIT: Final = 600.0
 _STALLED_LIMIT: Final = 32.0
@@ -28,12 +35,12 @@ class TcpConnections:
     def __init__(
         self,
         clock: Clock,
-        sent_by: Callable[[Address], Address],
+        sent_by: Callable[[str, Address], Address],
         on_open: Callable[[], None],
         on_data: Callable[[Flow, bytes], None],
         on_lost: Callable[[Flow, str], None],
     ) -> None:
-        """``sent_by`` gives what Via and Contact say for a local address.
+        """``sent_by`` gives what Via and Contact say for a transport and a local address.
 
         From ``on_open`` on, ``sweep`` wants to be called now and then.
         """
@@ -44,14 +51,15 @@ class TcpConnections:
         self._on_lost = on_lost
         self._servers: list[asyncio.Server] = []
         self._connections: dict[int, Connection] = {}
-        self._by_remote: dict[Address, Connection] = {}
+        self._by_remote: dict[tuple[str, Address, str], Connection] = {}
+        """By transport, address, and (TLS) the name that the peer's certificate is good for."""
         self._per_peer: Counter[str] = Counter()
         self._numbers = 0
 
     def __len__(self) -> int:
         return len(self._connections)
 
-    async def listen(self, ip: str, port: int) -> Address:
+    async def listen(self, ip: str, port: int, tls: ssl.SSLContext | None = None) -> Address:
         """Accept connections (raises OSError). Returns the address with the real port."""
         sock = socket.socket(socket.AF_INET6 if is_ipv6(ip) else socket.AF_INET)
         try:
@@ -61,28 +69,49 @@ class TcpConnections:
             sock.bind((ip, port))
             local: Address = sock.getsockname()[:2]
             loop = asyncio.get_running_loop()
-            server = await loop.create_server(lambda: Connection(self), sock=sock, backlog=128)
+            server = await loop.create_server(
+                lambda: Connection(self, "tls" if tls else "tcp"),
+                sock=sock,
+                backlog=128,
+                ssl=tls,
+                ssl_handshake_timeout=_HANDSHAKE_PATIENCE if tls else None,
+            )
         except OSError:
             sock.close()
             raise
         self._servers.append(server)
         return local
 
-    def existing(self, remote: Address) -> Flow | None:
-        """The flow of an open connection to ``remote``."""
-        connection = self._by_remote.get(remote)
+    def existing(self, hop: Hop) -> Flow | None:
+        """The flow of an open connection that leads there."""
+        name = hop.name.lower() if hop.transport == "tls" else ""
+        connection = self._by_remote.get((hop.transport, (hop.ip, hop.port), name))
         return connection.flow if connection is not None else None
 
-    async def connect(self, remote: Address) -> Flow:
-        """A new connection (raises OSError with a message for the call's failure)."""
+    def is_open(self, flow: Flow) -> bool:
+        """Whether a connection is still there."""
+        return flow.connection in self._connections
+
+    async def connect(self, hop: Hop, patience: float, tls: ssl.SSLContext | None = None) -> Flow:
+        """A new connection (raises OSError with a message for the call's failure).
+
+        ``tls`` is for hops over TLS: the peer's certificate must be valid for the hop's name.
+        """
         loop = asyncio.get_running_loop()
+        name = hop.name.lower() or hop.ip if tls else ""
         try:
-            async with asyncio.timeout(_CONNECT_PATIENCE):
-                _, protocol = await loop.create_connection(lambda: Connection(self), *remote)
+            async with asyncio.timeout(patience):
+                _, protocol = await loop.create_connection(
+                    lambda: Connection(self, hop.transport, name, ours=True),
+                    hop.ip,
+                    hop.port,
+                    ssl=tls,
+                    server_hostname=name or None,
+                )
         except TimeoutError:
             raise OSError("connection timed out") from None
         except OSError as error:
-            raise OSError(describe_error(error.errno or 0) if error.errno else str(error)) from None
+            raise OSError(_why_not(error)) from None
         if protocol.flow is None:
             raise OSError("too many connections")
         return protocol.flow
@@ -100,11 +129,14 @@ class TcpConnections:
         if connection is not None:
             connection.close()
 
-    def sweep(self, now: float, unfinished: Callable[[Flow], int]) -> None:
-        """Close what has been silent for ten minutes, or owes us the rest of a message for 32 s."""
+    def sweep(self, now: float, unfinished: Callable[[Flow], int], *, in_use: bool) -> None:
+        """Close what has been silent for ten minutes, or owes us the rest of a message for 32 s.
+
+        ``in_use``: there are calls, so connections that we made are kept alive.
+        """
         for connection in list(self._connections.values()):
             if connection.flow is not None:
-                connection.check(now, unfinished(connection.flow) > 0)
+                connection.check(now, unfinished(connection.flow) > 0, in_use)
 
     async def stop(self) -> None:
         """Close everything."""
@@ -120,9 +152,16 @@ class TcpConnections:
         if full or self._per_peer[remote[0]] >= _PER_PEER_LIMIT:
             return None
         self._numbers += 1
-        flow = Flow("tcp", local, remote, self.sent_by(local), self._numbers)
+        flow = Flow(
+            connection.transport_name,
+            local,
+            remote,
+            self.sent_by(connection.transport_name, local),
+            self._numbers,
+            connection.name,
+        )
         self._connections[flow.connection] = connection
-        self._by_remote[remote] = connection
+        self._by_remote[flow.transport, remote, flow.name] = connection
         self._per_peer[remote[0]] += 1
         return flow
 
@@ -131,8 +170,9 @@ class TcpConnections:
         flow = connection.flow
         if flow is None or self._connections.pop(flow.connection, None) is None:
             return
-        if self._by_remote.get(flow.remote) is connection:
-            del self._by_remote[flow.remote]
+        key = (flow.transport, flow.remote, flow.name)
+        if self._by_remote.get(key) is connection:
+            del self._by_remote[key]
         self._per_peer[flow.remote[0]] -= 1
         if not self._per_peer[flow.remote[0]]:
             del self._per_peer[flow.remote[0]]
@@ -140,13 +180,18 @@ class TcpConnections:
 
 
 class Connection(asyncio.Protocol):
-    """One TCP connection."""
+    """One TCP or TLS connection. ``name`` is what the peer's certificate must be good for."""
 
-    def __init__(self, owner: TcpConnections) -> None:
+    def __init__(
+        self, owner: TcpConnections, transport_name: str, name: str = "", *, ours: bool = False
+    ) -> None:
         self.flow: Flow | None = None
+        self._ours = ours
+        self.transport_name = transport_name
+        self.name = name
         self._owner = owner
         self._transport: asyncio.Transport | None = None
-        self._last_heard = owner.clock.monotonic()
+        self._last_heard = self._last_sent = owner.clock.monotonic()
         self._stalled_since: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -182,6 +227,7 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return "peer does not read"
         transport.write(data)
+        self._last_sent = self._owner.clock.monotonic()
         return None
 
     def close(self) -> None:
@@ -189,8 +235,8 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def check(self, now: float, unfinished: bool) -> None:
-        """Close if idle or stalled for too long."""
+    def check(self, now: float, unfinished: bool, in_use: bool) -> None:
+        """Close if idle or stalled for too long; else see that it stays open (RFC 5626 3.5.1)."""
         if not unfinished:
             self._stalled_since = None
         elif self._stalled_since is None:
@@ -198,3 +244,17 @@ class Connection(asyncio.Protocol):
         stalled = self._stalled_since is not None and now - self._stalled_since >= _STALLED_LIMIT
         if self._transport and (stalled or now - self._last_heard >= _IDLE_LIMIT):
             self._transport.abort()
+        elif (
+            self._ours
+            and in_use
+            and min(now - self._last_heard, now - self._last_sent) >= _PING_AFTER
+        ):
+            self.send(_PING)
+
+
+def _why_not(error: OSError) -> str:
+    return (
+        describe_tls_error(error)
+        or (describe_error(error.errno) if error.errno else "")
+        or str(error)
+    )

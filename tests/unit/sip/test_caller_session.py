@@ -143,10 +143,20 @@ def test_a_name_that_does_not_resolve_is_a_dns_failure() -> None:
     assert agent.at_rest()
 
 
-def test_a_transport_we_do_not_have_is_named() -> None:
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("sip:bob@192.0.2.2;transport=ws", "transport ws not available"),
+        ("sips:bob@192.0.2.2;transport=udp", "sips over udp"),
+        ("tel:+15550100", "no way to a tel URI"),
+    ],
+)
+def test_a_transport_we_do_not_have_is_named(uri: str, why: str) -> None:
     agent = Agent()
-    agent.call(request_uri=Uri.parse("sips:bob@192.0.2.2"))
-    assert failure_of(agent) == (FailureKind.TRANSPORT, None)
+    agent.call(request_uri=Uri.parse(uri))
+    (event,) = agent.events()
+    assert isinstance(event, Failed)
+    assert (event.failure.kind, event.failure.reason) == (FailureKind.TRANSPORT, why)
 
 
 def test_text_that_would_inject_a_header_is_refused() -> None:

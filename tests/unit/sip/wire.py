@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from switchroom.sip.actions import CloseFlow, Reach, Send
+from switchroom.sip.actions import CloseFlow, Connect, Locate, Send
 from switchroom.sip.call_session import CallSession
 from switchroom.sip.callee_session import CalleeSession
 from switchroom.sip.caller_session import CallerSession
@@ -21,6 +21,7 @@ from switchroom.sip.invite_session import (
     SessionEvent,
 )
 from switchroom.sip.message import Message, Request, Response, parse_message
+from switchroom.sip.targets import DEFAULT_PORTS, Hop
 from switchroom.sip.uri import NameAddr, Uri
 
 US = ("192.0.2.1", 5060)
@@ -52,6 +53,12 @@ class Agent:
         self.address = address
         self.transport = transport
         self.unreachable: tuple[FailureKind, str] | None = None
+        self.zone: dict[str, list[Hop]] = {}
+        """What DNS says; a name that is not in it is its own address."""
+        self.dead: set[tuple[str, str, int]] = set()
+        """(transport, ip, port) that can't be connected."""
+        self.located: list[Locate] = []
+        self.connected: list[Connect] = []
         self.out: list[Send] = []
         self.closed: list[Flow] = []
         self.heard: list[tuple[CallSession, SessionEvent | IncomingInvite]] = []
@@ -66,7 +73,7 @@ class Agent:
 
     def flow_to(self, remote: tuple[str, int], transport: str | None = None) -> Flow:
         transport = transport or self.transport
-        return Flow(transport, self.address, remote, self.address, int(transport == "tcp"))
+        return Flow(transport, self.address, remote, self.address, int(transport != "udp"))
 
     def settle(self) -> None:
         """Perform actions until there are none; questions for a flow are answered at once."""
@@ -74,18 +81,33 @@ class Agent:
             for action in actions:
                 if isinstance(action, Send):
                     self.out.append(action)
-                elif isinstance(action, Reach):
-                    self._reach(action)
+                elif isinstance(action, Locate):
+                    self._locate(action)
+                elif isinstance(action, Connect):
+                    self._connect(action)
                 elif isinstance(action, CloseFlow):
                     self.closed.append(action.flow)
         self.heard += self.endpoint.events()
 
-    def _reach(self, action: Reach) -> None:
-        if self.unreachable is not None:
-            self.endpoint.unreachable(action.ticket, *self.unreachable, self.now)
+    def _locate(self, action: Locate) -> None:
+        self.located.append(action)
+        found = self.zone.get(action.host)
+        if found is None:
+            transport = action.transport or "udp"
+            port = action.port or DEFAULT_PORTS[transport]
+            found = [Hop(transport, action.host, port, action.host)]
+        self.endpoint.located(action.ticket, found, self.now)
+
+    def _connect(self, action: Connect) -> None:
+        self.connected.append(action)
+        unreachable = self.unreachable
+        if action.hop[:3] in self.dead:
+            unreachable = (FailureKind.TRANSPORT, "connection refused")
+        if unreachable is not None:
+            self.endpoint.unreachable(action.ticket, *unreachable, self.now)
             return
-        flow = self.flow_to((action.host, action.port or 5060), action.transport)
-        self.endpoint.reached(action.ticket, flow, self.now)
+        flow = self.flow_to((action.hop.ip, action.hop.port), action.hop.transport)
+        self.endpoint.reached(action.ticket, action.instead or flow, self.now)
 
     # ── what the test does ──
 

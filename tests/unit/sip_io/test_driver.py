@@ -376,8 +376,8 @@ async def test_a_stream_is_answered_on_the_connection_it_came_on(ours: SipDriver
 async def test_a_contact_host_is_shown_but_not_on_loopback() -> None:
     config = SipConfig(bind=(("127.0.0.1", 0),), contact_host="pbx.example.com")
     one = SipDriver(config, SystemClock())
-    assert one._sent_by(("127.0.0.1", 5060)) == ("127.0.0.1", 5060)
-    assert one._sent_by(("192.0.2.1", 5060)) == ("pbx.example.com", 5060)
+    assert one._sent_by("udp", ("127.0.0.1", 5060)) == ("127.0.0.1", 5060)
+    assert one._sent_by("udp", ("192.0.2.1", 5060)) == ("pbx.example.com", 5060)
 
 
 async def test_the_address_for_sdp_is_that_of_the_nat_in_front_of_us() -> None:

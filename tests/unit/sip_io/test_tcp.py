@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from switchroom.sip.flows import Flow
+from switchroom.sip.targets import Hop
 from switchroom.sip_io import tcp as module
 from switchroom.sip_io.tcp import TcpConnections
 
@@ -34,7 +35,7 @@ class Owner:
         self.writers: list[asyncio.StreamWriter] = []
         self.connections = TcpConnections(
             self.clock,
-            lambda local: local,
+            lambda _transport, local: local,
             lambda: None,
             lambda flow, data: self.data.put_nowait((flow, data)),
             lambda flow, reason: self.lost.put_nowait((flow, reason)),
@@ -64,12 +65,12 @@ async def peer(owner: Owner) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
 
 async def test_a_connection_is_used_in_both_directions_and_found_again(owner: Owner) -> None:
     reader, writer, flow = await peer(owner)
-    assert owner.connections.existing(flow.remote) == flow
+    assert owner.connections.existing(Hop("tcp", *flow.remote)) == flow
     assert owner.connections.send(flow, b"answer") is None
     assert await reader.readexactly(6) == b"answer"
     writer.close()
     assert await owner.lost.get() == (flow, "connection closed")
-    assert owner.connections.existing(flow.remote) is None
+    assert owner.connections.existing(Hop("tcp", *flow.remote)) is None
     assert owner.connections.send(flow, b"x") == "connection closed"
     owner.connections.close(flow)
     assert len(owner.connections) == 0
@@ -77,21 +78,21 @@ async def test_a_connection_is_used_in_both_directions_and_found_again(owner: Ow
 
 async def test_a_connection_of_ours_is_made_and_refused(owner: Owner) -> None:
     address = await owner.connections.listen("127.0.0.1", 0)
-    flow = await owner.connections.connect(address)
+    flow = await owner.connections.connect(Hop("tcp", *address), 5.0)
     assert flow.remote == address
     assert flow.reliable
     await owner.connections.stop()
     with pytest.raises(OSError, match="connection refused"):
-        await owner.connections.connect(address)
+        await owner.connections.connect(Hop("tcp", *address), 5.0)
 
 
 async def test_a_silent_connection_is_closed_after_ten_minutes(owner: Owner) -> None:
     reader, _, flow = await peer(owner)
     owner.clock.now = 599.0
-    owner.connections.sweep(owner.clock.now, lambda _: 0)
+    owner.connections.sweep(owner.clock.now, lambda _: 0, in_use=False)
     assert len(owner.connections) == 1
     owner.clock.now = 600.0
-    owner.connections.sweep(owner.clock.now, lambda _: 0)
+    owner.connections.sweep(owner.clock.now, lambda _: 0, in_use=False)
     assert (await owner.lost.get())[0] == flow
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await reader.readexactly(1)
@@ -101,9 +102,9 @@ async def test_a_message_that_does_not_come_to_an_end_costs_its_connection(owner
     _, _, flow = await peer(owner)
     for at, unfinished in ((0.0, 5), (20.0, 0), (30.0, 5), (61.0, 5)):
         owner.clock.now = at
-        owner.connections.sweep(at, lambda _, n=unfinished: n)  # type: ignore[misc]
+        owner.connections.sweep(at, lambda _, n=unfinished: n, in_use=False)  # type: ignore[misc]
         assert len(owner.connections) == 1
-    owner.connections.sweep(62.0, lambda _: 5)
+    owner.connections.sweep(62.0, lambda _: 5, in_use=False)
     assert (await owner.lost.get())[0] == flow
 
 

@@ -50,6 +50,7 @@ TABLE: Final[Table] = {
     (State.CALLING, Input.TIMER_A): (State.CALLING, (Effect.RESEND, Effect.BACK_OFF_A)),
     (State.CALLING, Input.TIMER_B): (State.TERMINATED, (Effect.REPORT_TIMEOUT,)),
     (State.CALLING, Input.ABANDON): (State.TERMINATED, (Effect.REPORT_TIMEOUT,)),
+    (State.CALLING, Input.QUIET): (State.CALLING, (Effect.STOP_TIMERS, Effect.START_B)),
     (State.CALLING, Input.TRANSPORT_ERROR): (
         State.TERMINATED,
         (Effect.REPORT_TRANSPORT_ERROR,),
@@ -104,6 +105,10 @@ class InviteClientTransaction(ClientTransaction):
             self.feed(Input.SUCCESS, now, response)
         else:
             self.feed(Input.FAILURE, now, response)
+
+    def quiet(self, now: float) -> None:
+        """Send nothing again; a late answer is still taken for 64*T1."""
+        self.feed(Input.QUIET, now)
 
     def _perform_own(self, effect: Effect, message: SipMessage | None) -> None:
         if effect is Effect.SEND_ACK and isinstance(message, Response):

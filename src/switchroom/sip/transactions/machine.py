@@ -42,6 +42,8 @@ class Input(StrEnum):
     """The request again: a retransmission."""
     ACK = "ack"
     TRANSPORT_ERROR = "transport error"
+    QUIET = "quiet"
+    """The user has turned to another target; what still comes is welcome, but not asked for."""
     ABANDON = "abandon"
     """The user gives up 64*T1 after its CANCEL (section 9.1)."""
     TIMER_A = "timer A"

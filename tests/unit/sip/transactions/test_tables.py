@@ -25,6 +25,8 @@ INVITE_CLIENT: Expected = {
     ("calling", "timer A"): ("calling", "resend, back off A"),
     ("calling", "timer B"): ("terminated", "report timeout"),
     ("calling", "abandon"): ("terminated", "report timeout"),
+    # RFC 3263 section 4.3: another target is tried, this one is heard for a while.
+    ("calling", "quiet"): ("calling", "stop timers, start B"),
     ("calling", "transport error"): ("terminated", "report transport error"),
     ("calling", "1xx"): ("proceeding", "stop timers, deliver"),
     ("calling", "2xx"): ("accepted", "stop timers, start M, deliver"),
