@@ -22,6 +22,7 @@ from .errors import CommandFailed
 from .output import Page, stop_printing
 from .serve import read_settings
 from .simulated_carrier import SimulatedCarrier, simulated_carrier
+from .way_in import lay_way_in
 
 _KEY, _SECRET = "devkey", "secret"
 _TRUNK_NAME = "simulated carrier"
@@ -76,6 +77,7 @@ async def _run(settings: Config, messages: Path, *, as_json: bool) -> None:
             ready = await carrier.ready()
             connection = Connection(server.url, _KEY, _SECRET)
             trunk_id = await asyncio.to_thread(lay_trunk, connection, ready.address)
+            await asyncio.to_thread(lay_way_in, connection)
             running = Running(server.url, _KEY, _SECRET, trunk_id, ready)
             tasks.spawn(_tell(running, carrier, as_json=as_json), name="tell")
             await server.run_until_signal()

@@ -13,6 +13,8 @@ from rich.text import Text
 from switchroom import __version__
 from switchroom.phonenet import events
 
+from .way_in import NUMBER
+
 EXAMPLE = """\
 import asyncio
 from livekit import api
@@ -92,6 +94,8 @@ def show_welcome(running: Running, console: Console) -> None:
     )
     console.print("\n[bold]Numbers to call[/bold]\n")
     console.print(_columns(*((phone["number"], phone["does"]) for phone in carrier.numbers)))
+    console.print(f"\n[bold]Be called[/bold] at {NUMBER}, once an agent or a person can answer:\n")
+    console.print(Text(f"  switchroom {server} phone call --as ada"), soft_wrap=True)
     console.print("\n[bold]Call one[/bold] from another terminal:\n")
     console.print(Text(f"  {call}"), soft_wrap=True)
     console.print("\nor from your own program (pip install livekit-api):\n")

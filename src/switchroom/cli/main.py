@@ -9,7 +9,7 @@ import typer
 
 from switchroom import __version__
 
-from . import dev, dispatch, offline, room, serve, sip, token
+from . import dev, dispatch, offline, phone, room, serve, sip, token
 from .api_client import Connection
 from .errors import CommandFailed
 from .output import print_failure, stop_printing
@@ -30,6 +30,7 @@ app.command(name="dev")(dev.dev)
 app.command(name="serve")(serve.serve)
 app.add_typer(offline.app, name="offline")
 app.add_typer(dispatch.app, name="dispatch")
+app.add_typer(phone.app, name="phone")
 app.add_typer(room.app, name="room")
 app.add_typer(sip.app, name="sip")
 app.add_typer(token.app, name="token")

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from switchroom.phonenet import events
+from switchroom.phonenet.orders import CallOrder
 
 from .errors import CommandFailed
 
@@ -22,6 +23,7 @@ class SimulatedCarrier:
     """A carrier that starts, or runs."""
 
     output: asyncio.StreamReader
+    orders: asyncio.StreamWriter
 
     async def ready(self) -> events.Ready:
         """Wait until phones can be called. Raises :class:`CommandFailed` if it does not start."""
@@ -33,6 +35,10 @@ class SimulatedCarrier:
         if not isinstance(event, events.Ready):
             raise CommandFailed("the simulated carrier did not start; its words are above")
         return event
+
+    def place(self, order: CallOrder) -> None:
+        """Let one of its phones dial; what comes of it is among the lines."""
+        self.orders.write(order.as_line().encode() + b"\n")
 
     async def lines(self) -> AsyncIterator[str]:
         """Each later event as it was written, one JSON object a line, until the carrier ends."""
@@ -55,10 +61,10 @@ async def simulated_carrier(*arguments: str) -> AsyncIterator[SimulatedCarrier]:
         start_new_session=True,
     )
     try:
-        output = process.stdout
-        if output is None:
-            raise CommandFailed("the simulated carrier has no output")
-        yield SimulatedCarrier(output)
+        output, orders = process.stdout, process.stdin
+        if output is None or orders is None:
+            raise CommandFailed("the simulated carrier cannot be spoken to")
+        yield SimulatedCarrier(output, orders)
     finally:
         await _stop(process)
 

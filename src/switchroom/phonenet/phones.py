@@ -163,6 +163,18 @@ impatient_maria = person(
     interrupts={1: "Who is calling please?"},
 )
 
+patient = person(
+    "Is the same patient when she calls the office: asks when her appointment is.",
+    hello="Hello?",
+    answers={
+        "Bright Smile Dental how can I help you?": "When is my appointment?",
+        "May I have your name [please]?": "This is Maria Lopez.",
+        f"Your appointment is on {_TIME}": "",
+        "Can I help you with anything else?": "No, that is all.",
+    },
+    goodbyes={"[Thank you for calling] goodbye": "Goodbye."},
+)
+
 receptionist = person(
     "Is the receptionist of a clinic: greets, says who is in and when it is open.",
     hello="Riverside Clinic. How can I help you?",
@@ -214,4 +226,5 @@ PHONES = (
     Phone("+12025550121", "Receptionist", receptionist),
     Phone("+12025550122", "Voicemail", voicemail),
     Phone("+12025550123", "Maria in a hurry", impatient_maria),
+    Phone("+12025550124", "Patient", patient),
 )
