@@ -43,6 +43,7 @@ from switchroom.rooms.events import RoomEvent
 from switchroom.rooms.registry import Rooms
 from switchroom.sip_io.driver import SipConfig, SipDriver
 from switchroom.sip_io.errors import SipStartError
+from switchroom.sip_io.tls import TlsConfig
 from switchroom.storage.calls import SqlCallStore
 from switchroom.storage.connection import Database
 from switchroom.storage.dispatch_rules import SqlDispatchRuleStore
@@ -103,7 +104,8 @@ class Switchroom:
         self._database = Database(config.storage.url)
         self.engine = _engine(config, place)
         self._overload = Overload(_limits(config))
-        self._sip = _sip(config, place, clock, self._retry_after)
+        sip_certificate = _sip_certificate(config)
+        self._sip = _sip(config, place, clock, self._retry_after, sip_certificate)
         self.webhooks = Webhooks(
             config.webhook, config.keys, clock, SqlDeliveryStore(self._database)
         )
@@ -147,10 +149,12 @@ class Switchroom:
             calls=calls,
             clock=clock,
             config=config,
-            listeners=(call_figures.hear,) if counted else (),
+            listeners=(*tell_webhooks, *((call_figures.hear,) if counted else ())),
+            overloaded=self._refusal,
         )
         certificate = _certificate(config)
-        self._certificates = CertificateWatch((certificate,) if certificate else ())
+        watched = tuple(one for one in (certificate, sip_certificate) if one)
+        self._certificates = CertificateWatch(watched)
         self._http = HttpPorts(config, self._applications(tokens, clock), certificate)
         meter = LoadMeter(self._overload)
         # In the order of starting.
@@ -308,8 +312,42 @@ def _certificate(config: Config) -> ServerCertificate | None:
     return ServerCertificate(https.cert_file, https.key_file) if https.cert_file else None
 
 
+def _sip_certificate(config: Config) -> ServerCertificate | None:
+    certs = config.sip.tls.certs
+    return ServerCertificate(certs[0].cert_file, certs[0].key_file) if certs else None
+
+
+def _sip_tls(
+    config: Config, addresses: tuple[str, ...], certificate: ServerCertificate | None
+) -> TlsConfig:
+    tls = config.sip.tls
+    first = tls.certs[0] if tls.certs else None
+    return TlsConfig(
+        bind=tuple((ip, tls.port_listen or tls.port) for ip in addresses) if certificate else (),
+        server=certificate.context if certificate else None,
+        contact_host=config.sip.hostname or None,
+        contact_port=tls.port,
+        min_version=tls.min_version,
+        max_version=tls.max_version,
+        cipher_suites=tls.cipher_suites,
+        alpn=tls.alpn,
+        key_log=tls.key_log,
+        ca_file=tls.ca_file,
+        verify=tls.verify,
+        client_chain=first.cert_file if first else "",
+        client_key=first.key_file if first else "",
+    )
+
+
+_MOST_REDIRECTS = 3
+
+
 def _sip(
-    config: Config, place: Reach, clock: Clock, overloaded: Callable[[], int | None]
+    config: Config,
+    place: Reach,
+    clock: Clock,
+    overloaded: Callable[[], int | None],
+    certificate: ServerCertificate | None,
 ) -> SipDriver:
     sip = config.sip
     addresses = (sip.listen_ip,) if sip.listen_ip else place.addresses
@@ -320,6 +358,14 @@ def _sip(
             contact_host=sip.nat_1_to_1_ip or (place.told if place.behind_nat else None),
             media_host=sip.media_nat_1_to_1_ip or None,
             user_agent=f"Switchroom/{__version__}",
+            refer=sip.allow_refer,
+            replaces=sip.allow_replaces,
+            session_expires=max(90, round(sip.session_expires)) if sip.session_expires else None,
+            redirects=_MOST_REDIRECTS if sip.follow_redirects else 0,
+            # RFC 3261 18.1.1: within 200 bytes of the path's size a request goes by TCP.
+            udp_limit=sip.udp_max_payload - 200,
+            contact_port=sip.port,
+            tls=_sip_tls(config, addresses, certificate),
         ),
         clock,
         overloaded=overloaded,

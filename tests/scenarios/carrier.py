@@ -21,12 +21,16 @@ from switchroom.sip.invite_session import (
     OfferReceived,
     OutgoingInvite,
     Provisional,
+    ReferAnswered,
+    ReferNotified,
+    ReferReceived,
     SessionEvent,
     SipFailure,
 )
 from switchroom.sip.message import Request
 from switchroom.sip.reception import Admit
 from switchroom.sip.sanity import Refusal
+from switchroom.sip.uri import NameAddr
 from switchroom.telephony.sip_endpoint import Taker
 
 Note = Callable[[str], None]
@@ -51,6 +55,8 @@ class ScriptedCall:
         self.call_id = invite.call_id
         self.answers_cancel_with_200 = False
         self.bye_headers: Fields = ()
+        self.cancel_headers: Fields = ()
+        self.refer_headers: Fields = ()
         self._on_event = on_event
         self._note = note
         self._dialog: DialogSnapshot | None = None
@@ -60,9 +66,9 @@ class ScriptedCall:
 
     # ── what the carrier does ────────────────────────────────────────────────
 
-    def says(self, status: int, reason: str = "", headers: Fields = ()) -> None:
-        """A provisional response."""
-        self._tell(Provisional(status, reason, Headers(headers), b""))
+    def says(self, status: int, reason: str = "", headers: Fields = (), body: bytes = b"") -> None:
+        """A provisional response, with early media if it has a body."""
+        self._tell(Provisional(status, reason, Headers(headers), body))
 
     def answers(self, body: bytes | None = None, headers: Fields = ()) -> None:
         """200, acknowledged."""
@@ -87,10 +93,22 @@ class ScriptedCall:
     def fails(self, failure: SipFailure) -> None:
         self._last(Failed(failure))
 
-    def hangs_up(self) -> None:
+    def hangs_up(self, headers: Fields = ()) -> None:
         """BYE from the phone."""
         self._note("bye from phone")
-        self._last(ByeReceived(Headers()))
+        self._last(ByeReceived(Headers(headers)))
+
+    def answers_refer(self, status: int, reason: str = "", headers: Fields = ()) -> None:
+        """The final response to the last REFER."""
+        self._tell(ReferAnswered(self._refers, status, reason, Headers(headers)))
+
+    def notifies(self, status: int | None, reason: str = "", *, over: bool = False) -> None:
+        """How the call goes that the phone was asked to make."""
+        self._tell(ReferNotified(self._refers, status, reason, over, Headers()))
+
+    def wants_transfer(self, refer_to: str) -> None:
+        """A REFER from the phone."""
+        self._tell(ReferReceived(1, NameAddr.parse(refer_to), Headers()))
 
     def offers(self, body: bytes) -> None:
         """A re-INVITE."""
@@ -105,6 +123,7 @@ class ScriptedCall:
         if self._ending or self._over:
             return
         self._ending = True
+        self.cancel_headers = headers
         self._note("cancel")
         if self.answers_cancel_with_200:
             self._note("200 crosses, ack and bye")
@@ -112,7 +131,7 @@ class ScriptedCall:
 
     def bye(self, headers: Fields = ()) -> None:
         if self._dialog is None:
-            self.cancel()
+            self.cancel(headers)
             return
         if self._ending or self._over:
             return
@@ -135,6 +154,7 @@ class ScriptedCall:
     def refer(self, refer_to: str, headers: Fields = ()) -> int:
         """The peer hears it; what it makes of it, the scenario says."""
         self._refers += 1
+        self.refer_headers = headers
         self._note(f"refer to {refer_to}")
         return self._refers
 

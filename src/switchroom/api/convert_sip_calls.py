@@ -45,6 +45,7 @@ def request_from_wire(request: wire.CreateSIPParticipantRequest) -> CreateSipPar
         include_headers=header_options_from_wire(request.include_headers),
         ringing_timeout=seconds(request.ringing_timeout),
         max_call_duration=seconds(request.max_call_duration),
+        krisp_enabled=request.krisp_enabled,
         media=media_of(request),
         wait_until_answered=request.wait_until_answered,
         display_name=request.display_name if request.HasField("display_name") else None,

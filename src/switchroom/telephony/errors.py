@@ -40,3 +40,10 @@ class NotTakingCallsError(ServiceError):
         super().__init__(
             ErrorCode.UNAVAILABLE, "the server is shutting down and takes no new calls"
         )
+
+
+class OverloadedError(ServiceError):
+    """The node has as many calls as it bears; nothing was sent. ``meta``: ``retry_after`` (s)."""
+
+    def __init__(self, sentence: str, retry_after: int) -> None:
+        super().__init__(ErrorCode.UNAVAILABLE, sentence, {"retry_after": str(retry_after)})

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from switchroom.base.clock import Clock
 from switchroom.base.config import Config
 from switchroom.base.config_settings import SipSettings
 from switchroom.base.log import get_logger
+from switchroom.base.overload import Overloaded
 from switchroom.base.tasks import Tasks
 from switchroom.media import Engine
 from switchroom.rooms.registry import Rooms
 from switchroom.sip.dialog import DialogSnapshot
+from switchroom.telephony.calls.call_events import DialReferred
 from switchroom.telephony.calls.call_ports import CallPorts
 from switchroom.telephony.calls.call_record import CallRecord
 from switchroom.telephony.calls.running_calls import RunningCalls
@@ -26,9 +28,10 @@ from switchroom.telephony.inbound.fallback import read_fallback
 from switchroom.telephony.inbound.inbound import Inbound, InboundSettings
 from switchroom.telephony.inbound.reception import AnswerWhen
 from switchroom.telephony.inbound.sounds import sounds
-from switchroom.telephony.outbound.dial import Limits
+from switchroom.telephony.outbound.dial import DialSettings
 from switchroom.telephony.outbound.outbound import Outbound
 from switchroom.telephony.outbound.outbound_request import CreateSipParticipant
+from switchroom.telephony.outbound.referrals import Referrals
 from switchroom.telephony.outbound.request_memory import KEY_LIFETIME
 from switchroom.telephony.routing.dispatch_rule_registry import DispatchRules
 from switchroom.telephony.routing.transfer_request import TransferRequest
@@ -45,7 +48,8 @@ FAREWELL = 4.0
 class Telephony:
     """Trunks and calls.
 
-    `listeners` hear every CallEvent, in the order given.
+    `listeners` hear every CallEvent, in the order given. `overloaded` says whether, and why, this
+    node takes no more calls.
     """
 
     def __init__(  # noqa: PLR0917 - each is another room, told apart by its type
@@ -59,6 +63,7 @@ class Telephony:
         config: Config,
         *,
         listeners: Iterable[Listener] = (),
+        overloaded: Callable[[], Overloaded | None] = lambda: None,
     ) -> None:
         self._sip = sip
         self._calls = calls
@@ -67,10 +72,18 @@ class Telephony:
         self.trunks = Trunks(routing.outbound_trunks, clock)
         self.inbound_trunks = InboundTrunks(routing.inbound_trunks, clock)
         self.dispatch_rules = DispatchRules(routing.dispatch_rules, clock)
-        ports = CallPorts(engine, rooms, sip, calls, clock, self._tasks, tuple(listeners))
-        limits = Limits(config.sip.media_timeout_initial, config.sip.media_timeout)
+        ports = CallPorts(
+            engine, rooms, sip, calls, clock, self._tasks, tuple(listeners), self._referred
+        )
         self.running = RunningCalls()
-        self.outbound = Outbound(ports, self.running, self.trunks, limits)
+        self.outbound = Outbound(
+            ports,
+            self.running,
+            self.trunks,
+            _dial_settings(config.sip),
+            overloaded=overloaded,
+        )
+        self._referrals = Referrals(self.running, self.outbound, self._tasks)
         self._transfers = Transfers(self.running, rooms, clock)
         self.inbound = Inbound(
             ports,
@@ -135,6 +148,9 @@ class Telephony:
         phone = await self.outbound.create_participant(request)
         return phone.participant_identity
 
+    def _referred(self, call_id: str, wish: DialReferred) -> bool:
+        return self._referrals.take(call_id, wish)
+
     def _settle(self, record: CallRecord) -> None:
         """Close the record of a call that was cut off; nobody is dialled again."""
         if record.termination is None:
@@ -152,6 +168,18 @@ class Telephony:
         """Until the far end has heard of it, the dialog stays in the record: we may crash again."""
         await self._sip.end_orphan(dialog)
         self._calls.save(replace(record, dialog=None))
+
+
+def _dial_settings(sip: SipSettings) -> DialSettings:
+    """What the configuration says about calls that go out."""
+    return DialSettings(
+        first_silence=sip.media_timeout_initial,
+        silence=sip.media_timeout,
+        codecs=sip.codecs,
+        early_media=sip.early_media,
+        allow_refer=sip.allow_refer,
+        detect_tones=sip.audio_dtmf,
+    )
 
 
 def _inbound_settings(sip: SipSettings) -> InboundSettings:

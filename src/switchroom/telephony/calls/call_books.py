@@ -66,6 +66,7 @@ class CallBooks:
         if media.codecs:
             codec = media.codecs[0]
             self.notes.codec = f"{codec.name}/{codec.clock_rate}"
+        self.notes.encryption = media.crypto.suite if media.crypto is not None else ""
 
     def held(self, *, held: bool) -> None:
         """The phone holds the call, or does no longer."""

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from switchroom.base.clock import Clock
 from switchroom.base.tasks import Tasks
 from switchroom.media import Engine
 from switchroom.rooms.registry import Rooms
+from switchroom.telephony.calls.call_events import DialReferred
 from switchroom.telephony.events import Listener
 from switchroom.telephony.sip_endpoint import SipEndpoint
 from switchroom.telephony.stores import CallStore
 
 
+def _declined(_call_id: str, _wish: DialReferred) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class CallPorts:
-    """The rooms and stores around a call. ``listeners`` hear of every CallEvent, in their order."""
+    """The rooms and stores around a call. ``listeners`` hear of every CallEvent, in their order.
+
+    ``referred`` is told when a phone that may do so wants somebody else to be called in its place;
+    False declines.
+    """
 
     engine: Engine
     rooms: Rooms
@@ -24,3 +34,4 @@ class CallPorts:
     clock: Clock
     tasks: Tasks
     listeners: tuple[Listener, ...] = ()
+    referred: Callable[[str, DialReferred], bool] = _declined

@@ -8,6 +8,7 @@ turn, so each command is performed in the order in which it was given.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -28,10 +29,17 @@ from switchroom.media import (
 )
 from switchroom.media.player import DIAL_TONE
 from switchroom.rooms.rpc import RpcCode, RpcFailed
+from switchroom.sdp.description import is_ip
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.sip.errors import LocalSipError
-from switchroom.sip.headers import Headers
-from switchroom.sip.invite_session import Fields, InviteSession
+from switchroom.sip.headers import Headers, tag_of
+from switchroom.sip.invite_session import (
+    Fields,
+    IncomingInviteSession,
+    InviteSession,
+    SessionEvent,
+)
+from switchroom.sip.message import Request
 from switchroom.telephony.calls import call_events as do, transfer
 from switchroom.telephony.calls.call import Machine, Phase
 from switchroom.telephony.calls.call_books import CallBooks
@@ -81,6 +89,10 @@ class CallRunner:
         self.session: InviteSession | None = None
         self.remote_headers = Headers()
         self.transfers = TransferDesk(self.tell)
+        self._dialogs = 0
+        self._agreed: do.UpdateLeg | None = None
+        self._successor: IncomingInviteSession | None = None
+        self._successor_headers = self.remote_headers
         self._figures: Awaitable[LegStats] | None = None
         self._on_finished = on_finished
         self._machine: Machine | None = None
@@ -118,6 +130,33 @@ class CallRunner:
         if not self._busy:
             self._busy = True
             self._settle()
+
+    def listen(self) -> Callable[[SessionEvent], None]:
+        """Who is to hear the events of the call's SIP session: of the last one, if it changes."""
+        self._dialogs += 1
+        number = self._dialogs
+
+        def on_event(event: SessionEvent) -> None:
+            if number == self._dialogs:
+                self.tell(event)
+
+        return on_event
+
+    def take_over(
+        self, successor: IncomingInviteSession, invite: Request
+    ) -> Callable[[SessionEvent], None]:
+        """Let a call with Replaces (RFC 3891) take the place of this one's dialog.
+
+        The call answers it, or refuses it and goes on. The result hears the successor's events.
+        """
+        self._successor = successor
+        self._successor_headers = invite.headers
+        self.tell(do.TakenOver(invite.body))
+        if self._successor is not None:
+            # The call was not up, or has just ended.
+            self._successor = None
+            successor.reject(481, "Call/Transaction Does Not Exist")
+        return self.listen() if self.session is successor else _nobody
 
     def media_event(self, event: LegEvent) -> None:
         """Something happened on the leg."""
@@ -274,9 +313,46 @@ class CallRunner:
                 command.offer_id, command.status, command.phrase, command.body
             )
 
-    def _respond_refer(self, command: do.RespondRefer) -> None:
+    def _answer_successor(self, command: do.AnswerSuccessor) -> None:
+        predecessor, successor = self.session, self._successor
+        if successor is None:
+            return
+        self._successor = None
+        self.session = successor
+        self._dialogs += 1
+        self.remote_headers = self._successor_headers
+        successor.answer(command.body, self.own_headers())
+        if predecessor is not None:
+            predecessor.bye((("Reason", 'SIP;cause=200;text="Call taken over"'),))
+        self.books.notes.sip_call_id = successor.call_id
+        self.seat.show(
+            {
+                "sip.callIDFull": successor.call_id,
+                "sip.callTag": tag_of(self.remote_headers.get("From") or "") or "",
+            }
+        )
+
+    def _refuse_successor(self, command: do.RefuseSuccessor) -> None:
+        successor, self._successor = self._successor, None
+        if successor is not None:
+            successor.reject(command.status, command.phrase)
+
+    def respond_refer(self, refer_id: int, status: int, reason: str = "") -> None:
+        """Answer the phone's wish to be transferred."""
         if self.session is not None:
-            self.session.respond_refer(command.refer_id, command.status, command.phrase)
+            self.session.respond_refer(refer_id, status, reason)
+
+    def notify_refer(self, refer_id: int, status: int, reason: str) -> None:
+        """Tell the phone how the call goes that it wished for."""
+        if self.session is not None:
+            self.session.notify_refer(refer_id, status, reason)
+
+    def _respond_refer(self, command: do.RespondRefer) -> None:
+        self.respond_refer(command.refer_id, command.status, command.phrase)
+
+    def _dial_referred(self, command: do.DialReferred) -> None:
+        if not self.ports.referred(self.call_id, command):
+            self.respond_refer(command.refer_id, 603, "Decline")
 
     def _refer(self, command: transfer.Refer) -> None:
         self.books.transfer_begins(command.plan)
@@ -313,7 +389,25 @@ class CallRunner:
 
     def _update_leg(self, command: do.UpdateLeg) -> None:
         self.books.sounds(command.media)
-        self.sound.update(command.media, command.silence)
+        self._agreed = command
+        remote = command.media.remote
+        if remote is None or is_ip(remote[0]):
+            self.sound.update(command.media, remote, command.silence)
+        else:
+            # Rare, and allowed (RFC 4566 section 5.7): until the name is known we only receive.
+            self.sound.update(command.media, None, command.silence)
+            self.send_out(lambda: self._resolve(command, *remote), "resolve media address of")
+
+    async def _resolve(self, command: do.UpdateLeg, host: str, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        except OSError as error:
+            _log.warning("no address for sound", call=self.call_id, host=host, why=str(error))
+            return
+        if self._agreed is command and self.phase in (Phase.ANSWERED, Phase.ACTIVE):
+            address = found[0][4]
+            self.sound.update(command.media, (str(address[0]), port), command.silence)
 
     def _set_processing(self, command: do.SetProcessing) -> None:
         self.sound.process(denoise=command.denoise, detect_tones=command.detect_tones)
@@ -391,7 +485,10 @@ class CallRunner:
         do.ForgetDialog: _forget_dialog,
         do.Cancel: _cancel,
         do.Bye: _bye,
+        do.AnswerSuccessor: _answer_successor,
+        do.RefuseSuccessor: _refuse_successor,
         do.RespondRefer: _respond_refer,
+        do.DialReferred: _dial_referred,
         do.SetHold: _set_hold,
         do.SetProcessing: _set_processing,
         transfer.Refer: _refer,
@@ -414,3 +511,7 @@ _MEDIA_EVENTS: Mapping[type[Any], object] = {
     MediaTimedOut: do.MediaLost(),
     DigitsSent: do.DigitsPlayed(),
 }
+
+
+def _nobody(_event: SessionEvent) -> None:
+    """Whose call was refused has nothing to hear."""

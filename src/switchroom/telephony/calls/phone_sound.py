@@ -9,8 +9,6 @@ from contextlib import suppress
 from switchroom.media import (
     Engine,
     Leg,
-    LegCodec,
-    LegMedia,
     LegStats,
     Player,
     PlayerEvent,
@@ -19,9 +17,9 @@ from switchroom.media import (
     Tone,
 )
 from switchroom.media.player import DIAL_TONE
-from switchroom.sdp.codecs import Codec
 from switchroom.sdp.offer_answer import NegotiatedMedia
 from switchroom.telephony.calls.key_tones import key_tones
+from switchroom.telephony.calls.leg_media import leg_media
 
 #: Seconds that the last word may take before we hang up: the engine holds less.
 _PLAY_OUT_LIMIT = 0.1
@@ -63,18 +61,11 @@ class PhoneSound:
         if tone is not None:
             tone.stop()
 
-    def update(self, media: NegotiatedMedia, silence: float | None) -> None:
-        """Send and receive as agreed. Raises EngineError."""
-        self._leg.update(
-            LegMedia(
-                remote=media.remote,
-                codecs=tuple(_leg_codec(c) for c in (*media.codecs, *media.also_received)),
-                digits=None if media.digits is None else _leg_codec(media.digits),
-                direction=media.direction,
-                ptime_ms=media.ptime_ms,
-                media_timeout=silence,
-            )
-        )
+    def update(
+        self, media: NegotiatedMedia, remote: tuple[str, int] | None, silence: float | None
+    ) -> None:
+        """Send to `remote` and receive as agreed. Raises EngineError."""
+        self._leg.update(leg_media(media, remote, silence))
 
     def process(self, *, denoise: bool, detect_tones: bool) -> None:
         """What is done to the phone's sound before anybody hears it."""
@@ -128,7 +119,3 @@ class PhoneSound:
         for player in tuple(self._keys):
             self._stop_keys(player)
         self._leg.close()
-
-
-def _leg_codec(codec: Codec) -> LegCodec:
-    return LegCodec(codec.payload_type, codec.name, codec.clock_rate)

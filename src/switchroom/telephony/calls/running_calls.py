@@ -31,6 +31,13 @@ class RunningCalls:
         """The call with this ``SCL_`` id."""
         return self._running.get(call_id)
 
+    def with_sip_call_id(self, sip_call_id: str) -> CallRunner | None:
+        """The call whose SIP dialog has this Call-ID."""
+        for runner in self._running.values():
+            if runner.session is not None and runner.session.call_id == sip_call_id:
+                return runner
+        return None
+
     def add(self, runner: CallRunner) -> None:
         """A call begins."""
         self._running[runner.call_id] = runner

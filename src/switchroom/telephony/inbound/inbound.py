@@ -186,6 +186,8 @@ class Inbound:
         self, session: IncomingInviteSession, request: Request, source: str
     ) -> Callable[[SessionEvent], None]:
         """Take a call that was admitted; who hears its events is returned."""
+        if session.replaces is not None:
+            return self._take_over(session, request, session.replaces)
         wanted = self._find_trunk(read_call(request, source.rpartition(":")[0].strip("[]")))
         routed: Routed | Declined = (
             wanted
@@ -198,7 +200,17 @@ class Inbound:
             return _nobody
         record = self._opened(wanted.call, request, source, _trunk_id(wanted), routed.rule.rule_id)
         runner = self._open(_Arrived(session, request, wanted, routed), record)
-        return runner.tell if runner is not None else _nobody
+        return runner.listen() if runner is not None else _nobody
+
+    def _take_over(
+        self, session: IncomingInviteSession, request: Request, replaced: str
+    ) -> Callable[[SessionEvent], None]:
+        """A PBX puts another of its calls into the place of one that we have (RFC 3891)."""
+        runner = self._running.with_sip_call_id(replaced)
+        if runner is None:
+            session.reject(481, "Call/Transaction Does Not Exist")
+            return _nobody
+        return runner.take_over(session, request)
 
     def _open(self, arrived: _Arrived, record: CallRecord) -> InboundRunner | None:
         """The leg comes first: without a port there is nothing to answer with."""

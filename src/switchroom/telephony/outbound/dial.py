@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from switchroom.sip.digest import Credentials
 from switchroom.sip.errors import SipError
@@ -25,11 +25,10 @@ from switchroom.telephony.outbound.outbound_request import (
     unquoted,
 )
 from switchroom.telephony.routing.headers import AttributeRules, HeaderOptions, merge
-from switchroom.telephony.routing.media_config import Encryption, MediaConfig, offered_codecs
+from switchroom.telephony.routing.media_config import MediaConfig, offered_codecs, srtp_policy
 from switchroom.telephony.routing.numbers import from_number
 from switchroom.telephony.routing.trunks import (
     OutboundTrunk,
-    Transport,
     read_address,
     read_from_host,
 )
@@ -42,11 +41,20 @@ WAITING_DEADLINE = 80.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """The server's own times (s), for what neither trunk nor request says."""
+class DialSettings:
+    """The server's own, for what neither trunk nor request says. Times are seconds.
+
+    ``codecs`` switches codecs on and off for all calls. ``early_media`` lets rooms hear what the
+    network says before the answer, ``allow_refer`` phones transfer calls, ``detect_tones`` phones
+    without telephone events press keys by their tones.
+    """
 
     first_silence: float = 30.0
     silence: float = 15.0
+    codecs: Mapping[str, bool] = field(default_factory=dict)
+    early_media: bool = False
+    allow_refer: bool = False
+    detect_tones: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +97,7 @@ def prepare(
     call_id: str,
     answer_by: float | None,
     durable: bool,
-    limits: Limits,
+    settings: DialSettings,
     choose: Callable[[Sequence[str]], str],
     sip: SipEndpoint,
 ) -> Dial:
@@ -99,10 +107,6 @@ def prepare(
     """
     number = _own_number(request, trunk, choose)
     media = trunk.media.overlaid(request.media)
-    _check_encryption(media)
-    if trunk.transport is Transport.TLS:
-        # To go on over UDP would send in the clear what was to be protected.
-        raise NotPossibleError("SIP over TLS is not supported: set the trunk to UDP or TCP")
     host, _ = split_host_port(trunk.address)
     advertised_ip = sip.advertised_address_towards(host)
     try:
@@ -120,9 +124,9 @@ def prepare(
         advertised_ip=advertised_ip,
         invite=invite,
         plan=DialPlan(
-            call=_plan(request, trunk, media, limits),
+            call=_plan(request, trunk, media, settings),
             guest=_guest(request, _attributes(request, trunk, call_id, number)),
-            codecs=offered_codecs(media),
+            codecs=offered_codecs(media, settings.codecs),
             ringing_timeout=request.ringing_timeout
             if request.ringing_timeout > 0
             else DEFAULT_RINGING_TIMEOUT,
@@ -130,6 +134,8 @@ def prepare(
             play_dialtone=request.play_dialtone,
             durable_dial=durable,
             answer_by=answer_by,
+            srtp=srtp_policy(media.encryption),
+            early_media=settings.early_media,
         ),
     )
 
@@ -145,19 +151,8 @@ def _own_number(
     return from_number(number, split_host_port(trunk.address)[0])
 
 
-def _check_encryption(media: MediaConfig) -> None:
-    """Sound that must not travel in the clear is not sent at all while SRTP is missing."""
-    if media.encryption is Encryption.REQUIRE:
-        raise CallFailedError(
-            Termination(
-                Cause.ENCRYPTION_REQUIRED,
-                text="media encryption is required, and this server has no SRTP",
-            )
-        )
-
-
 def _plan(
-    request: CreateSipParticipant, trunk: OutboundTrunk, media: MediaConfig, limits: Limits
+    request: CreateSipParticipant, trunk: OutboundTrunk, media: MediaConfig, settings: DialSettings
 ) -> CallPlan:
     longest = request.max_call_duration
     include = request.include_headers
@@ -165,10 +160,13 @@ def _plan(
         include = trunk.include_headers
     return CallPlan(
         max_duration=longest if 0 < longest < LONGEST_CALL else LONGEST_CALL,
-        first_silence=max(limits.first_silence, media.timeout or 0.0),
-        silence=media.timeout or limits.silence,
+        first_silence=max(settings.first_silence, media.timeout or 0.0),
+        silence=media.timeout or settings.silence,
         attribute_rules=AttributeRules(include, tuple(trunk.headers_to_attributes.items())),
         attributes_to_headers=trunk.attributes_to_headers,
+        allow_refer=settings.allow_refer,
+        denoise=request.krisp_enabled,
+        detect_tones=settings.detect_tones,
     )
 
 

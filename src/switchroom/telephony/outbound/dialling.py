@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from switchroom.sdp.codecs import Codec
+from switchroom.sdp.crypto import SrtpPolicy
 from switchroom.sdp.errors import SdpError
 from switchroom.sip.headers import tag_of
 from switchroom.sip.invite_session import Answered, Failed, Provisional
@@ -36,6 +37,7 @@ from switchroom.telephony.calls.call_events import (
     DigitsPlayed,
     Guest,
     Joined,
+    MediaStarted,
 )
 from switchroom.telephony.calls.dial_failure import of_failure, of_sdp
 from switchroom.telephony.calls.leg_description import LegDescription
@@ -66,7 +68,8 @@ class DialPlan:
 
     ``durable_dial``: the record must be on disk before the INVITE leaves, because the request can
     come again after a crash. ``answer_by`` is the monotonic time until which the request waits,
-    None if it does not.
+    None if it does not. ``early_media``: what the network says before the answer (SDP in a 183) is
+    heard in the room.
     """
 
     call: CallPlan
@@ -77,6 +80,8 @@ class DialPlan:
     play_dialtone: bool = False
     durable_dial: bool = False
     answer_by: float | None = None
+    srtp: SrtpPolicy = SrtpPolicy.IF_INSISTED
+    early_media: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +176,40 @@ def _dial(state: Dialling, commands: list[object], now: float) -> _Step:
 def _progress(state: Dialling, event: Provisional, _now: float) -> _Step:
     """Any status from 180 on rings; the providers' identifiers may come with each."""
     attributes = provider_attributes(event.headers)
+    heard = _heard_early(state, event)
     if event.status >= 180 and state.stage is Stage.DIALING:
         ringing = replace(state, stage=Stage.RINGING)
-        return ringing, [do.SetStatus(CallStatus.RINGING, attributes)]
-    return state, [do.SetAttributes(attributes)] if attributes else []
+        return ringing, [do.SetStatus(CallStatus.RINGING, attributes), *heard]
+    return state, [do.SetAttributes(attributes), *heard] if attributes else heard
+
+
+def _heard_early(state: Dialling, event: Provisional) -> list[object]:
+    """The room hears announcements and ringing of the network; the phone hears nobody yet.
+
+    Each dialog of a forked call may send its own: the last one that does is heard, as RFC 3960
+    section 3.1 has it. An unusable description is no fault before the answer.
+    """
+    if not state.plan.early_media or not event.body:
+        return []
+    try:
+        media = state.call.leg.accept(event.body)
+    except SdpError:
+        return []
+    return [do.UpdateLeg(media, None), do.ConnectTrack()]
+
+
+def _sounded_early(state: Dialling, _event: MediaStarted, _now: float) -> _Step:
+    """The engine tells this once: after the answer nobody waits for a first packet."""
+    return replace(state, call=replace(state.call, media_seen=True)), []
 
 
 def _refused(state: Dialling, event: Failed, _now: float) -> _Step:
-    return _end(state, of_failure(event.failure), Wire.CLOSED)
+    """A far end without SRTP is asked again in the clear where that is allowed, and only once."""
+    failure = event.failure
+    plainer = None if failure.status is None else state.call.leg.after_refusal(failure.status)
+    if plainer is None:
+        return _end(state, of_failure(failure), Wire.CLOSED)
+    return replace(state, call=replace(state.call, leg=plainer)), [dial.SendInvite(plainer.body)]
 
 
 def _undialable(state: Dialling, event: Undialable, _now: float) -> _Step:
@@ -268,6 +299,7 @@ _ROWS: tuple[tuple[tuple[Stage, ...], type[Any], _Cell], ...] = (
     ((Stage.PREPARING,), Joined, _joined),
     ((Stage.PREPARING,), DialStored, _dial_stored),
     (_EARLY, Provisional, _progress),
+    (_EARLY, MediaStarted, _sounded_early),
     (_EARLY, Failed, _refused),
     (_EARLY, Undialable, _undialable),
     (_EARLY, Answered, _answered),

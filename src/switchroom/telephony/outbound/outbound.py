@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 
 from switchroom.base.ids import new_id
 from switchroom.base.log import get_logger
+from switchroom.base.overload import Overloaded
 from switchroom.base.redact import redact_number
 from switchroom.media import EngineError, LegEvent
 from switchroom.rooms.limits import (
@@ -22,12 +24,12 @@ from switchroom.telephony.calls.call_record import CallRecord
 from switchroom.telephony.calls.call_runner import CallRunner
 from switchroom.telephony.calls.running_calls import RunningCalls
 from switchroom.telephony.calls.termination import Cause, Termination
-from switchroom.telephony.errors import NotTakingCallsError, TrunkNotFoundError
+from switchroom.telephony.errors import NotTakingCallsError, OverloadedError, TrunkNotFoundError
 from switchroom.telephony.outbound.dial import (
     DEFAULT_DEADLINE,
     WAITING_DEADLINE,
     Dial,
-    Limits,
+    DialSettings,
     prepare,
     trunk_of,
 )
@@ -52,12 +54,20 @@ class Outbound:
     """Places calls, one for each request."""
 
     def __init__(
-        self, ports: CallPorts, running: RunningCalls, trunks: Trunks, limits: Limits
+        self,
+        ports: CallPorts,
+        running: RunningCalls,
+        trunks: Trunks,
+        settings: DialSettings,
+        *,
+        overloaded: Callable[[], Overloaded | None] = lambda: None,
     ) -> None:
+        """`overloaded` says whether, and why, this node takes no more calls."""
         self._ports = ports
         self._running = running
         self._trunks = trunks
-        self._limits = limits
+        self._settings = settings
+        self._overloaded = overloaded
         self._by_request: dict[_CallKey, OutboundRunner] = {}
         self._memory = RequestMemory()
 
@@ -128,6 +138,9 @@ class Outbound:
         """All in one go, without a wait: nobody can slip in between the look and the leap."""
         if not self._running.accepting:
             raise NotTakingCallsError
+        overloaded = self._overloaded()
+        if overloaded is not None:
+            raise OverloadedError(overloaded.sentence, overloaded.retry_after)
         durable = key is not None and key.durable
         dial = prepare(
             request,
@@ -135,7 +148,7 @@ class Outbound:
             call_id=new_id("SCL_"),
             answer_by=deadline if request.wait_until_answered else None,
             durable=durable,
-            limits=self._limits,
+            settings=self._settings,
             choose=random.choice,
             sip=self._ports.sip,
         )

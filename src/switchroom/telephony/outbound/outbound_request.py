@@ -92,6 +92,7 @@ class CreateSipParticipant:
     include_headers: HeaderOptions = HeaderOptions.NONE
     ringing_timeout: float = 0.0
     max_call_duration: float = 0.0
+    krisp_enabled: bool = False
     media: MediaConfig = DEFAULT_MEDIA
     wait_until_answered: bool = False
     display_name: str | None = None

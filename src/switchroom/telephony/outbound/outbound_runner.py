@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from switchroom.base.errors import ServiceError
 from switchroom.media import Leg
+from switchroom.sdp.crypto import SrtpPolicy, fresh_keys
 from switchroom.sip.errors import LocalSipError
 from switchroom.sip.invite_session import Answered, SessionEvent
 from switchroom.telephony.calls.call_failed import CallFailedError
@@ -39,13 +41,14 @@ class OutboundRunner(CallRunner):
         self.dial = dialled
         self.outcome = Outcome()
         self._waiting = 0
+        self._invites = 0
 
     def start(self, session_id: int) -> None:
         """Begin; the leg is open. `session_id` goes into the session description."""
         plan = self.dial.plan
-        leg = LegDescription.offering(
-            (self.dial.advertised_ip, self.sound.address[1]), plan.codecs, session_id
-        )
+        address = (self.dial.advertised_ip, self.sound.address[1])
+        keys = () if plan.srtp is SrtpPolicy.NEVER else fresh_keys(secrets.token_bytes)
+        leg = LegDescription.offering(address, plan.codecs, session_id, srtp=plan.srtp, keys=keys)
         self.run(*begin(plan, leg, self.ports.clock.monotonic()))
 
     async def wait(self, *, until_answered: bool, deadline: float) -> SipParticipantInfo:
@@ -77,16 +80,25 @@ class OutboundRunner(CallRunner):
     # ── commands ─────────────────────────────────────────────────────────────
 
     def _send_invite(self, command: dial.SendInvite) -> None:
-        invite = replace(self.dial.invite, body=command.body)
+        """A second INVITE, after a refusal, is a new call to the far end: another Call-ID."""
+        self._invites += 1
+        given = self.dial.invite
+        call_id = given.call_id if self._invites == 1 else f"{given.call_id}{self._invites}"
+        self.books.notes.sip_call_id = call_id
         try:
-            self.session = self.ports.sip.invite(invite, self._sip_event)
+            self.session = self.ports.sip.invite(
+                replace(given, call_id=call_id, body=command.body), self._hearing(self.listen())
+            )
         except LocalSipError as error:
             self.tell(dial.Undialable(str(error)))
 
-    def _sip_event(self, event: SessionEvent) -> None:
-        if isinstance(event, Answered):
-            self.remote_headers = event.headers
-        self.tell(event)
+    def _hearing(self, tell: Callable[[SessionEvent], None]) -> Callable[[SessionEvent], None]:
+        def on_event(event: SessionEvent) -> None:
+            if isinstance(event, Answered):
+                self.remote_headers = event.headers
+            tell(event)
+
+        return on_event
 
     def _store_dial(self, command: dial.StoreDial) -> None:
         if command.durable:

@@ -9,6 +9,7 @@ import pytest
 
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.sdp.codecs import PCMA, PCMU, telephone_event
+from switchroom.sdp.crypto import SrtpPolicy, fresh_keys
 from switchroom.sip.headers import Headers
 from switchroom.sip.invite_session import (
     Acknowledged,
@@ -521,3 +522,56 @@ def test_a_removal_during_the_durable_write_dials_nobody() -> None:
     removed = _after(writing, do.RoomClosed(DisconnectReason.PARTICIPANT_REMOVED))
     assert _commands(removed, dial.DialStored()) == []
     assert removed.finished
+
+
+# ── early media, and a second try in the clear ───────────────────────────────
+
+_EARLY_SDP = Provisional(183, "Session Progress", Headers(), _sdp(port=4444))
+
+
+def test_early_media_is_heard_in_the_room_where_that_is_wanted() -> None:
+    dialing = _after(_call(replace(_PLAN, early_media=True)), do.Joined())
+    call, commands = dialing.step(_EARLY_SDP, 1.0)
+    assert _kinds(commands) == ["SetStatus", "UpdateLeg", "ConnectTrack"]
+    update = commands[1]
+    assert isinstance(update, do.UpdateLeg)
+    assert (update.media.remote, update.silence) == (("198.51.100.7", 4444), None)
+    assert _stage(call) is Stage.RINGING
+    assert _kinds(_commands(_DIALING, _EARLY_SDP)) == ["SetStatus"]
+
+
+def test_early_media_that_cannot_be_used_is_no_fault_before_the_answer() -> None:
+    dialing = _after(_call(replace(_PLAN, early_media=True)), do.Joined())
+    assert _kinds(_commands(dialing, replace(_EARLY_SDP, body=_sdp("18")))) == ["SetStatus"]
+
+
+def test_after_early_media_a_first_packet_is_not_waited_for_again() -> None:
+    dialing = _after(_call(replace(_PLAN, early_media=True)), do.Joined(), _EARLY_SDP)
+    commands = _commands(_after(dialing, do.MediaStarted()), _ANSWER)
+    assert isinstance(commands[0], do.UpdateLeg)
+    assert commands[0].silence == _PLAN.call.silence
+
+
+def _encrypted(policy: SrtpPolicy) -> Machine:
+    keys = fresh_keys(bytes)
+    leg = LegDescription.offering(("192.0.2.1", 10000), _PLAN.codecs, 42, srtp=policy, keys=keys)
+    return _after(begin(_PLAN, leg, 0.0)[0], do.Joined())
+
+
+@pytest.mark.parametrize("status", [415, 488, 606])
+def test_a_far_end_without_srtp_is_asked_once_more_in_the_clear(status: int) -> None:
+    refusal = Failed(SipFailure(FailureKind.REJECTED, status, "No"))
+    call, commands = _encrypted(SrtpPolicy.PREFERRED).step(refusal, 1.0)
+    assert _kinds(commands) == ["SendInvite"]
+    invite = commands[0]
+    assert isinstance(invite, dial.SendInvite)
+    assert b"RTP/AVP" in invite.body
+    assert b"a=crypto" not in invite.body
+    assert _ending(_after(call, refusal)) is not None
+
+
+def test_sound_that_must_be_encrypted_is_never_offered_in_the_clear() -> None:
+    refusal = Failed(SipFailure(FailureKind.REJECTED, 488, "No"))
+    assert _ending(_after(_encrypted(SrtpPolicy.REQUIRED), refusal)) is not None
+    busy = Failed(SipFailure(FailureKind.REJECTED, 486, "Busy"))
+    assert _ending(_after(_encrypted(SrtpPolicy.PREFERRED), busy)) is not None
