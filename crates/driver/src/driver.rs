@@ -123,8 +123,8 @@ impl Driver {
 
     /// Reads a WAV file and plays it from now on.
     pub fn play_file(&self, ids: PlayerIds, path: &Path, repeat: bool) -> Result<(), DriverError> {
-        let samples = wav::read(path)?;
-        self.play(ids, PlayerSound::Samples { samples, repeat })
+        let (samples, rate) = wav::read(path)?;
+        self.play(ids, PlayerSound::Samples { samples, rate, repeat })
     }
 
     /// Hands commands to the engine, which does them in order.

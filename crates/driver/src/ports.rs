@@ -183,16 +183,16 @@ mod tests {
 
     #[test]
     fn a_port_that_somebody_else_has_is_passed_over() {
-        let ports = Ports::new((41_020, 41_023));
+        let (ports, begun) = (Ports::new((41_020, 41_023)), start());
         let other = UdpSocket::bind((HERE, 41_021)).unwrap();
         for random in 0..4 {
-            let sockets = ports.open(start(), HERE, random).unwrap();
+            let sockets = ports.open(begun + REST * random as u32, HERE, random).unwrap();
             assert_eq!(sockets.local.port(), 41_022);
-            ports.close(start() - REST, sockets);
+            ports.close(begun + REST * random as u32, sockets);
         }
-        let held = ports.open(start(), HERE, 0).unwrap();
+        let held = ports.open(begun + REST * 5, HERE, 0).unwrap();
         drop(other);
-        assert_eq!(ports.open(start(), HERE, 0).unwrap().local.port(), 41_020);
+        assert_eq!(ports.open(begun + REST * 5, HERE, 0).unwrap().local.port(), 41_020);
         drop(held);
     }
 

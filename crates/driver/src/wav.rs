@@ -9,16 +9,17 @@ use switchroom_codecs::resample::Resampler;
 
 use crate::DriverError;
 
-/// What is played, and so what is kept.
-const RATE: u32 = 8_000;
+/// What is played, and so what is kept: no more than a phone can hold.
+const NARROW: u32 = 8_000;
+const WIDE: u32 = 16_000;
 /// Ten minutes of the densest form that is read: 48 kHz stereo.
 const MOST_BYTES: u64 = 10 * 60 * 48_000 * 4 + 65_536;
 /// PCM, and the form that names its format further on (`WAVE_FORMAT_EXTENSIBLE`).
 const PCM: u16 = 1;
 const EXTENSIBLE: u16 = 0xFFFE;
 
-/// The samples of a file, mono at 8 kHz.
-pub(crate) fn read(path: &Path) -> Result<Arc<[i16]>, DriverError> {
+/// The samples of a file, mono, and how many there are to a second: 8,000 or 16,000.
+pub(crate) fn read(path: &Path) -> Result<(Arc<[i16]>, u32), DriverError> {
     let bad = |reason: String| DriverError::BadFile(path.to_owned(), reason);
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| bad(error.to_string()))?;
@@ -26,10 +27,11 @@ pub(crate) fn read(path: &Path) -> Result<Arc<[i16]>, DriverError> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(bad("longer than ten minutes".to_owned()));
     }
-    parse(&bytes).map(Into::into).map_err(|reason| bad(reason.to_owned()))
+    let (samples, rate) = parse(&bytes).map_err(|reason| bad(reason.to_owned()))?;
+    Ok((samples.into(), rate))
 }
 
-fn parse(bytes: &[u8]) -> Result<Vec<i16>, &'static str> {
+fn parse(bytes: &[u8]) -> Result<(Vec<i16>, u32), &'static str> {
     if bytes.len() < 12 || &bytes[..4] != b"RIFF" || &bytes[8..12] != b"WAVE" {
         return Err("not a WAV file");
     }
@@ -69,7 +71,7 @@ impl Format {
         Ok(Self { channels, rate })
     }
 
-    fn decode(&self, data: &[u8]) -> Result<Vec<i16>, &'static str> {
+    fn decode(&self, data: &[u8]) -> Result<(Vec<i16>, u32), &'static str> {
         let samples = data.as_chunks::<2>().0.iter().map(|octets| i16::from_le_bytes(*octets));
         let mono: Vec<i16> = if self.channels == 1 {
             samples.collect()
@@ -81,15 +83,16 @@ impl Format {
         if mono.is_empty() {
             return Err("no sound in it");
         }
-        if self.rate == RATE {
-            return Ok(mono);
+        let rate = if self.rate < WIDE { NARROW } else { WIDE };
+        if self.rate == rate {
+            return Ok((mono, rate));
         }
         let mut resampler =
-            Resampler::new(self.rate, RATE).map_err(|_| "not 8, 16, 24, 32 or 48 kHz")?;
-        let mut narrow = vec![0; resampler.output_size(mono.len())];
-        let count = resampler.process(&mono, &mut narrow);
-        narrow.truncate(count);
-        Ok(narrow)
+            Resampler::new(self.rate, rate).map_err(|_| "not 8, 16, 24, 32 or 48 kHz")?;
+        let mut kept = vec![0; resampler.output_size(mono.len())];
+        let count = resampler.process(&mono, &mut kept);
+        kept.truncate(count);
+        Ok((kept, rate))
     }
 }
 
@@ -112,16 +115,20 @@ mod tests {
 
     #[test]
     fn eight_kilohertz_mono_is_taken_as_it_is() {
-        assert_eq!(parse(&wav(PCM, 1, 8_000, 16, &[1, -2, 3])), Ok(vec![1, -2, 3]));
+        assert_eq!(parse(&wav(PCM, 1, 8_000, 16, &[1, -2, 3])), Ok((vec![1, -2, 3], 8_000)));
     }
 
     #[test]
     fn stereo_becomes_the_middle_and_higher_rates_come_down() {
-        assert_eq!(parse(&wav(EXTENSIBLE, 2, 8_000, 16, &[10, 20, -4, -2])), Ok(vec![15, -3]));
+        assert_eq!(
+            parse(&wav(EXTENSIBLE, 2, 8_000, 16, &[10, 20, -4, -2])),
+            Ok((vec![15, -3], 8_000))
+        );
         let second = vec![1_000; 48_000];
-        let narrow = parse(&wav(PCM, 1, 48_000, 16, &second)).unwrap();
-        assert!((7_990..=8_000).contains(&narrow.len()), "{}", narrow.len());
-        assert!(narrow[1_000..7_000].iter().all(|sample| (990..=1_010).contains(sample)));
+        let (wide, rate) = parse(&wav(PCM, 1, 48_000, 16, &second)).unwrap();
+        assert_eq!(rate, 16_000);
+        assert!((15_980..=16_000).contains(&wide.len()), "{}", wide.len());
+        assert!(wide[1_000..15_000].iter().all(|sample| (990..=1_010).contains(sample)));
     }
 
     #[test]
@@ -129,7 +136,7 @@ mod tests {
         let mut bytes = wav(PCM, 1, 8_000, 16, &[5, 6]);
         let at = bytes.len() - 8;
         bytes[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert_eq!(parse(&bytes), Ok(vec![5, 6]));
+        assert_eq!(parse(&bytes), Ok((vec![5, 6], 8_000)));
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-use switchroom_codecs::opus::packet_samples;
+use switchroom_codecs::opus::{announces_silence, packet_samples};
+use switchroom_rtp::digits::ReceivedDigit;
 
 use crate::LegKey;
 use crate::audio::{AudioCodec, AudioLevel, CodecSet};
@@ -14,6 +15,8 @@ use crate::peers::{PeerSection, Peers};
 use crate::playout::Playout;
 use crate::sink::{Input, Mixing, Sink, SinkEnd, needs_mixing};
 use crate::source::Source;
+use crate::speaker::Heard;
+use crate::stream::CLOCK_RATE;
 use crate::transcode::{Samples, Sound, Transcoder};
 
 /// Ticks of a mix that somebody may be made to wait for: its buffers hold no more by intent.
@@ -49,18 +52,18 @@ pub(crate) struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// How long a packet of G.711 lasts, one octet a tick.
+    /// How long a packet lasts on its codec's clock.
     pub(crate) fn ticks(&self) -> u32 {
-        self.payload.len() as u32
+        match self.codec {
+            AudioCodec::Opus => packet_samples(self.payload, 48_000).unwrap_or_default() as u32,
+            // An octet a tick (RFC 3551 §4.5.2 for G.722).
+            _ => self.payload.len() as u32,
+        }
     }
 
     pub(crate) fn duration(&self) -> Duration {
-        if self.codec == AudioCodec::Opus {
-            let samples = packet_samples(self.payload, self.codec.clock_rate());
-            return Duration::from_micros(samples.unwrap_or_default() as u64 * 1_000 / 48);
-        }
-        // G.711 has an octet a tick, G722 sends as many octets in the same time.
-        Duration::from_micros(u64::from(self.ticks()) * 125)
+        let clock = u64::from(self.codec.clock_rate());
+        Duration::from_micros(u64::from(self.ticks()) * 1_000_000 / clock)
     }
 }
 
@@ -70,14 +73,25 @@ pub(crate) struct Graph {
     pub(crate) sinks: Slab<Sink>,
     /// Sinks that hear a mix.
     pub(crate) mixing: Vec<SinkKey>,
+    /// Phones whose sound is made even.
+    pub(crate) voices: Vec<SourceKey>,
     /// Legs that hear other things than they did, to be looked at again.
     pub(crate) changed_legs: Vec<LegKey>,
     /// Legs to which everything has been sent that was received for them when they asked.
     pub(crate) played_out: Vec<LegKey>,
-    mixes_made: u64,
+    /// Numberings of our own that were given out.
+    pub(crate) streams_made: u64,
+    /// Phones whose speaker's level was just observed, and keys that were told by their tones.
+    pub(crate) heard: Vec<(SourceKey, Option<Heard>)>,
+    pub(crate) keys: Vec<(SourceKey, ReceivedDigit)>,
 }
 
 impl Graph {
+    /// Whether anything is played on a clock of ours.
+    pub(crate) fn ticks(&self) -> bool {
+        !self.mixing.is_empty() || !self.voices.is_empty()
+    }
+
     pub(crate) fn add_source(&mut self, source: Source) -> SourceKey {
         SourceKey(self.sources.insert(source))
     }
@@ -108,8 +122,9 @@ impl Graph {
             self.set_inputs(sink, left);
         }
         if let Some(source) = self.sources.get_mut(key.0) {
-            source.ended = true;
+            (source.ended, source.phone) = (true, None);
         }
+        self.voices.retain(|voice| *voice != key);
         self.forget_unheard(key);
     }
 
@@ -124,7 +139,7 @@ impl Graph {
         if sink.inputs == inputs {
             return;
         }
-        let rate = sink.rate();
+        let rate = sink.rate;
         let stays = |input: &Input| inputs.iter().any(|other| other.source == input.source);
         let ring = |input: &&Input| sink.mixing.is_some() && self.rings(**input, rate);
         let leaving = sink.voices().filter(|input| !stays(input)).filter(ring).copied().collect();
@@ -140,16 +155,14 @@ impl Graph {
     /// Lets a sink hear `inputs`, and of `leaving` what is left. A mix goes on until they are gone.
     pub(crate) fn rewire(&mut self, key: SinkKey, inputs: Vec<Input>, leaving: Vec<Input>) {
         let Some(sink) = self.sinks.get_mut(key.0) else { return };
-        let rate = sink.rate();
+        let rate = sink.rate;
         let was_mixing = sink.mixing.is_some();
         let mixes = needs_mixing(&inputs) || !leaving.is_empty();
         let before: Vec<Input> = sink.voices().copied().collect();
         let changes = sink.inputs != inputs || mixes != was_mixing;
         (sink.inputs, sink.leaving) = (inputs, leaving);
         if mixes && !was_mixing {
-            // Numberings of mixes are told from those of packets by their highest bit.
-            self.mixes_made += 1;
-            let stream = 1 << 63 | self.mixes_made;
+            let stream = new_stream(&mut self.streams_made);
             let mixing = Mixing { stream, sequence: 0, encoder: None, play_out: None };
             sink.mixing = Some(Box::new(mixing));
             self.mixing.push(key);
@@ -177,6 +190,20 @@ impl Graph {
         }
     }
 
+    /// A phone takes sound of another rate from now on: its mix is made at that.
+    pub(crate) fn set_rate(&mut self, key: SinkKey, rate: u32) {
+        let Some(sink) = self.sinks.get_mut(key.0) else { return };
+        if sink.rate == rate {
+            return;
+        }
+        let (inputs, leaving) = (sink.inputs.clone(), sink.leaving.clone());
+        self.rewire(key, Vec::new(), Vec::new());
+        if let Some(sink) = self.sinks.get_mut(key.0) {
+            sink.rate = rate;
+        }
+        self.rewire(key, inputs, leaving);
+    }
+
     fn forget_unheard(&mut self, key: SourceKey) {
         let unheard = |source: &Source| {
             source.ended && source.playouts.is_empty() && source.listeners.is_empty()
@@ -189,7 +216,7 @@ impl Graph {
     /// Tells when everything has been sent to a leg that was received for it by now.
     pub(crate) fn play_out(&mut self, sink: SinkKey, leg: LegKey) {
         let Some(sink) = self.sinks.get_mut(sink.0) else { return };
-        let rate = sink.rate();
+        let rate = sink.rate;
         let held = |input: &Input| {
             let playout = self.sources.get(input.source.0)?.playout(rate)?;
             Some(playout.ticks_held())
@@ -211,7 +238,12 @@ impl Graph {
         peers: &mut Peers,
         out: &mut Output,
     ) {
-        self.deliver(now, key, &Sound::Packet(frame), peers, out);
+        let phone = self.sources.get(key.0).is_some_and(|source| source.phone.is_some());
+        if phone {
+            self.distribute_phone(now, key, frame, peers, out);
+        } else {
+            self.deliver(now, key, &Sound::Packet(frame), peers, out);
+        }
     }
 
     /// The same for a source that makes its own sound.
@@ -237,20 +269,43 @@ impl Graph {
         let Some(source) = self.sources.get_mut(key.0) else { return };
         source.playouts.iter_mut().for_each(|playout| playout.insert(now, sound));
         let Source { listeners, transcoder, .. } = source;
-        let Self { sinks, changed_legs, .. } = self;
         transcoder.begin();
-        let mut shared = None;
+        let mut delivery = Delivery { now, sound, transcoder, shared: None, peers, out };
         for listener in listeners {
-            let Some(sink) = sinks.get_mut(listener.0) else { continue };
-            match &mut sink.end {
-                SinkEnd::Leg(sender) => {
-                    if to_leg(now, sender, sound, transcoder, out) {
-                        changed_legs.push(sender.leg());
-                    }
-                }
-                SinkEnd::Peer(section) => {
-                    to_peer(now, *section, sound, transcoder, &mut shared, peers);
-                }
+            let Some(sink) = self.sinks.get_mut(listener.0) else { continue };
+            self.changed_legs.extend(delivery.to(&mut sink.end));
+        }
+    }
+}
+
+/// A name for a numbering of our own: told from those of packets by its highest bit.
+pub(crate) fn new_stream(made: &mut u64) -> u64 {
+    *made += 1;
+    1 << 63 | *made
+}
+
+/// One sound on its way to those who hear it as it comes.
+pub(crate) struct Delivery<'a> {
+    pub(crate) now: Instant,
+    pub(crate) sound: &'a Sound<'a>,
+    pub(crate) transcoder: &'a mut Transcoder,
+    pub(crate) shared: Option<Arc<[u8]>>,
+    pub(crate) peers: &'a mut Peers,
+    pub(crate) out: &'a mut Output,
+}
+
+impl Delivery<'_> {
+    /// Hands it to one of them. Its leg, if the source is silent from here on, so that the phone's
+    /// next packet is ours to make.
+    pub(crate) fn to(&mut self, end: &mut SinkEnd) -> Option<LegKey> {
+        let Self { now, sound, transcoder, shared, peers, out } = self;
+        match end {
+            SinkEnd::Leg(sender) => {
+                to_leg(*now, sender, sound, transcoder, out).then(|| sender.leg())
+            }
+            SinkEnd::Peer(section) => {
+                to_peer(*now, *section, sound, transcoder, shared, peers);
+                None
             }
         }
     }
@@ -267,7 +322,18 @@ fn to_leg(
     let Some(format) = sender.format() else { return false };
     let mut pause = false;
     match sound {
+        Sound::Packet(frame) if frame.codec == AudioCodec::Opus && format.codec == frame.codec => {
+            pause = announces_silence(frame.payload);
+            sender.audio(now, &Frame { pause, ..**frame }, out);
+        }
         Sound::Packet(frame) if frame.codec == format.codec => sender.audio(now, frame, out),
+        _ if format.codec.law().is_none() => {
+            let linear = transcoder.linear(sound, format.rate());
+            for frame in &linear.frames {
+                sender.speak(now, frame, &linear.samples[frame.start..frame.end], out);
+                pause |= frame.pause;
+            }
+        }
         _ => {
             for (frame, _) in transcoder.form(sound, format.codec).packets(format.codec, None) {
                 sender.audio(now, &frame, out);
@@ -294,15 +360,22 @@ fn to_peer(
         Sound::Packet(frame) => frame.level,
         Sound::Samples(samples) => Some(AudioLevel::of_samples(samples.frame)),
     };
-    let Some(codec) = preferred(taken) else { return };
+    let Some(codec) = preferred(taken, sound.rate()) else { return };
     for (frame, shared) in transcoder.form(sound, codec).packets(codec, level) {
         peers.send(now, section, &frame, shared);
     }
 }
 
-/// In which form a client gets what it cannot get as it is: G.711 costs nothing to make.
-fn preferred(taken: CodecSet) -> Option<AudioCodec> {
-    [AudioCodec::Pcmu, AudioCodec::Pcma, AudioCodec::Opus]
-        .into_iter()
-        .find(|codec| taken.contains(*codec))
+/// In which form a client gets what it cannot get as it is: G.711 costs nothing to make, but holds
+/// nothing above 4 kHz.
+fn preferred(taken: CodecSet, rate: u32) -> Option<AudioCodec> {
+    let narrow = [AudioCodec::Pcmu, AudioCodec::Pcma, AudioCodec::Opus];
+    let wide = [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma];
+    let order = if rate > CLOCK_RATE { wide } else { narrow };
+    order.into_iter().find(|codec| taken.contains(*codec))
+}
+
+/// Whether a packet of one codec becomes one of the other without being decoded.
+pub(crate) fn passes(from: AudioCodec, to: AudioCodec) -> bool {
+    from == to || from.law().is_some() && to.law().is_some()
 }

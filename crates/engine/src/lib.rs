@@ -6,6 +6,7 @@
 //!
 //! * `source`, `sink`, `graph`: what can be heard, what hears, and how a packet gets across,
 //! * `leg`: the RTP side of a phone, in and out,
+//! * `voice`: a phone's sound decoded and made even, where it is not passed through,
 //! * `stream`: the one continuous RTP stream that a phone gets, whatever it is made of,
 //! * [`peer`]: WebRTC clients, and `peers`: their place among sources and sinks,
 //! * `engine`: commands and deadlines.
@@ -16,6 +17,7 @@ pub mod peer;
 pub mod stats;
 
 mod audio;
+mod comfort;
 mod deadlines;
 mod engine;
 mod graph;
@@ -32,6 +34,8 @@ mod source;
 mod speaker;
 mod stream;
 mod transcode;
+mod voice;
+mod voices;
 
 pub use audio::{AudioCodec, AudioLevel, CodecSet};
 pub use engine::{Config, Engine, LegIds, LegKey};

@@ -10,7 +10,7 @@ use crate::graph::{Frame, Graph, SinkKey};
 use crate::output::Output;
 use crate::peers::Peers;
 use crate::sink::{Input, Mixing, SinkEnd};
-use crate::transcode::FRAME;
+use crate::transcode::{FRAME, LinearFrame};
 
 /// The clock of mixes and players.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
@@ -18,6 +18,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(20);
 impl Graph {
     /// Plays 20 ms of every source that is mixed, and sends each mix.
     pub(crate) fn mix(&mut self, now: Instant, peers: &mut Peers, out: &mut Output) {
+        self.play_voices(now, peers, out);
         for (_, source) in &mut self.sources {
             source.playouts.iter_mut().for_each(|playout| playout.tick(now));
         }
@@ -41,7 +42,7 @@ impl Graph {
             }
         }
         if !sink.leaving.is_empty() {
-            let (inputs, rate) = (sink.inputs.clone(), sink.rate());
+            let (inputs, rate) = (sink.inputs.clone(), sink.rate);
             let mut leaving = sink.leaving.clone();
             leaving.retain(|input| self.rings(*input, rate));
             self.rewire(key, inputs, leaving);
@@ -50,7 +51,7 @@ impl Graph {
 
     fn mix_one(&mut self, now: Instant, key: SinkKey, peers: &mut Peers, out: &mut Output) {
         let Some(sink) = self.sinks.get_mut(key.0) else { return };
-        let rate = sink.rate();
+        let rate = sink.rate;
         let voice = |input: &Input| {
             let played = self.sources.get(input.source.0)?.playout(rate)?.frame();
             Some((played, Gain::from_linear(input.gain)))
@@ -77,8 +78,12 @@ impl Graph {
         match &mut sink.end {
             SinkEnd::Leg(sender) => {
                 let Some(format) = sender.format() else { return };
+                let Some(law) = format.codec.law() else {
+                    let made = LinearFrame::mixed(stream, sequence, mixed.len());
+                    return sender.speak(now, &made, mixed, out);
+                };
                 let mut octets = [0; FRAME];
-                format.law.encode(mixed, &mut octets);
+                law.encode(mixed, &mut octets);
                 (frame.codec, frame.payload) = (format.codec, &octets);
                 sender.audio(now, &frame, out);
             }

@@ -6,17 +6,20 @@ use std::time::Instant;
 use switchroom_codecs::tone::ToneGenerator;
 
 use crate::graph::SourceKey;
+use crate::stream::CLOCK_RATE;
 use crate::transcode::{FRAME, Samples};
 
-/// What is played, at 8 kHz.
+/// What is played.
 #[derive(Debug, Clone)]
 pub enum PlayerSound {
-    /// A cadence.
+    /// A cadence, at 8 kHz.
     Tone(ToneGenerator),
     /// Samples, from the beginning again if `repeat`.
     Samples {
         /// All of them.
         samples: Arc<[i16]>,
+        /// How many there are to a second: 8,000 or 16,000.
+        rate: u32,
         /// Whether to go on for ever.
         repeat: bool,
     },
@@ -44,21 +47,27 @@ pub(crate) struct Player {
     position: usize,
     stream: u64,
     sequence: u64,
-    frame: [i16; FRAME],
+    rate: u32,
+    frame: [i16; 2 * FRAME],
 }
 
 impl Player {
     pub(crate) fn new(ids: PlayerIds, source: SourceKey, sound: PlayerSound, stream: u64) -> Self {
-        let (frame, scheduled) = ([0; FRAME], None);
-        Self { ids, source, scheduled, sound, position: 0, stream, sequence: 0, frame }
+        let rate = match &sound {
+            PlayerSound::Tone(_) => CLOCK_RATE,
+            PlayerSound::Samples { rate, .. } => (*rate).clamp(CLOCK_RATE, 2 * CLOCK_RATE),
+        };
+        let (frame, scheduled) = ([0; 2 * FRAME], None);
+        Self { ids, source, scheduled, sound, position: 0, stream, sequence: 0, rate, frame }
     }
 
     /// The next 20 ms; none at the end.
     pub(crate) fn play(&mut self) -> Option<Samples<'_>> {
+        let frame = &mut self.frame[..(self.rate / 50) as usize];
         let written = match &mut self.sound {
-            PlayerSound::Tone(tone) => tone.fill(&mut self.frame),
-            PlayerSound::Samples { samples, repeat } => {
-                fill(&mut self.frame, samples, &mut self.position, *repeat)
+            PlayerSound::Tone(tone) => tone.fill(frame),
+            PlayerSound::Samples { samples, repeat, .. } => {
+                fill(frame, samples, &mut self.position, *repeat)
             }
         };
         if written == 0 {
@@ -70,7 +79,10 @@ impl Player {
             stream: self.stream,
             sequence,
             timestamp: (sequence as u32).wrapping_mul(FRAME as u32),
-            frame: &self.frame,
+            rate: self.rate,
+            marker: sequence == 0,
+            pause: false,
+            frame,
         })
     }
 }

@@ -1,14 +1,16 @@
-//! One source on a mixer's clock: packets go in as they come, 20 ms come out at each tick.
+//! One source on a clock of ours: packets go in as they come, 20 ms come out at each tick.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use switchroom_codecs::conceal::Concealer;
+use switchroom_codecs::g722::{self, G722Decoder};
 use switchroom_codecs::opus::{OpusDecoder, packet_samples};
 use switchroom_codecs::resample::Resampler;
 use switchroom_rtp::{JitterBuffer, Taken};
 
 use crate::audio::AudioCodec;
+use crate::comfort::ComfortNoise;
 use crate::stream::CLOCK_RATE;
 use crate::transcode::Sound;
 
@@ -22,6 +24,8 @@ const MAX_SPARE: usize = 8;
 const FADED: u32 = 4;
 /// Milliseconds of the longest packet.
 const LONGEST_MS: u32 = 120;
+/// Samples of the longest packet at the highest rate.
+const LONGEST: usize = (48 * LONGEST_MS) as usize;
 
 #[derive(Debug)]
 pub(crate) struct Playout {
@@ -30,9 +34,11 @@ pub(crate) struct Playout {
     pub(crate) users: usize,
     stream: Option<(u64, AudioCodec)>,
     jitter: JitterBuffer<Held>,
-    /// For what comes at 8 kHz: hides losses, and raises the rate.
-    narrow: Narrow,
-    opus: Option<OpusDecoder>,
+    decoder: Decoder,
+    /// For what comes at 8 kHz, and for what comes at 16.
+    narrow: Raising,
+    wide: Option<Box<Raising>>,
+    noise: Option<Box<ComfortNoise>>,
     /// Decoded and not yet played.
     ready: VecDeque<i16>,
     frame: Vec<i16>,
@@ -40,17 +46,32 @@ pub(crate) struct Playout {
     last: usize,
     /// Ticks in a row for which there was no packet.
     starved: u32,
+    /// Samples made up since the beginning, while the source was sounding.
+    made_up: u64,
     spare: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
 enum Held {
     Encoded(AudioCodec, Vec<u8>),
-    Linear(Box<[i16]>),
+    Linear(u32, Box<[i16]>),
+    Noise(Box<ComfortNoise>),
 }
 
+/// What was decoded last, and so conceals what is lost.
 #[derive(Debug)]
-struct Narrow {
+enum Decoder {
+    /// By table, or not at all.
+    None {
+        rate: u32,
+    },
+    G722(Box<G722Decoder>),
+    Opus(OpusDecoder),
+}
+
+/// Hides losses at one rate, and raises or lowers it to the one of the playout.
+#[derive(Debug)]
+struct Raising {
     concealer: Concealer,
     resampler: Option<Resampler>,
 }
@@ -58,20 +79,21 @@ struct Narrow {
 impl Playout {
     /// At `rate` samples a second, for one user.
     pub(crate) fn new(rate: u32) -> Self {
-        let resampler =
-            if rate == CLOCK_RATE { None } else { Resampler::new(CLOCK_RATE, rate).ok() };
         let size = (rate / 50) as usize;
         Self {
             rate,
             users: 1,
             stream: None,
             jitter: JitterBuffer::new(CLOCK_RATE, MAX_DELAY),
-            narrow: Narrow { concealer: Concealer::new(CLOCK_RATE), resampler },
-            opus: None,
+            decoder: Decoder::None { rate: CLOCK_RATE },
+            narrow: Raising::new(CLOCK_RATE, rate),
+            wide: None,
+            noise: None,
             ready: VecDeque::with_capacity(2 * size),
             frame: vec![0; size],
             last: size,
             starved: FADED,
+            made_up: 0,
             spare: Vec::new(),
         }
     }
@@ -85,14 +107,38 @@ impl Playout {
         self.starved < FADED || self.ticks_held() > 0
     }
 
+    /// Whether what is played now is anything at all.
+    pub(crate) fn sounds(&self) -> bool {
+        self.rings() || self.noise.is_some()
+    }
+
+    /// The source is not heard for a while: its silence has no sound.
+    pub(crate) fn hush(&mut self) {
+        self.noise = None;
+    }
+
     /// How many ticks it takes to play what was received.
     pub(crate) fn ticks_held(&self) -> usize {
         (self.ready.len() + self.jitter.len() * self.last).div_ceil(self.frame.len())
     }
 
+    /// What the jitter buffer adds by intent.
+    pub(crate) fn delay(&self) -> Duration {
+        self.jitter.delay()
+    }
+
+    /// Milliseconds that were made up.
+    pub(crate) fn concealed_ms(&self) -> u64 {
+        self.made_up * 1_000 / u64::from(self.rate)
+    }
+
     /// What [`Self::tick`] played.
     pub(crate) fn frame(&self) -> &[i16] {
         &self.frame
+    }
+
+    pub(crate) fn frame_mut(&mut self) -> &mut [i16] {
+        &mut self.frame
     }
 
     /// Takes what the source says.
@@ -109,10 +155,27 @@ impl Playout {
             }
             Sound::Samples(sound) => {
                 self.follow(sound.stream, AudioCodec::Pcmu);
-                let held = Held::Linear(Box::from(&sound.frame[..]));
-                let ticks = sound.frame.len() as u32;
+                let held = Held::Linear(sound.rate, Box::from(sound.frame));
+                let ticks = sound.frame.len() as u32 * CLOCK_RATE / sound.rate;
                 self.jitter.insert(now, sound.sequence as u16, sound.timestamp, ticks, held);
             }
+        }
+    }
+
+    /// Takes what the source says of its silence, at its place among the packets of `stream`.
+    pub(crate) fn insert_noise(
+        &mut self,
+        now: Instant,
+        (stream, sequence, timestamp): (u64, u64, u32),
+        noise: ComfortNoise,
+    ) {
+        // Noise before the first word, or after another codec's, has nothing to wait for.
+        match self.stream {
+            Some((current, _)) if current == stream => {
+                let held = Held::Noise(Box::new(noise));
+                self.jitter.insert(now, sequence as u16, timestamp, CLOCK_RATE / 50, held);
+            }
+            _ => self.noise = Some(Box::new(noise)),
         }
     }
 
@@ -130,7 +193,12 @@ impl Playout {
                 Taken::Lost => self.conceal(self.last),
                 Taken::Nothing => {
                     self.starved = self.starved.saturating_add(1);
-                    self.conceal(self.frame.len() - self.ready.len());
+                    let missing = self.frame.len() - self.ready.len();
+                    if self.noise.is_some() {
+                        self.play_noise(missing);
+                    } else {
+                        self.conceal(missing);
+                    }
                     break;
                 }
             }
@@ -152,72 +220,138 @@ impl Playout {
 
     fn play(&mut self, held: Held) {
         let before = self.ready.len();
+        if !matches!(held, Held::Noise(_)) {
+            self.noise = None;
+        }
         match held {
-            Held::Linear(mut samples) => self.play_narrow(&mut samples),
+            Held::Linear(rate, mut samples) => self.play_linear(rate, &mut samples),
             Held::Encoded(codec, bytes) => {
-                match codec.law() {
-                    Some(law) => {
+                match codec {
+                    AudioCodec::Opus => self.play_opus(&bytes),
+                    AudioCodec::G722 => self.play_g722(&bytes),
+                    AudioCodec::Pcmu | AudioCodec::Pcma => {
+                        let Some(law) = codec.law() else { return };
                         let mut samples = [0; (CLOCK_RATE / 1_000 * LONGEST_MS) as usize];
                         let count = bytes.len().min(samples.len());
                         law.decode(&bytes, &mut samples[..count]);
-                        self.play_narrow(&mut samples[..count]);
+                        self.play_linear(CLOCK_RATE, &mut samples[..count]);
                     }
-                    None if codec == AudioCodec::Opus => self.play_opus(&bytes),
-                    None => {}
                 }
                 if self.spare.len() < MAX_SPARE {
                     self.spare.push(bytes);
                 }
             }
+            Held::Noise(noise) => {
+                match &mut self.noise {
+                    Some(before) => before.change(&noise),
+                    none => *none = Some(noise),
+                }
+                return self.play_noise(self.frame.len());
+            }
         }
         self.last = (self.ready.len() - before).max(1);
     }
 
-    fn play_narrow(&mut self, samples: &mut [i16]) {
-        self.opus = None;
-        self.narrow.concealer.good(samples);
-        self.narrow.raise(samples, &mut self.ready);
+    fn play_linear(&mut self, rate: u32, samples: &mut [i16]) {
+        self.decoder = Decoder::None { rate };
+        let (raising, ready) = self.raising(rate);
+        raising.concealer.good(samples);
+        raising.raise(samples, ready);
+    }
+
+    fn play_g722(&mut self, packet: &[u8]) {
+        if !matches!(self.decoder, Decoder::G722(_)) {
+            self.decoder = Decoder::G722(Box::default());
+        }
+        let mut samples = [0; LONGEST];
+        let Decoder::G722(decoder) = &mut self.decoder else { return };
+        let count = decoder.decode(packet, &mut samples);
+        let (raising, ready) = self.raising(g722::SAMPLE_RATE);
+        raising.raise(&samples[..count], ready);
     }
 
     fn play_opus(&mut self, packet: &[u8]) {
-        if self.opus.is_none() {
-            self.opus = OpusDecoder::new(self.rate).ok();
+        if !matches!(self.decoder, Decoder::Opus(_)) {
+            let Ok(decoder) = OpusDecoder::new(self.rate) else { return };
+            self.decoder = Decoder::Opus(decoder);
         }
-        let Some(decoder) = &mut self.opus else { return };
-        let mut samples = [0; (48 * LONGEST_MS) as usize];
+        let Decoder::Opus(decoder) = &mut self.decoder else { return };
+        let mut samples = [0; LONGEST];
         if let Ok(count) = decoder.decode(packet, &mut samples) {
             self.ready.extend(&samples[..count]);
         }
     }
 
+    fn play_noise(&mut self, missing: usize) {
+        let Some(noise) = &mut self.noise else { return };
+        let mut samples = [0; LONGEST];
+        let count = missing * CLOCK_RATE as usize / self.rate as usize;
+        let samples = &mut samples[..count];
+        noise.fill(samples);
+        self.decoder = Decoder::None { rate: CLOCK_RATE };
+        self.narrow.concealer.good(samples);
+        self.narrow.raise(samples, &mut self.ready);
+    }
+
     fn conceal(&mut self, missing: usize) {
-        let mut samples = [0; (48 * LONGEST_MS) as usize];
-        if let Some(decoder) = &mut self.opus {
-            // In steps of 2.5 ms, rounded up: what is too much is played next.
-            let step = (self.rate / 400) as usize;
-            let count = missing.next_multiple_of(step).min(samples.len());
-            let next = match self.jitter.peek() {
-                Some(Held::Encoded(AudioCodec::Opus, next)) => &next[..],
-                _ => &[],
-            };
-            if decoder.recover(next, &mut samples[..count]).is_ok() {
-                self.ready.extend(&samples[..count]);
-            }
-            return;
+        if self.starved < FADED {
+            self.made_up += missing as u64;
         }
-        let count = missing.min(samples.len()) * CLOCK_RATE as usize / self.rate as usize;
-        self.narrow.concealer.conceal(&mut samples[..count]);
-        self.narrow.raise(&samples[..count], &mut self.ready);
+        let mut samples = [0; LONGEST];
+        let missing = missing.min(LONGEST);
+        let rate = match &mut self.decoder {
+            Decoder::Opus(decoder) => {
+                // In steps of 2.5 ms, rounded up: what is too much is played next.
+                let step = (self.rate / 400) as usize;
+                let count = missing.next_multiple_of(step).min(samples.len());
+                let next = match self.jitter.peek() {
+                    Some(Held::Encoded(AudioCodec::Opus, next)) => &next[..],
+                    _ => &[],
+                };
+                if decoder.recover(next, &mut samples[..count]).is_ok() {
+                    self.ready.extend(&samples[..count]);
+                }
+                return;
+            }
+            Decoder::G722(decoder) => {
+                let rate = g722::SAMPLE_RATE;
+                let count = missing * rate as usize / self.rate as usize;
+                decoder.conceal(&mut samples[..count.next_multiple_of(2)]);
+                rate
+            }
+            Decoder::None { rate } => *rate,
+        };
+        let count = missing * rate as usize / self.rate as usize;
+        let concealed = matches!(self.decoder, Decoder::G722(_));
+        let (raising, ready) = self.raising(rate);
+        if !concealed {
+            raising.concealer.conceal(&mut samples[..count]);
+        }
+        raising.raise(&samples[..count], ready);
+    }
+
+    fn raising(&mut self, rate: u32) -> (&mut Raising, &mut VecDeque<i16>) {
+        if rate == CLOCK_RATE {
+            return (&mut self.narrow, &mut self.ready);
+        }
+        let to = self.rate;
+        let wide = self.wide.get_or_insert_with(|| Box::new(Raising::new(rate, to)));
+        (wide, &mut self.ready)
     }
 }
 
-impl Narrow {
+impl Raising {
+    fn new(from: u32, to: u32) -> Self {
+        let resampler = if from == to { None } else { Resampler::new(from, to).ok() };
+        Self { concealer: Concealer::new(from), resampler }
+    }
+
     fn raise(&mut self, samples: &[i16], ready: &mut VecDeque<i16>) {
         let Some(resampler) = &mut self.resampler else {
             ready.extend(samples);
             return;
         };
-        let mut raised = [0; (48 * LONGEST_MS) as usize];
+        let mut raised = [0; LONGEST];
         let count = resampler.process(samples, &mut raised);
         ready.extend(&raised[..count]);
     }
@@ -227,7 +361,6 @@ impl Narrow {
 fn ticks(codec: AudioCodec, payload: &[u8]) -> Option<u32> {
     match codec {
         AudioCodec::Opus => packet_samples(payload, codec.clock_rate()).map(|count| count as u32),
-        AudioCodec::Pcmu | AudioCodec::Pcma => Some(payload.len() as u32),
-        AudioCodec::G722 => None,
+        AudioCodec::Pcmu | AudioCodec::Pcma | AudioCodec::G722 => Some(payload.len() as u32),
     }
 }

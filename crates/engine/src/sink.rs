@@ -19,6 +19,8 @@ pub(crate) struct Sink {
     /// Heard no more, but for what a mix has received of them.
     pub(crate) leaving: Vec<Input>,
     pub(crate) mixing: Option<Box<Mixing>>,
+    /// Samples a second of what is mixed for it.
+    pub(crate) rate: u32,
     pub(crate) end: SinkEnd,
 }
 
@@ -48,7 +50,11 @@ pub(crate) struct Mixing {
 
 impl Sink {
     pub(crate) fn new(end: SinkEnd) -> Self {
-        Self { inputs: Vec::new(), leaving: Vec::new(), mixing: None, end }
+        let rate = match end {
+            SinkEnd::Leg(_) => CLOCK_RATE,
+            SinkEnd::Peer(_) => PEER_RATE,
+        };
+        Self { inputs: Vec::new(), leaving: Vec::new(), mixing: None, rate, end }
     }
 
     /// The leg, if it leads to one.
@@ -62,14 +68,6 @@ impl Sink {
     /// All that is in its mix.
     pub(crate) fn voices(&self) -> impl Iterator<Item = &Input> {
         self.inputs.iter().chain(&self.leaving)
-    }
-
-    /// Samples a second of what is mixed for it.
-    pub(crate) fn rate(&self) -> u32 {
-        match self.end {
-            SinkEnd::Leg(_) => CLOCK_RATE,
-            SinkEnd::Peer(_) => PEER_RATE,
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::graph::SinkKey;
 use crate::playout::Playout;
 use crate::speaker::Speaker;
 use crate::transcode::Transcoder;
+use crate::voice::PhoneSide;
 
 /// A phone's voice, a client's track or a player.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Source {
     pub(crate) scheduled: Option<Instant>,
     /// It is gone, and kept only until mixes have played what they received of it.
     pub(crate) ended: bool,
+    /// What only a phone has.
+    pub(crate) phone: Option<PhoneSide>,
 }
 
 impl Source {
@@ -36,7 +39,13 @@ impl Source {
             speaker: Speaker::default(),
             scheduled: None,
             ended: false,
+            phone: None,
         }
+    }
+
+    /// That of a phone.
+    pub(crate) fn of_phone(id: u64, leg: u64) -> Self {
+        Self { phone: Some(PhoneSide::default()), ..Self::new(id, leg) }
     }
 
     /// One sink less that hears it as it comes.

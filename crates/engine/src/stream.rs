@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::graph::Frame;
 
-/// Ticks a second of the streams that phones get: G.711 and the events beside it.
+/// Ticks a second of G.711, and of its samples.
 pub(crate) const CLOCK_RATE: u32 = 8_000;
 /// A source that jumps further ahead than this starts a new numbering, and so does one that falls
 /// further behind (RFC 3550 appendix A.1: `MAX_DROPOUT` and `MAX_MISORDER`).
@@ -51,6 +51,8 @@ pub(crate) struct Placed {
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) ssrc: u32,
+    /// Ticks a second.
+    clock: u32,
     next_sequence: u64,
     /// Timestamp right after the newest packet.
     end: u32,
@@ -85,12 +87,13 @@ struct Numbering {
 struct TimeLine {
     at: Instant,
     timestamp: u32,
+    clock: u32,
 }
 
 impl TimeLine {
     fn due(&self, timestamp: u32) -> Instant {
         let ticks = timestamp.wrapping_sub(self.timestamp).cast_signed();
-        let distance = Duration::from_micros(u64::from(ticks.unsigned_abs()) * 125);
+        let distance = duration_of(ticks.unsigned_abs(), self.clock);
         if ticks < 0 {
             self.at.checked_sub(distance).unwrap_or(self.at)
         } else {
@@ -104,7 +107,7 @@ impl TimeLine {
         let due = self.due(timestamp);
         let early = due.saturating_duration_since(now) / 8;
         let late = now.saturating_duration_since(due) / 32;
-        *self = Self { at: due.checked_sub(early).unwrap_or(due) + late, timestamp };
+        *self = Self { at: due.checked_sub(early).unwrap_or(due) + late, timestamp, ..*self };
     }
 }
 
@@ -113,6 +116,7 @@ impl Stream {
     pub(crate) fn new(ssrc: u32, first_sequence: u16, first_timestamp: u32) -> Self {
         Self {
             ssrc,
+            clock: CLOCK_RATE,
             next_sequence: 0x1_0000 + u64::from(first_sequence),
             end: first_timestamp,
             source: None,
@@ -125,6 +129,18 @@ impl Stream {
             late_since: None,
             marker_owed: true,
         }
+    }
+
+    /// Counts in other ticks from now on: another codec. What comes next follows what was sent
+    /// (RFC 7160 §4.1).
+    pub(crate) fn set_clock(&mut self, clock: u32) {
+        if self.clock == clock {
+            return;
+        }
+        let end = self.end;
+        let moved = |line: TimeLine| TimeLine { at: line.due(end), timestamp: end, clock };
+        (self.line, self.played) = (self.line.map(moved), self.played.map(moved));
+        (self.clock, self.source) = (clock, None);
     }
 
     /// The place of a source's packet; `None` if it comes too late or too early to be sent.
@@ -181,7 +197,8 @@ impl Stream {
         if let (Some(line), Some(played)) = (&mut self.line, self.played) {
             // Where the phone had more in hand than the line knew, the line is as far behind.
             if played.due(timestamp) > line.due(timestamp) + PATIENCE {
-                *line = TimeLine { at: now.checked_sub(IMPATIENCE).unwrap_or(now), timestamp };
+                let at = now.checked_sub(IMPATIENCE).unwrap_or(now);
+                *line = TimeLine { at, timestamp, ..*line };
             }
             self.note_sent(now, timestamp);
         }
@@ -238,7 +255,7 @@ impl Stream {
     pub(crate) fn forgive_delay(&mut self, now: Instant) {
         let missed_by = now.saturating_duration_since(self.fill_deadline(now));
         if missed_by > HELD_UP && !self.paused && self.line.is_some() {
-            self.line = Some(TimeLine { at: now, timestamp: self.end });
+            self.line = Some(self.line_at(now));
         }
     }
 
@@ -250,8 +267,8 @@ impl Stream {
     /// The timestamp that belongs to `now` on our time line (RFC 3550 §6.4.1, sender report).
     pub(crate) fn timestamp_at(&self, now: Instant) -> u32 {
         let Some(line) = self.line else { return self.end };
-        let ahead = ticks_of(now.saturating_duration_since(line.at));
-        let behind = ticks_of(line.at.saturating_duration_since(now));
+        let ahead = self.ticks_of(now.saturating_duration_since(line.at));
+        let behind = self.ticks_of(line.at.saturating_duration_since(now));
         line.timestamp.wrapping_add(ahead).wrapping_sub(behind)
     }
 
@@ -269,7 +286,7 @@ impl Stream {
         let Some(line) = self.line else { return true };
         let passed = now.saturating_duration_since(line.due(self.end));
         frame.sequence > source.newest + MAX_DROPOUT
-            || i64::from(ahead) > i64::from(ticks_of(passed + MAX_TIME_JUMP))
+            || i64::from(ahead) > i64::from(self.ticks_of(passed + MAX_TIME_JUMP))
     }
 
     /// A packet that others overtook keeps its place, unless something else was put there.
@@ -301,7 +318,7 @@ impl Stream {
                 return None;
             }
             if now > due {
-                *line = TimeLine { at: now, timestamp: self.end };
+                *line = TimeLine { at: now, timestamp: self.end, ..*line };
             }
         }
         self.marker_owed = true;
@@ -347,7 +364,8 @@ impl Stream {
             Frame { marker: true, .. } => STEADY,
             _ => self.steady.saturating_add(1),
         };
-        self.line.get_or_insert(TimeLine { at: now, timestamp }).observe(now, timestamp);
+        let begun = TimeLine { at: now, timestamp, clock: self.clock };
+        self.line.get_or_insert(begun).observe(now, timestamp);
         if frame.keep {
             self.note_sent(now, timestamp);
         } else {
@@ -359,7 +377,7 @@ impl Stream {
 
     fn note_sent(&mut self, now: Instant, timestamp: u32) {
         if self.played.is_none_or(|played| played.due(timestamp) < now) {
-            self.played = Some(TimeLine { at: now, timestamp });
+            self.played = Some(TimeLine { at: now, timestamp, clock: self.clock });
         }
     }
 
@@ -377,17 +395,25 @@ impl Stream {
         sequence as u16
     }
 
+    fn line_at(&self, at: Instant) -> TimeLine {
+        TimeLine { at, timestamp: self.end, clock: self.clock }
+    }
+
+    fn ticks_of(&self, duration: Duration) -> u32 {
+        (duration.as_micros() * u128::from(self.clock) / 1_000_000) as u32
+    }
+
     /// Sets the time line to `at` where there is none, and after a hold, when the stream is as much
     /// later as time has passed.
     fn begin_or_resume(&mut self, now: Instant, at: Instant) {
         let Some(line) = self.line else {
-            self.line = Some(TimeLine { at, timestamp: self.end });
+            self.line = Some(self.line_at(at));
             return;
         };
         if std::mem::take(&mut self.paused) {
             let behind = now.saturating_duration_since(line.due(self.end));
-            self.end = self.end.wrapping_add(ticks_of(behind));
-            self.line = Some(TimeLine { at, timestamp: self.end });
+            self.end = self.end.wrapping_add(self.ticks_of(behind));
+            self.line = Some(self.line_at(at));
             self.filled = true;
             self.marker_owed = true;
             self.source = None;
@@ -395,6 +421,6 @@ impl Stream {
     }
 }
 
-fn ticks_of(duration: Duration) -> u32 {
-    (duration.as_micros() / 125) as u32
+fn duration_of(ticks: u32, clock: u32) -> Duration {
+    Duration::from_micros(u64::from(ticks) * 1_000_000 / u64::from(clock))
 }

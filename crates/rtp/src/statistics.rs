@@ -61,14 +61,26 @@ impl ReceiveStatistics {
         self.stream = None;
     }
 
-    /// Counts a packet. Returns its extended sequence number, or `None` for one that jumps so far
+    /// Timestamps are on another clock from now on: jitter is measured anew.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        if self.clock_rate == clock_rate {
+            return;
+        }
+        self.clock_rate = clock_rate;
+        if let Some(stream) = &mut self.stream {
+            (stream.transit, stream.jitter_16) = (None, 0);
+        }
+    }
+
+    /// Counts a packet; `timestamp` is that of packets which show how even the stream is, all but
+    /// those of telephone events (RFC 4733 §2.5.2.2 would have them share one). Returns its extended sequence number, or `None` for one that jumps so far
     /// that a second in its sequence is awaited before it is believed.
     pub fn receive(
         &mut self,
         now: Instant,
         ssrc: u32,
         sequence: u16,
-        timestamp: u32,
+        timestamp: Option<u32>,
         payload_size: usize,
     ) -> Option<u64> {
         self.total.packets += 1;
@@ -91,7 +103,9 @@ impl ReceiveStatistics {
         let stream = self.stream.as_mut()?;
         stream.suspect = None;
         stream.received += 1;
-        stream.measure_jitter(now, timestamp, clock_rate);
+        if let Some(timestamp) = timestamp {
+            stream.measure_jitter(now, timestamp, clock_rate);
+        }
         Some(stream.sequence.unwrap(sequence))
     }
 
@@ -232,7 +246,7 @@ mod tests {
         fn send(&mut self, number: u32, late: Duration) -> Option<u64> {
             let (now, sequence) = (self.at(number) + late, (65_500 + number) as u16);
             let timestamp = (u32::MAX - 999).wrapping_add(number * 160);
-            self.statistics.receive(now, 7, sequence, timestamp, 160)
+            self.statistics.receive(now, 7, sequence, Some(timestamp), 160)
         }
     }
 
@@ -289,7 +303,7 @@ mod tests {
     fn one_wild_sequence_number_is_ignored_and_two_in_a_row_begin_anew() {
         let mut sender = Sender::new();
         let receive = |sender: &mut Sender, sequence| {
-            sender.statistics.receive(sender.start, 7, sequence, 0, 160)
+            sender.statistics.receive(sender.start, 7, sequence, Some(0), 160)
         };
         for sequence in 100..200 {
             assert!(receive(&mut sender, sequence).is_some());
@@ -308,7 +322,7 @@ mod tests {
         let mut sender = Sender::new();
         sender.send(0, Duration::ZERO);
         sender.send(5, Duration::ZERO);
-        sender.statistics.receive(sender.at(6), 8, 40_000, 0, 160);
+        sender.statistics.receive(sender.at(6), 8, 40_000, Some(0), 160);
         assert_eq!(sender.statistics.ssrc(), Some(8));
         assert_eq!(sender.statistics.totals(), Totals { packets: 3, octets: 480, lost: 4 });
     }

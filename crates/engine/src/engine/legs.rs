@@ -6,21 +6,22 @@ use std::time::Instant;
 use switchroom_rtp::digits::ReceivedDigit;
 use switchroom_rtp::{Packet, ReceiveStatistics, is_rtcp, rtcp};
 
-use super::{Engine, Handle, LegIds, LegKey, on_grid};
+use super::{Engine, Handle, LegIds, LegKey, level_event, on_grid};
 use crate::command::LegMedia;
 use crate::deadlines::Timer;
 use crate::event::{Event, LegEvent};
-use crate::leg::{self, Contents, Leg, LegSender, Processing, Secured, Verdict};
+use crate::leg::{self, Contents, Leg, LegSender, Received, Secured, Verdict};
 use crate::output::{LegPort, Output};
 use crate::sink::SinkEnd;
 use crate::source::Source;
 use crate::stats::LegStats;
+use crate::voice::{PhoneSide, Processing};
 
 impl Engine {
     /// Adds a leg whose sockets are bound at `local` and the port above.
     pub fn open_leg(&mut self, ids: LegIds, local: SocketAddr) -> LegKey {
         let key = LegKey(self.legs.vacant_key());
-        let source = self.graph.add_source(Source::new(ids.source, ids.leg));
+        let source = self.graph.add_source(Source::of_phone(ids.source, ids.leg));
         let sender = Box::new(LegSender::new(key, &mut self.random));
         let sink = self.graph.add_sink(SinkEnd::Leg(sender));
         // RFC 7022 §4.2: a random canonical name says nothing about the host.
@@ -100,12 +101,15 @@ impl Engine {
         }
         leg.silence.heard(now);
         let (stream, digits) = (&mut self.next_stream, &mut self.digits);
-        let frame = leg.receiver.receive(now, &packet, payload, stream, digits);
+        let received = leg.receiver.receive(now, &packet, payload, stream, digits);
         let source = leg.source;
-        if let Some(frame) = frame {
-            self.hear(now, source, &frame, out);
-        } else {
-            self.tell_digits(now, key, out);
+        match received {
+            Received::Audio(frame) => self.hear(now, source, &frame, out),
+            Received::Silence(codec, place, noise) => {
+                self.graph.distribute_noise(now, source, codec, place, noise);
+                self.follow_changes(now);
+            }
+            Received::Nothing => self.tell_digits(now, key, out),
         }
         self.schedule_leg(now, key);
     }
@@ -135,6 +139,7 @@ impl Engine {
         let Some(leg) = self.legs.get_mut(key.0) else { return };
         leg.latch.announce(media.remote.filter(|remote| !remote.ip().is_unspecified()));
         leg.receiver.update(media);
+        self.graph.renew_phone(leg.source);
         leg.opener.update(now, media.crypto.as_ref());
         leg.reports.multiplex(media.rtcp_mux);
         let expects = media.direction.receives();
@@ -143,6 +148,9 @@ impl Engine {
             sender.target = leg.latch.target();
             sender.update(leg::sending(media));
             sender.sealer.update(media.crypto.as_ref());
+            if let Some(rate) = sender.rate() {
+                self.graph.set_rate(leg.sink, rate);
+            }
         }
         if leg.latch.target().is_some() {
             leg.reports.start(now, &mut self.random);
@@ -162,6 +170,10 @@ impl Engine {
 
     pub(super) fn leg_stats(&mut self, now: Instant, id: u64) -> Option<LegStats> {
         let leg = &self.legs[self.leg_key(id)?.0];
+        let phone = self.graph.source(leg.source).and_then(|source| source.phone.as_ref());
+        let voice = phone.and_then(|phone| phone.voice.as_ref());
+        let buffer_delay = voice.map(|voice| voice.playout.delay());
+        let concealed_ms = phone.map_or(0, PhoneSide::concealed_ms);
         let sender = self.graph.leg_sender(leg.sink)?;
         Some(LegStats {
             leg: id,
@@ -170,11 +182,11 @@ impl Engine {
             bytes_out: sender.sent.bytes,
             filled_out: sender.sent.filled,
             lost_out: leg.reports.lost_out,
-            jitter_out_ms: leg.reports.jitter_out_ms(8_000),
+            jitter_out_ms: leg.reports.jitter_out_ms(sender.clock()),
             codec_in: leg.receiver.codec(),
             codec_out: sender.format().map(|format| format.codec),
-            buffer_delay: None,
-            concealed_ms: 0,
+            buffer_delay,
+            concealed_ms,
             round_trip: leg.reports.round_trip,
             last_packet_age: leg.silence.age(now),
         })
@@ -182,7 +194,8 @@ impl Engine {
 
     pub(super) fn set_processing(&mut self, id: u64, denoise: bool, detect_tones: bool) {
         let Some(key) = self.leg_key(id) else { return };
-        self.legs[key.0].processing = Processing { denoise, detect_tones };
+        let source = self.legs[key.0].source;
+        self.graph.set_processing(source, Processing { denoise, detect_tones });
     }
 
     pub(super) fn play_out(&mut self, id: u64) {
@@ -264,6 +277,23 @@ impl Engine {
         let Some(at) = others.into_iter().chain([sending]).flatten().min() else { return };
         let at = if flowing || Some(at) != sending { on_grid(self.config.started, at) } else { at };
         self.deadlines.schedule(Timer::Leg(key), at, &mut leg.scheduled);
+    }
+
+    /// What phones' voices showed in this tick: who speaks, and which keys were pressed.
+    pub(super) fn tell_voices(&mut self, now: Instant, out: &mut Output) {
+        while let Some((key, heard)) = self.graph.heard.pop() {
+            let Some(source) = self.graph.source(key) else { continue };
+            if let Some(heard) = heard {
+                out.events.push(level_event(source, heard));
+                self.schedule_speaker(key);
+            }
+        }
+        while let Some((source, pressed)) = self.graph.keys.pop() {
+            let owner = self.graph.source(source).map(|source| source.owner);
+            let Some(key) = owner.and_then(|leg| self.leg_key(leg)) else { continue };
+            self.digits.push(pressed);
+            self.tell_digits(now, key, out);
+        }
     }
 
     fn tell_digits(&mut self, now: Instant, key: LegKey, out: &mut Output) {

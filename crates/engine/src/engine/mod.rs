@@ -176,12 +176,16 @@ impl Engine {
         let measured = || AudioLevel::of_payload(frame.codec, frame.payload);
         let level = frame.level.or_else(measured);
         let Some(source) = self.graph.source(key) else { return };
+        // Where nobody hears the packets, their levels are not told either.
+        let level = level.filter(|_| source.phone.as_ref().is_none_or(|phone| !phone.is_whole()));
+        let decoded = source.phone.as_ref().and_then(|phone| phone.voice.as_ref()?.level);
         let observe =
             |level: AudioLevel| source.speaker.observe(now, level.below_overload, frame.duration());
         if let Some(heard) = level.and_then(observe) {
             out.events.push(level_event(source, heard));
             self.schedule_speaker(key);
         }
+        let level = level.or(decoded);
         self.graph.distribute(now, key, &Frame { level, ..*frame }, &mut self.peers, out);
         self.follow_changes(now);
     }
@@ -201,7 +205,7 @@ impl Engine {
         while let Some(leg) = self.graph.changed_legs.pop() {
             self.schedule_leg(now, leg);
         }
-        if !self.graph.mixing.is_empty() && self.next_mix.is_none() {
+        if self.graph.ticks() && self.next_mix.is_none() {
             let at = on_grid(self.config.started, now);
             self.deadlines.schedule(Timer::Mix, at, &mut self.next_mix);
         }
@@ -212,10 +216,11 @@ impl Engine {
             return;
         }
         self.next_mix = None;
-        if self.graph.mixing.is_empty() {
+        if !self.graph.ticks() {
             return;
         }
         self.graph.mix(now, &mut self.peers, out);
+        self.tell_voices(now, out);
         self.deadlines.schedule(Timer::Mix, next_tick(now, at), &mut self.next_mix);
         self.follow_changes(now);
         self.tell_played_out(out);

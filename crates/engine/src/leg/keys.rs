@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use switchroom_codecs::g711::Law;
 use switchroom_codecs::tone::{Segment, ToneGenerator};
 use switchroom_rtp::digits::{
     DigitSender, DigitStep, DigitTiming, EventPacket, EventPayload, InvalidDigits,
@@ -13,7 +12,8 @@ use crate::stream::CLOCK_RATE;
 /// The packet interval of events.
 const INTERVAL: Duration = Duration::from_millis(20);
 const HELD_UP: Duration = Duration::from_millis(200);
-pub(crate) const INTERVAL_TICKS: u32 = CLOCK_RATE / 50;
+/// Samples of an interval at the highest rate at which phones are spoken to.
+pub(crate) const MOST_SAMPLES: usize = 480;
 /// ITU-T Q.23: the lower frequency is that of the row, the higher one that of the column.
 const ROWS: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
 const COLUMNS: [f64; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
@@ -99,23 +99,27 @@ impl Keys {
         Some(step)
     }
 
-    /// The sound of an event's interval, for a phone that takes no events.
-    pub(crate) fn sound(&mut self, event: &EventPacket, law: Law, payload: &mut [u8]) {
+    /// Events are on this clock from now on.
+    pub(crate) fn set_clock_rate(&mut self, clock_rate: u32) {
+        self.sender.set_clock_rate(clock_rate);
+    }
+
+    /// The sound of an event's interval at this rate, for a phone that takes no events.
+    pub(crate) fn sound(&mut self, event: &EventPacket, rate: u32, samples: &mut [i16]) {
         if event.marker {
-            self.tone = tone(event);
+            self.tone = tone(event, rate);
         }
-        let mut samples = [0; INTERVAL_TICKS as usize];
+        samples.fill(0);
         if let Some(tone) = &mut self.tone {
-            tone.fill(&mut samples);
+            tone.fill(samples);
         }
-        law.encode(&samples, payload);
     }
 }
 
-fn tone(event: &EventPacket) -> Option<Box<ToneGenerator>> {
+fn tone(event: &EventPacket, rate: u32) -> Option<Box<ToneGenerator>> {
     let event = EventPayload::parse(&event.payload)?.event;
     let (row, column) = *PLACES.get(usize::from(event))?;
     let duration = f64::from(DigitTiming::default().tone_ms) / 1_000.0;
     let segment = Segment { frequencies: vec![ROWS[row], COLUMNS[column]], duration };
-    ToneGenerator::new(CLOCK_RATE, &[segment], TONE_LEVEL, false).ok().map(Box::new)
+    ToneGenerator::new(rate, &[segment], TONE_LEVEL, false).ok().map(Box::new)
 }

@@ -4,6 +4,7 @@ mod crypto;
 mod filler;
 mod keys;
 mod latch;
+mod maker;
 mod receiver;
 mod reports;
 mod sender;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use crypto::{Opener, Secured};
 pub(crate) use latch::{Latch, Verdict};
-pub(crate) use receiver::LegReceiver;
+pub(crate) use receiver::{LegReceiver, Received};
 pub(crate) use reports::{Contents, Reports};
 pub(crate) use sender::{Format, LegSender, Sending};
 
@@ -36,7 +37,6 @@ pub(crate) struct Leg {
     pub(crate) reports: Reports,
     pub(crate) silence: Silence,
     pub(crate) key_limit: KeyLimit,
-    pub(crate) processing: Processing,
     pub(crate) scheduled: Option<Instant>,
 }
 
@@ -52,17 +52,9 @@ impl Leg {
             reports: Reports::new(cname),
             silence: Silence::default(),
             key_limit: KeyLimit::default(),
-            processing: Processing::default(),
             scheduled: None,
         }
     }
-}
-
-/// What is done to a phone's sound before anybody hears it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Processing {
-    pub(crate) denoise: bool,
-    pub(crate) detect_tones: bool,
 }
 
 /// Keys that a phone may press in a second; no hand and no dialler presses as many.
@@ -130,11 +122,12 @@ pub(crate) fn sending(media: &LegMedia) -> Option<Sending> {
     }
     let format = media.codecs.iter().find_map(|codec| {
         let name = AudioCodec::from_name(&codec.name)?;
-        Some(Format { codec: name, law: name.law()?, payload_type: codec.payload_type })
+        let redundant = codec.has("useinbandfec");
+        Some(Format { codec: name, payload_type: codec.payload_type, redundant })
     })?;
     Some(Sending {
         format,
-        digits: media.digits.as_ref().map(|digits| digits.payload_type),
+        digits: media.digits.as_ref().map(|digits| (digits.payload_type, digits.clock_rate)),
         ptime_ms: media.ptime_ms.clamp(*PTIME_MS.start(), *PTIME_MS.end()),
     })
 }

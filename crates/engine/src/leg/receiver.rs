@@ -7,21 +7,35 @@ use switchroom_rtp::srtp::SrtpError;
 use switchroom_rtp::{Packet, ReceiveStatistics};
 
 use crate::audio::AudioCodec;
-use crate::command::LegMedia;
+use crate::comfort::ComfortNoise;
+use crate::command::{LegCodec, LegMedia};
 use crate::graph::Frame;
 use crate::stats::LegCounters;
 use crate::stream::CLOCK_RATE;
 
 /// More payload types than anybody negotiates.
 const MAX_PAYLOAD_TYPES: usize = 16;
+/// That of comfort noise, which anybody may send unasked (RFC 3551 table 4).
+const COMFORT_NOISE: u8 = 13;
 
 /// What a payload type stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Payload {
     Audio(AudioCodec),
-    Digits,
-    /// Comfort noise (RFC 3389), which anybody may send at payload type 13: silence.
+    /// Telephone events on a clock of so many ticks a second.
+    Digits(u32),
+    /// Comfort noise (RFC 3389).
     ComfortNoise,
+}
+
+/// What a packet brought.
+#[derive(Debug)]
+pub(crate) enum Received<'a> {
+    Audio(Frame<'a>),
+    /// What silence sounds like: the codec around it, its stream, number and time, and the noise.
+    Silence(AudioCodec, (u64, u64, u32), ComfortNoise),
+    /// Keys, perhaps, or nothing that is heard.
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -29,11 +43,13 @@ pub(crate) struct LegReceiver {
     payload_types: Vec<(u8, Payload)>,
     receives: bool,
     ssrc: Option<u32>,
+    /// What was spoken last.
     codec: Option<AudioCodec>,
-    /// Names the numbering of the present SSRC.
+    /// Names the numbering of the present SSRC and clock.
     stream: u64,
     pub(crate) statistics: ReceiveStatistics,
     digits: DigitReceiver,
+    digits_clock: u32,
     pub(crate) counters: LegCounters,
 }
 
@@ -47,18 +63,28 @@ impl LegReceiver {
             stream: 0,
             statistics: ReceiveStatistics::new(CLOCK_RATE),
             digits: DigitReceiver::new(CLOCK_RATE),
+            digits_clock: CLOCK_RATE,
             counters: LegCounters::default(),
         }
     }
 
     pub(crate) fn update(&mut self, media: &LegMedia) {
-        let audio = media.codecs.iter().filter_map(|codec| {
-            let name = AudioCodec::from_name(&codec.name)?;
-            name.law().map(|_| (codec.payload_type, Payload::Audio(name)))
-        });
-        let digits = media.digits.iter().map(|digits| (digits.payload_type, Payload::Digits));
-        let noise = [(13, Payload::ComfortNoise)];
-        self.payload_types = audio.chain(digits).chain(noise).take(MAX_PAYLOAD_TYPES).collect();
+        let kind = |codec: &LegCodec| {
+            let payload = match AudioCodec::from_name(&codec.name) {
+                Some(audio) => Payload::Audio(audio),
+                None if codec.name.eq_ignore_ascii_case("telephone-event") => {
+                    Payload::Digits(codec.clock_rate)
+                }
+                None if codec.name.eq_ignore_ascii_case("CN") => Payload::ComfortNoise,
+                None => return None,
+            };
+            Some((codec.payload_type, payload))
+        };
+        let digits =
+            media.digits.iter().map(|of| (of.payload_type, Payload::Digits(of.clock_rate)));
+        let noise = [(COMFORT_NOISE, Payload::ComfortNoise)];
+        let all = digits.chain(media.codecs.iter().filter_map(kind)).chain(noise);
+        self.payload_types = all.take(MAX_PAYLOAD_TYPES).collect();
         self.receives = media.direction.receives();
     }
 
@@ -66,8 +92,8 @@ impl LegReceiver {
         self.payload_types.iter().find(|(known, _)| *known == payload_type).map(|(_, kind)| *kind)
     }
 
-    /// Takes a packet of the phone. Audio is given back, keys are added to `digits`.
-    /// `next_stream` names a numbering that has not been used.
+    /// Takes a packet of the phone. Keys are added to `digits`. `next_stream` names a numbering that
+    /// has not been used.
     pub(crate) fn receive<'a>(
         &mut self,
         now: Instant,
@@ -75,24 +101,27 @@ impl LegReceiver {
         payload: Payload,
         next_stream: &mut u64,
         digits: &mut Vec<ReceivedDigit>,
-    ) -> Option<Frame<'a>> {
+    ) -> Received<'a> {
         let header = packet.header;
         let size = packet.payload.len();
-        if self.ssrc != Some(header.ssrc) {
+        let changed = self.follow(payload);
+        if self.ssrc != Some(header.ssrc) || changed {
             self.ssrc = Some(header.ssrc);
             *next_stream += 1;
             self.stream = *next_stream;
         }
         let (sequence, timestamp) = (header.sequence, header.timestamp);
-        let sequence = self.statistics.receive(now, header.ssrc, sequence, timestamp, size)?;
+        // All packets of an event have the time of its beginning: no measure of jitter.
+        let measured = (!matches!(payload, Payload::Digits(_))).then_some(timestamp);
+        let Some(sequence) = self.statistics.receive(now, header.ssrc, sequence, measured, size)
+        else {
+            return Received::Nothing;
+        };
         if !self.receives {
-            return None;
-        }
-        if let Payload::Audio(codec) = payload {
-            self.codec = Some(codec);
+            return Received::Nothing;
         }
         match payload {
-            Payload::Audio(codec) if size > 0 => Some(Frame {
+            Payload::Audio(codec) if size > 0 => Received::Audio(Frame {
                 stream: self.stream,
                 codec,
                 sequence,
@@ -104,12 +133,38 @@ impl LegReceiver {
                 payload: packet.payload,
                 shared: None,
             }),
-            Payload::Digits => {
+            Payload::Audio(_) => Received::Nothing,
+            Payload::Digits(clock) => {
+                if std::mem::replace(&mut self.digits_clock, clock) != clock {
+                    self.digits = DigitReceiver::new(clock);
+                }
                 self.digits.receive(now, timestamp, packet.payload, digits);
-                None
+                Received::Nothing
             }
-            Payload::Audio(_) | Payload::ComfortNoise => None,
+            Payload::ComfortNoise => {
+                let place = (self.stream, sequence, timestamp);
+                // Noise is on a clock of 8 kHz: beside Opus it has no place.
+                let codec = self.codec.filter(|codec| codec.clock_rate() == CLOCK_RATE);
+                let noise = ComfortNoise::parse(packet.payload);
+                codec.zip(noise).map_or(Received::Nothing, |(codec, noise)| {
+                    Received::Silence(codec, place, noise)
+                })
+            }
         }
+    }
+
+    /// Takes note of what is spoken; true if that is on another clock than what was before, so that
+    /// times cannot be compared.
+    fn follow(&mut self, payload: Payload) -> bool {
+        let Payload::Audio(codec) = payload else { return false };
+        let before = self.codec.replace(codec);
+        let clock = codec.clock_rate();
+        if before.is_none_or(|before| before.clock_rate() == clock) {
+            self.statistics.set_clock_rate(clock);
+            return false;
+        }
+        self.statistics.set_clock_rate(clock);
+        true
     }
 
     /// What the phone spoke last.

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use switchroom_codecs::g711::Law;
 use switchroom_codecs::level;
 use switchroom_rtp::Header;
 use switchroom_rtp::digits::{EventPacket, InvalidDigits};
@@ -11,16 +10,21 @@ use switchroom_rtp::rtcp::SenderInfo;
 
 use super::crypto::{Sealer, Secured};
 use super::filler::{Filler, LONGEST};
-use super::keys::{INTERVAL_TICKS, KeyStep, Keys};
+use super::keys::{KeyStep, Keys, MOST_SAMPLES};
+use super::maker::Maker;
 use crate::LegKey;
 use crate::audio::AudioCodec;
 use crate::graph::Frame;
 use crate::output::{LegPort, Output};
 use crate::random::Random;
 use crate::stream::{CLOCK_RATE, Placed, Stream};
+use crate::transcode::LinearFrame;
 
 /// Packets that are put into one gap at once; a longer one is a pause of the source.
 const MAX_UNFILLED: u32 = 8;
+
+/// Milliseconds of a packet of keys, and of one that we encode.
+const INTERVAL_MS: u32 = 20;
 
 /// What is below this (-dBov) is not missed.
 const QUIET: u8 = 60;
@@ -29,17 +33,45 @@ const QUIET: u8 = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Format {
     pub(crate) codec: AudioCodec,
-    pub(crate) law: Law,
     pub(crate) payload_type: u8,
+    /// The phone makes use of copies in the packets that follow (RFC 7587 §6.1, `useinbandfec`).
+    pub(crate) redundant: bool,
+}
+
+impl Format {
+    /// Samples a second of what is encoded for the phone.
+    pub(crate) const fn rate(self) -> u32 {
+        match self.codec {
+            AudioCodec::Pcmu | AudioCodec::Pcma => 8_000,
+            AudioCodec::G722 => 16_000,
+            AudioCodec::Opus => 24_000,
+        }
+    }
+
+    /// Ticks of the RTP clock in so many milliseconds.
+    const fn ticks(self, ms: u32) -> u32 {
+        self.codec.clock_rate() / 1_000 * ms
+    }
 }
 
 /// What was negotiated for sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sending {
     pub(crate) format: Format,
-    /// Payload type of telephone events.
-    pub(crate) digits: Option<u8>,
+    /// Payload type and clock of telephone events.
+    pub(crate) digits: Option<(u8, u32)>,
     pub(crate) ptime_ms: u32,
+}
+
+impl Sending {
+    /// Milliseconds of a packet of our own making; an encoder of Opus has 20.
+    fn made_ms(&self) -> u32 {
+        if self.format.codec == AudioCodec::Opus { INTERVAL_MS } else { self.ptime_ms }
+    }
+
+    fn made_ticks(&self) -> u32 {
+        self.format.ticks(self.made_ms())
+    }
 }
 
 /// Totals since the leg was opened.
@@ -58,6 +90,8 @@ pub(crate) struct LegSender {
     sending: Option<Sending>,
     stream: Stream,
     filler: Filler,
+    /// Makes packets of codecs that remember: all but G.711.
+    maker: Option<Box<Maker>>,
     keys: Keys,
     pub(crate) sealer: Sealer,
     pub(crate) sent: Sent,
@@ -74,6 +108,7 @@ impl LegSender {
             // counter of SRTP would not be the receiver's (RFC 3711 §3.3.1).
             stream: Stream::new(random.next_u32(), numbers as u16 >> 1, (numbers >> 32) as u32),
             filler: Filler::new(),
+            maker: None,
             keys: Keys::new(),
             sealer: Sealer::default(),
             sent: Sent::default(),
@@ -82,10 +117,30 @@ impl LegSender {
 
     /// What is to be sent from now on, if anything.
     pub(crate) fn update(&mut self, sending: Option<Sending>) {
-        if sending.is_none() {
-            self.stream.pause();
+        match sending {
+            None => self.stream.pause(),
+            Some(sending) => {
+                self.stream.set_clock(sending.format.codec.clock_rate());
+                let Format { codec, redundant, .. } = sending.format;
+                if self.maker.as_ref().is_none_or(|maker| !maker.makes(codec, redundant)) {
+                    self.maker = Maker::new(codec, redundant).map(Box::new);
+                }
+                if let Some((_, clock)) = sending.digits {
+                    self.keys.set_clock_rate(clock);
+                }
+            }
         }
         self.sending = sending;
+    }
+
+    /// Samples a second of what is mixed for the phone.
+    pub(crate) fn rate(&self) -> Option<u32> {
+        self.sending.map(|sending| sending.format.rate())
+    }
+
+    /// Ticks a second of what is sent.
+    pub(crate) fn clock(&self) -> u32 {
+        self.sending.map_or(CLOCK_RATE, |sending| sending.format.codec.clock_rate())
     }
 
     pub(crate) fn format(&self) -> Option<Format> {
@@ -107,27 +162,74 @@ impl LegSender {
 
     /// Sends a packet that is encoded in our format.
     pub(crate) fn audio(&mut self, now: Instant, frame: &Frame<'_>, out: &mut Output) {
-        let (Some(to), Some(sending)) = (self.target, self.sending) else { return };
+        let quiet = match frame.codec.law() {
+            Some(law) => level::of_g711(law, frame.payload) >= QUIET,
+            None => frame.level.is_some_and(|level| level.below_overload >= QUIET),
+        };
+        if !self.put(now, frame, quiet, out) {
+            return;
+        }
+        if let Some(maker) = &mut self.maker {
+            maker.pass(frame.payload);
+        }
+    }
+
+    /// Encodes samples for the phone, at the rate of its format, and sends them.
+    pub(crate) fn speak(
+        &mut self,
+        now: Instant,
+        from: &LinearFrame,
+        samples: &[i16],
+        out: &mut Output,
+    ) {
+        let Some(sending) = self.sending.filter(|_| self.target.is_some()) else { return };
         if self.keys.is_down() {
             return;
         }
-        if self.stream.may_shorten(now, frame)
-            && level::of_g711(sending.format.law, frame.payload) >= QUIET
-        {
-            return self.stream.leave_out(frame);
+        let Some(mut maker) = self.maker.take() else { return };
+        let payload = maker.speak(samples);
+        if !payload.is_empty() {
+            let frame = Frame {
+                stream: from.stream,
+                codec: sending.format.codec,
+                sequence: from.sequence,
+                timestamp: from.timestamp.wrapping_mul(sending.format.ticks(1) / 8),
+                marker: from.marker,
+                pause: from.pause,
+                keep: from.keep,
+                level: None,
+                payload,
+                shared: None,
+            };
+            self.put(now, &frame, from.keep && level::of_samples(samples) >= QUIET, out);
         }
-        let ticks = sending.ptime_ms * (CLOCK_RATE / 1_000);
-        let unfilled = self.stream.unfilled_before(now, frame, ticks);
+        self.maker = Some(maker);
+    }
+
+    /// Sends a packet at its place, if it has one; whether it did.
+    fn put(&mut self, now: Instant, frame: &Frame<'_>, quiet: bool, out: &mut Output) -> bool {
+        let (Some(to), Some(sending)) = (self.target, self.sending) else { return false };
+        if self.keys.is_down() {
+            return false;
+        }
+        if quiet && self.stream.may_shorten(now, frame) {
+            self.stream.leave_out(frame);
+            return false;
+        }
+        let unfilled = self.stream.unfilled_before(now, frame, sending.made_ticks());
         if unfilled <= MAX_UNFILLED {
             for _ in 0..unfilled {
                 self.fill(now, to, sending, out);
             }
         }
-        if let Some(placed) = self.stream.place(now, frame) {
-            let mut blended = [0; LONGEST];
-            let payload = self.filler.hear(sending.format.law, frame.payload, &mut blended);
-            self.send(to, sending.format.payload_type, placed, payload, out);
-        }
+        let Some(placed) = self.stream.place(now, frame) else { return false };
+        let mut blended = [0; LONGEST];
+        let payload = match sending.format.codec.law() {
+            Some(law) => self.filler.hear(law, frame.payload, &mut blended),
+            None => frame.payload,
+        };
+        self.send(to, sending.format.payload_type, placed, payload, out);
+        true
     }
 
     /// Queues keys to press.
@@ -191,26 +293,53 @@ impl LegSender {
         event: &EventPacket,
         out: &mut Output,
     ) {
-        let placed = self.stream.fill(now, INTERVAL_TICKS);
-        if let Some(payload_type) = sending.digits {
+        let Format { codec, payload_type, .. } = sending.format;
+        let placed = self.stream.fill(now, sending.format.ticks(INTERVAL_MS));
+        if let Some((payload_type, _)) = sending.digits {
             let (timestamp, marker) = (event.timestamp, event.marker);
             let placed = Placed { timestamp, marker, ..placed };
             self.send(to, payload_type, placed, &event.payload, out);
-        } else {
-            let mut payload = [0; INTERVAL_TICKS as usize];
-            self.keys.sound(event, sending.format.law, &mut payload);
-            self.send(to, sending.format.payload_type, placed, &payload, out);
+            return;
+        }
+        let rate = sending.format.rate();
+        let mut samples = [0; MOST_SAMPLES];
+        let samples = &mut samples[..(rate / 1_000 * INTERVAL_MS) as usize];
+        self.keys.sound(event, rate, samples);
+        match codec.law() {
+            Some(law) => {
+                let mut payload = [0; LONGEST];
+                law.encode(samples, &mut payload);
+                self.send(to, payload_type, placed, &payload[..samples.len()], out);
+            }
+            None => self.send_made(to, payload_type, placed, |maker| maker.speak(samples), out),
         }
     }
 
     fn fill(&mut self, now: Instant, to: SocketAddr, sending: Sending, out: &mut Output) {
-        let ticks = sending.ptime_ms * (CLOCK_RATE / 1_000);
-        let placed = self.stream.fill(now, ticks);
-        let mut payload = [0; LONGEST];
-        let payload = &mut payload[..(ticks as usize).min(LONGEST)];
-        self.filler.fill(sending.format.law, payload);
+        let placed = self.stream.fill(now, sending.made_ticks());
+        let Format { codec, payload_type, .. } = sending.format;
         self.sent.filled += 1;
-        self.send(to, sending.format.payload_type, placed, payload, out);
+        let Some(law) = codec.law() else {
+            let ms = sending.made_ms();
+            return self.send_made(to, payload_type, placed, |maker| maker.fill(ms), out);
+        };
+        let mut payload = [0; LONGEST];
+        let payload = &mut payload[..(sending.made_ticks() as usize).min(LONGEST)];
+        self.filler.fill(law, payload);
+        self.send(to, payload_type, placed, payload, out);
+    }
+
+    fn send_made(
+        &mut self,
+        to: SocketAddr,
+        payload_type: u8,
+        placed: Placed,
+        make: impl FnOnce(&mut Maker) -> &[u8],
+        out: &mut Output,
+    ) {
+        let Some(mut maker) = self.maker.take() else { return };
+        self.send(to, payload_type, placed, make(&mut maker), out);
+        self.maker = Some(maker);
     }
 
     fn send(

@@ -9,4 +9,5 @@ mod latching;
 mod mixing;
 mod reports;
 mod timing;
+mod wideband;
 mod world;

@@ -147,6 +147,17 @@ impl World {
         ids
     }
 
+    /// A second of a tone at 16 kHz, again and again.
+    pub(crate) fn play_wide(&mut self, hz: f64, level: f64) -> PlayerIds {
+        let ids = PlayerIds { player: self.id(), source: self.id() };
+        let segment = Segment { frequencies: vec![hz], duration: 2.0 };
+        let mut samples = vec![0; 16_000];
+        ToneGenerator::new(16_000, &[segment], level, false).unwrap().fill(&mut samples);
+        let sound = PlayerSound::Samples { samples: samples.into(), rate: 16_000, repeat: true };
+        self.engine.play(self.now, ids, sound);
+        ids
+    }
+
     /// The phone sends a packet now.
     pub(crate) fn say(&mut self, phone: &mut Phone, octet: u8) {
         self.say_payload(phone, &[octet; 160]);

@@ -121,6 +121,11 @@ impl DigitSender {
         Self { clock_rate, interval_ms, timing, queue, state, owes_finish: false }
     }
 
+    /// Events are on another clock from now on.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        self.clock_rate = clock_rate;
+    }
+
     /// Queues digits behind those already waiting: all of them, or none and the reason.
     pub fn queue(&mut self, digits: &str) -> Result<(), InvalidDigits> {
         let before = self.queue.len();
