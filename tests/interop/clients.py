@@ -9,32 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
-import os
 import sys
 from array import array
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import pytest
 from livekit import api
 
-from interop.client_program import LISTEN_RATE, Facts, Program
+from interop.client_program import LISTEN_RATE, Program
 from interop.hearing import Window, steady_stretch, windows
+from interop.json_program import PATIENCE, Facts, Refused, Told, json_program
 from interop.server import KEY, SECRET, Server
 
 ROOM = "meeting"
-PATIENCE = 30.0
-"""Seconds that a test waits for an event."""
-
 _TESTS = Path(__file__).parents[1]
 _PEERS = _TESTS.parent / ".peers"
 _OLDER = _PEERS / "livekit-1.1.21" / "bin" / "python"
 _NODE = _TESTS / "interop" / "javascript" / "client.mjs"
-_LINE_LIMIT = 2**26
 
 
 @dataclass(frozen=True)
@@ -49,13 +43,15 @@ class Kind:
     needs: Path | None = None
 
     @property
-    def column(self) -> Any:
-        """For `pytest.mark.parametrize`."""
-        missing = self.needs is not None and not self.needs.exists()
-        reason = f"{self.name} {self.version} is missing: tools/set-up peers"
-        label = f"{self.name}-{self.version}-{'one' if self.single else 'two'}-connection"
-        mark = pytest.mark.skipif(missing, reason=reason)
-        return pytest.param(self, id=label if self.single else f"{label}s", marks=mark)
+    def label(self) -> str:
+        """What the column is called."""
+        connections = "one-connection" if self.single else "two-connections"
+        return f"{self.name}-{self.version}-{connections}"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is installed."""
+        return self.needs is None or self.needs.exists()
 
 
 def _node(package: str, version: str) -> Kind:
@@ -82,8 +78,7 @@ KINDS = (
     NODE,
     _node("@livekit/rtc-node", "0.13.35"),
 )
-EVERY_CLIENT = pytest.mark.parametrize("kind", [kind.column for kind in KINDS])
-EACH_FAMILY = pytest.mark.parametrize("kind", [kind.column for kind in (NEWEST, OLDER, NODE)])
+FAMILIES = (NEWEST, OLDER, NODE)
 """For rows in which releases of one package, or its modes, do not differ."""
 
 
@@ -95,53 +90,18 @@ class _Link(Protocol):
     async def close(self) -> None: ...
 
 
-class Refused(Exception):
-    """The client's package raised; the text begins with the name of its error."""
-
-
-class Client:
+class Client(Told):
     """A client in a room, and the events that it has told and nobody has asked for yet."""
 
     def __init__(self, identity: str) -> None:
+        super().__init__()
         self.identity = identity
         self.sid = ""
         self.link: _Link
-        self._told: list[Facts] = []
-        self._news = asyncio.Event()
-
-    def hear_of(self, event: Facts) -> None:
-        """For the link: something happened."""
-        self._told.append(event)
-        self._news.set()
 
     async def do(self, what: str, **facts: Any) -> Any:
         """Perform a command and return its result. Raises Refused."""
         return await asyncio.wait_for(self.link.do(what, facts), 30)
-
-    async def next(self, event: str, **like: Any) -> Facts:
-        """The next event of that name with these facts, and everything before it that is not."""
-        async with asyncio.timeout(PATIENCE):
-            while (found := self.told(event, **like)) is None:
-                self._news.clear()
-                await self._news.wait()
-        self._told.remove(found)
-        return found
-
-    def told(self, event: str, **like: Any) -> Facts | None:
-        """The first such event that waits, if any."""
-        wanted = {"event": event, **like}
-        return next((told for told in self._told if wanted.items() <= told.items()), None)
-
-    async def told_more(self) -> None:
-        """Wait until there is any new event."""
-        self._news.clear()
-        await self._news.wait()
-
-    def all_told(self, event: str) -> list[Facts]:
-        """Every event of that name that waits, taken out."""
-        found = [told for told in self._told if told["event"] == event]
-        self._told = [told for told in self._told if told["event"] != event]
-        return found
 
     # ── what tests do often ──────────────────────────────────────────────────
 
@@ -226,22 +186,10 @@ async def _link_to(kind: Kind, client: Client, around: tuple[str, ...]) -> _Link
     if not kind.command and not around:
         return _Here(client)
     command = kind.command or (sys.executable, str(_TESTS / "interop" / "client_program.py"))
-    process = await asyncio.create_subprocess_exec(
-        *around,
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=_LINE_LIMIT,
-        env=_environment(),
-    )
-    link = _There(process, client)
+    link = await json_program((*around, *command), client, {"PYTHONPATH": str(_TESTS)})
     ready = await client.next("ready")
     assert ready["version"] == kind.version
     return link
-
-
-def _environment() -> Mapping[str, str]:
-    return {**os.environ, "PYTHONPATH": str(_TESTS)}
 
 
 class _Here:
@@ -260,56 +208,3 @@ class _Here:
         self._program.hush()
         with suppress(Exception):
             await self._program.leave()
-
-
-class _There:
-    """A process."""
-
-    def __init__(self, process: asyncio.subprocess.Process, client: Client) -> None:
-        self._process = process
-        self._client = client
-        self._numbers = iter(range(1, 1_000_000))
-        self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._reading = asyncio.create_task(self._read())
-
-    async def do(self, what: str, facts: Facts) -> Any:
-        number = next(self._numbers)
-        answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"id": number, "do": what, **facts}).encode() + b"\n")
-        return await answer
-
-    async def close(self) -> None:
-        """The end of its commands ends it."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            await asyncio.wait_for(self._process.wait(), PATIENCE)
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
-        await self._reading
-
-    async def _read(self) -> None:
-        assert self._process.stdout is not None
-        async for line in self._process.stdout:
-            if not line.startswith((b'{"event"', b'{"id"')):
-                continue  # the log of the Node package
-            said = json.loads(line)
-            if "event" in said:
-                self._client.hear_of(said)
-            else:
-                self._settle(said)
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(Refused("the client's program ended"))
-        self._answers.clear()
-
-    def _settle(self, said: Facts) -> None:
-        answer = self._answers.pop(said["id"])
-        if answer.done():
-            return
-        if "error" in said:
-            answer.set_exception(Refused(said["error"]))
-        else:
-            answer.set_result(said["ok"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from interop.datagrams import stand_in_front
 from interop.server import Server, server_here
 
 
@@ -15,3 +16,9 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     """A server in this process, with a database of its own."""
     async with server_here(tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+async def front(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients reach media only where a path stands: see `datagrams.py`."""
+    await stand_in_front(monkeypatch)

@@ -118,25 +118,28 @@ class MediaPath(asyncio.DatagramProtocol):
                 flow.transport.close()
 
 
-@asynccontextmanager
-async def server_behind(data: Path, **settings: object) -> AsyncIterator[tuple[Server, MediaPath]]:
-    """A server whose media can be reached through the path only."""
+async def stand_in_front(patch: pytest.MonkeyPatch) -> None:
+    """Servers tell nobody any other address than the one that paths stand at."""
     inward = outward_address()
     await _run("ip", "address", "replace", f"{FRONT}/32", "dev", "lo")
     # The loopback address, which is told as well, would be a way around the path.
     place = Reach((inward,), FRONT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("switchroom.app.reach", lambda _: place)
-        async with server_here(data, **settings) as server:
-            assert server.app is not None
-            (listening,) = server.app.engine.rtc_addresses
-            _, path = await asyncio.get_running_loop().create_datagram_endpoint(
-                lambda: MediaPath(listening), local_addr=(FRONT, listening[1])
-            )
-            try:
-                yield server, path
-            finally:
-                await path.close()
+    patch.setattr("switchroom.app.reach", lambda _: place)
+
+
+@asynccontextmanager
+async def server_behind(data: Path, **settings: object) -> AsyncIterator[tuple[Server, MediaPath]]:
+    """A server whose media can be reached through the path only. Needs the fixture `front`."""
+    async with server_here(data, **settings) as server:
+        assert server.app is not None
+        (listening,) = server.app.engine.rtc_addresses
+        _, path = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: MediaPath(listening), local_addr=(FRONT, listening[1])
+        )
+        try:
+            yield server, path
+        finally:
+            await path.close()
 
 
 async def _run(*command: str) -> None:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import pytest
 
-from interop.baresip import RATE, Baresip, baresip
+from interop.baresip import RATE, Baresip, BaresipWishes, baresip
 from interop.dispatching import NUMBER
 from interop.server import outward_address
 from switchroom.speech.endpoint import Endpointer, SpeechEnded, SpeechStarted
@@ -165,7 +165,9 @@ async def talking_phone(
     quiet = written(folder / "silence.wav", silence(_SILENT_AFTERWARDS, RATE))
     async with (
         Recogniser([*phrases, SAY_AGAIN], several=True) as recogniser,
-        baresip(folder / "phone", outward_address(), port, quiet, user=NUMBER) as phone,
+        baresip(
+            folder / "phone", outward_address(), port, quiet, BaresipWishes(user=NUMBER)
+        ) as phone,
     ):
         await recogniser.prepare()
         person = TalkingPhone(phone, folder, recogniser)

@@ -15,7 +15,7 @@ from livekit import api
 from livekit.protocol.agent import JobStatus
 
 from interop.agents import ROOT, Worker, agent_worker, needs_agents
-from interop.baresip import RATE, Baresip, baresip, write_tone
+from interop.baresip import RATE, Baresip, BaresipWishes, baresip, write_tone
 from interop.cable import cable_to
 from interop.dispatching import NUMBER, dispatch, job_with, jobs_of, trunk_to
 from interop.hearing import windows
@@ -79,7 +79,9 @@ async def line_to(lk: api.LiveKitAPI, folder: Path) -> AsyncIterator[Line]:
     """A phone that answers, and plays something of its own."""
     voice = folder / "voice.wav"
     write_tone(voice, 1000, -20, 120)
-    async with baresip(folder / "phone", outward_address(), 5080, voice, user=NUMBER) as phone:
+    async with baresip(
+        folder / "phone", outward_address(), 5080, voice, BaresipWishes(user=NUMBER)
+    ) as phone:
         yield Line(phone, await trunk_to(lk, phone.address))
 
 

@@ -553,6 +553,7 @@ async def one_in_each_mode(
 
 
 @needs_private_network
+@pytest.mark.usefixtures("front")
 async def test_media_go_on_when_their_path_moves(
     tmp_path: Path, browser: Browser, address: str
 ) -> None:
@@ -566,6 +567,7 @@ async def test_media_go_on_when_their_path_moves(
 
 
 @needs_private_network
+@pytest.mark.usefixtures("front")
 async def test_what_was_said_while_the_path_was_broken_arrives_after_the_resume(
     tmp_path: Path, browser: Browser, address: str
 ) -> None:

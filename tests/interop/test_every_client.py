@@ -1,6 +1,7 @@
 """The table of clients and what works: a test is a row, a client in one of its modes a column.
 
-In each row the client of the column is `ben`; `anna` is the newest Python client. What is proven is
+In each row the client of the column is `ben`; `anna` is the newest Python client. A row tries all
+its columns at the same time. What is proven is
 proven by content: tones that are recognised, numbers that are counted, texts that are compared.
 `test_browser_client.py` has the same rows for livekit-client in Chromium.
 """
@@ -19,19 +20,20 @@ from livekit import api, rtc
 
 from interop.cable import cable_to
 from interop.clients import (
-    EACH_FAMILY,
-    EVERY_CLIENT,
+    FAMILIES,
+    KINDS,
     NEWEST,
     ROOM,
     Client,
     Kind,
-    Refused,
     joined,
     payload_of,
     token_for,
 )
+from interop.columns import beside_each_other
 from interop.datagrams import needs_private_network, server_behind
 from interop.hearing import longest_gap
+from interop.json_program import Refused
 from interop.server import Server
 
 pytestmark = pytest.mark.interop
@@ -70,10 +72,16 @@ async def permit(server: Server, identity: str, **changed: bool) -> None:
         )
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.label)
+def test_is_here(kind: Kind) -> None:
+    if not kind.is_here:
+        pytest.skip(f"{kind.name} {kind.version} is missing: tools/set-up peers")
+
+
 # ── sound ────────────────────────────────────────────────────────────────────
 
 
-@EVERY_CLIENT
+@beside_each_other(KINDS)
 async def test_publishes_and_subscribes(server: Server, kind: Kind) -> None:
     async with two(server, kind) as (anna, ben):
         low, high = await anna.publish(440), await ben.publish(1000)
@@ -82,7 +90,7 @@ async def test_publishes_and_subscribes(server: Server, kind: Kind) -> None:
         await asyncio.gather(anna.next("wanted", sid=low), ben.next("wanted", sid=high))
 
 
-@EVERY_CLIENT
+@beside_each_other(KINDS)
 async def test_hears_who_was_there_before(server: Server, kind: Kind) -> None:
     async with joined(server, NEWEST, "anna") as anna:
         sid = await anna.publish(440)
@@ -91,7 +99,7 @@ async def test_hears_who_was_there_before(server: Server, kind: Kind) -> None:
             await ben.until_heard(sid, 440)
 
 
-@EVERY_CLIENT
+@beside_each_other(KINDS, at_once=2)  # seven voices each
 async def test_tells_several_tracks_of_one_participant_apart(server: Server, kind: Kind) -> None:
     tones = (400, 700, 1000, 1300, 1600)
     async with two(server, kind) as (anna, ben):
@@ -106,7 +114,7 @@ async def test_tells_several_tracks_of_one_participant_apart(server: Server, kin
             await anna.until_heard(sid, hz)
 
 
-@EACH_FAMILY
+@beside_each_other(FAMILIES)
 async def test_hears_what_it_asks_for_and_nothing_else(server: Server, kind: Kind) -> None:
     async with (
         joined(server, NEWEST, "anna") as anna,
@@ -123,7 +131,7 @@ async def test_hears_what_it_asks_for_and_nothing_else(server: Server, kind: Kin
         assert ben.told("heard", sid=low) is None
 
 
-@EACH_FAMILY
+@beside_each_other(FAMILIES)
 async def test_a_track_that_it_disables_stops_and_begins_again(server: Server, kind: Kind) -> None:
     async with two(server, kind) as (anna, ben):
         sid = await anna.publish(440)
@@ -134,7 +142,7 @@ async def test_a_track_that_it_disables_stops_and_begins_again(server: Server, k
             await (ben.until_heard if enabled else ben.until_silent)(sid, 440)
 
 
-@EACH_FAMILY
+@beside_each_other(FAMILIES)
 async def test_the_api_can_subscribe_it_and_unsubscribe_it(server: Server, kind: Kind) -> None:
     async with server.api() as service, two(server, kind) as (anna, ben):
         sid = await anna.publish(440)
@@ -150,7 +158,7 @@ async def test_the_api_can_subscribe_it_and_unsubscribe_it(server: Server, kind:
         await ben.until_heard(sid, 440)
 
 
-@EACH_FAMILY
+@beside_each_other(FAMILIES)
 async def test_decides_who_hears_which_of_its_tracks(server: Server, kind: Kind) -> None:
     async with two(server, kind) as (anna, ben):
         low, high = await ben.publish(440, "low"), await ben.publish(1000, "high")
@@ -164,7 +172,7 @@ async def test_decides_who_hears_which_of_its_tracks(server: Server, kind: Kind)
         await anna.until_heard(low, 440)
 
 
-@EVERY_CLIENT
+@beside_each_other(KINDS)
 async def test_mutes_and_is_muted(server: Server, kind: Kind) -> None:
     async with server.api() as service, two(server, kind) as (anna, ben):
         sid, other = await ben.publish(440), await anna.publish(1000)
@@ -182,7 +190,7 @@ async def test_mutes_and_is_muted(server: Server, kind: Kind) -> None:
         await anna.until_silent(sid, 440)
 
 
-@EACH_FAMILY
+@beside_each_other(FAMILIES)
 async def test_knows_who_speaks(server: Server, kind: Kind) -> None:
     async with two(server, kind) as (anna, ben):
         sid = await anna.publish(440)
@@ -194,7 +202,7 @@ async def test_knows_who_speaks(server: Server, kind: Kind) -> None:
 # ── messages ─────────────────────────────────────────────────────────────────
 
 
-@EVERY_CLIENT
+@beside_each_other(KINDS)
 async def test_sends_and_gets_reliable_and_lossy_data(server: Server, kind: Kind) -> None:
     numbered = [str(number).rjust(14_000) for number in range(30)]
     async with two(server, kind) as (anna, ben):
@@ -209,7 +217,7 @@ async def test_sends_and_gets_reliable_and_lossy_data(server: Server, kind: Kind
             assert payload_of(await receiver.next("data", reliable=False)) == b"quick"
 
 
-@EVERY_CLIENT
+@beside_each_other(KINDS)
 async def test_streams_texts_and_bytes_of_more_than_a_message_holds(
     server: Server, kind: Kind
 ) -> None:
@@ -229,7 +237,7 @@ async def test_streams_texts_and_bytes_of_more_than_a_message_holds(
             assert told["content"] == content
 
 
-@EVERY_CLIENT
+@beside_each_other(KINDS)
 async def test_calls_and_is_called(server: Server, kind: Kind) -> None:
     async with two(server, kind) as (anna, ben):
         for caller, callee in ((anna, ben), (ben, anna)):
@@ -245,7 +253,7 @@ async def test_calls_and_is_called(server: Server, kind: Kind) -> None:
             assert told["code"] == rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD
 
 
-@EACH_FAMILY
+@beside_each_other(FAMILIES)
 async def test_what_agents_say_passes_through(server: Server, kind: Kind) -> None:
     """Transcripts in both forms, session events, state: from an agent to whoever is there."""
     said = {"lk.segment_id": "SG_1", "lk.transcribed_track_id": "TR_x"}
@@ -277,7 +285,7 @@ async def test_what_agents_say_passes_through(server: Server, kind: Kind) -> Non
 # ── facts and rights ─────────────────────────────────────────────────────────
 
 
-@EVERY_CLIENT
+@beside_each_other(KINDS)
 async def test_changes_facts_and_sees_those_of_others(server: Server, kind: Kind) -> None:
     async with server.api() as service, two(server, kind) as (anna, ben):
         for person, other in ((anna, ben), (ben, anna)):
@@ -295,7 +303,7 @@ async def test_changes_facts_and_sees_those_of_others(server: Server, kind: Kind
         await ben.next("room_metadata", now="of the room")
 
 
-@EACH_FAMILY
+@beside_each_other(FAMILIES)
 async def test_who_may_not_publish_any_more_is_silent_and_may_again(
     server: Server, kind: Kind
 ) -> None:
@@ -315,7 +323,7 @@ async def test_who_may_not_publish_any_more_is_silent_and_may_again(
         await anna.until_heard(again, 1000)
 
 
-@EACH_FAMILY
+@beside_each_other(FAMILIES)
 async def test_who_may_not_subscribe_any_more_hears_nothing_and_may_again(
     server: Server, kind: Kind
 ) -> None:
@@ -329,7 +337,7 @@ async def test_who_may_not_subscribe_any_more_hears_nothing_and_may_again(
         await ben.until_heard(sid, 440)
 
 
-@EACH_FAMILY
+@beside_each_other(FAMILIES)
 async def test_who_may_not_send_data_or_change_facts_is_not_heard_of(
     server: Server, kind: Kind
 ) -> None:
@@ -352,7 +360,7 @@ async def test_who_may_not_send_data_or_change_facts_is_not_heard_of(
 # ── leaving and returning ────────────────────────────────────────────────────
 
 
-@EVERY_CLIENT
+@beside_each_other(KINDS)
 async def test_each_ending_has_its_reason_on_both_sides(server: Server, kind: Kind) -> None:
     async with server.api() as service, joined(server, NEWEST, "anna") as anna:
         async with joined(server, kind, "ben"):
@@ -370,7 +378,7 @@ async def test_each_ending_has_its_reason_on_both_sides(server: Server, kind: Ki
         await anna.next("disconnected", reason=REASONS.ROOM_DELETED)
 
 
-@EVERY_CLIENT
+@beside_each_other(KINDS)
 async def test_a_killed_socket_is_resumed_without_a_gap_and_without_a_message_lost_or_doubled(
     server: Server, kind: Kind
 ) -> None:
@@ -404,8 +412,9 @@ async def count(anna: Client, ben: Client, until: str | int) -> None:
         assert receiver.told("data") is None
 
 
-@EACH_FAMILY
+@beside_each_other(FAMILIES)
 @needs_private_network
+@pytest.mark.usefixtures("front")
 async def test_media_go_on_when_their_path_moves(tmp_path: Path, kind: Kind) -> None:
     """A NAT forgot the client: its packets come from another address, and nobody tells us."""
     async with server_behind(tmp_path) as (server, path), two(server, kind) as (anna, ben):
@@ -420,8 +429,9 @@ async def test_media_go_on_when_their_path_moves(tmp_path: Path, kind: Kind) -> 
         await count(anna, ben, 20)
 
 
-@EACH_FAMILY
+@beside_each_other(FAMILIES)
 @needs_private_network
+@pytest.mark.usefixtures("front")
 async def test_media_cut_off_are_renewed_on_another_path(tmp_path: Path, kind: Kind) -> None:
     """What flowed never arrives again: the client restarts ICE, and nothing reliable is lost."""
     async with server_behind(tmp_path) as (server, path), two(server, kind) as (anna, ben):
@@ -436,7 +446,7 @@ async def test_media_cut_off_are_renewed_on_another_path(tmp_path: Path, kind: K
         assert ben.told("disconnected") is None
 
 
-@EACH_FAMILY
+@beside_each_other(FAMILIES)
 @pytest.mark.parametrize("fault", ["migration", "disconnect_signal_on_resume", "node_failure"])
 async def test_faults_that_are_simulated_are_overcome(
     server: Server, kind: Kind, fault: str
@@ -452,7 +462,7 @@ async def test_faults_that_are_simulated_are_overcome(
         await count(anna, ben, 20)
 
 
-@EVERY_CLIENT
+@beside_each_other(KINDS)
 async def test_a_session_that_is_lost_begins_anew_and_is_heard_again(
     server: Server, kind: Kind
 ) -> None:

@@ -231,6 +231,7 @@ async def test_a_data_track_is_refused_by_name(server: Server) -> None:
 
 
 @needs_private_network
+@pytest.mark.usefixtures("front")
 async def test_how_well_a_client_is_connected_follows_what_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

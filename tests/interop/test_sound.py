@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from livekit import api, rtc
 
-from interop.baresip import baresip, write_tone
+from interop.baresip import BaresipWishes, baresip, write_tone
 from interop.hearing import CLIENT_RATE, Voice, listen, steady_stretch, windows
 from interop.server import Server, call_to, outward_address
 
@@ -30,7 +30,7 @@ async def test_a_phone_and_a_client_hear_each_other_for_half_a_minute(
     room, ours, subscribed = rtc.Room(), Voice(440, LEVEL), asyncio.Queue[rtc.Track]()
     room.on("track_subscribed", lambda track, *_: subscribed.put_nowait(track))
     address = outward_address()
-    async with baresip(tmp_path / "phone", address, 5080, voice, codec) as phone:
+    async with baresip(tmp_path / "phone", address, 5080, voice, BaresipWishes(codec)) as phone:
         async with asyncio.timeout(SECONDS + 60):
             await room.connect(server.ws_url, server.token("agent", ROOM))
             await room.local_participant.publish_track(ours.track)

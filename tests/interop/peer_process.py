@@ -1,0 +1,109 @@
+"""A program of somebody else's making, run by a test: what it writes is read line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 60.0
+"""Seconds that a test waits for a program's word, on a machine that has much else to do."""
+
+
+@dataclass
+class PeerProcess:
+    """A running program and what it has written."""
+
+    process: asyncio.subprocess.Process
+    log: list[str] = field(default_factory=list)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def tell(self, words: str) -> None:
+        """Write a line to its standard input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{words}\n".encode())
+
+    async def says(self, words: str, *, times: int = 1) -> str:
+        """Until so many lines hold these words; the last of them. Fails with its whole log."""
+        return await self.until(lambda line: words in line, words, times=times)
+
+    async def until(self, fits: Callable[[str], bool], wanted: str, *, times: int = 1) -> str:
+        """Until so many lines fit; the last of them."""
+        found: list[str] = []
+
+        def enough() -> bool:
+            found[:] = [line for line in self.log if fits(line)]
+            return len(found) >= times or self.process.returncode is not None
+
+        async with self.changed:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await self.changed.wait_for(enough)
+        if len(found) < times:
+            told = "\n".join(self.log)
+            pytest.fail(f"{wanted!r} was seen {len(found)} times, not {times}:\n{told}")
+        return found[times - 1]
+
+    async def note(self, line: str) -> None:
+        """Take down a line, whoever has written it."""
+        async with self.changed:
+            self.log.append(line)
+            self.changed.notify_all()
+
+    async def read(self) -> None:
+        """Take down what it writes until it ends; run it as a task."""
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            await self.note(line.decode(errors="replace").rstrip())
+        await self.process.wait()
+        async with self.changed:
+            self.changed.notify_all()
+
+
+@asynccontextmanager
+async def peer_process(
+    command: Sequence[str | Path],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[PeerProcess]:
+    """A program at work in a folder; it is ended with the test."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        limit=2**20,
+    )
+    peer = PeerProcess(process)
+    reading = asyncio.create_task(peer.read())
+    try:
+        yield peer
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 10)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        await reading
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port that nobody has at the moment, neither over UDP nor over TCP; the next is free too."""
+    while True:
+        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind((address, 0))
+            port: int = udp.getsockname()[1]
+            with suppress(OSError), socket.socket() as beside:
+                tcp.bind((address, port))
+                beside.bind((address, port + 1))
+                return port
