@@ -11,7 +11,7 @@ import errno
 import secrets
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from switchroom.base.clock import Clock
@@ -54,7 +54,7 @@ from switchroom.sip_io.resolver import Resolver
 from switchroom.sip_io.session_handle import IncomingHandle, SessionHandle
 from switchroom.sip_io.tap import CallTraces, Tap, TapRecord
 from switchroom.sip_io.tcp import TcpConnections
-from switchroom.sip_io.tls import client_context
+from switchroom.sip_io.tls import TlsConfig, client_context, prepare_server
 from switchroom.sip_io.tokens import Tokens
 from switchroom.sip_io.udp import UdpSockets, describe_error
 
@@ -96,15 +96,7 @@ class SipConfig:
     """Bytes of an INVITE above which TCP is tried first, where the transport is left open."""
     contact_port: int | None = None
     """The port told to peers for UDP and TCP, where it is another than the one listened on."""
-    tls_bind: tuple[Address, ...] = ()
-    """Addresses for TLS."""
-    tls_server: ssl.SSLContext | None = None
-    """The certificate for them."""
-    tls_client: ssl.SSLContext | None = None
-    """For connections we make; ``None``: the system's authorities, names are checked."""
-    tls_contact_host: str | None = None
-    """The name in Via and Contact over TLS; not used on loopback."""
-    tls_contact_port: int | None = None
+    tls: TlsConfig = field(default_factory=TlsConfig)
     dns_servers: tuple[Address, ...] = ()
     """Asked for names in place of the system's resolver."""
 
@@ -183,7 +175,7 @@ class SipDriver:
         try:
             for ip, port in self._config.bind:
                 self._bound.append(await self._open(ip, port))
-            for ip, port in self._config.tls_bind:
+            for ip, port in self._config.tls.bind:
                 self._bound_tls.append(await self._open_tls(ip, port))
         except SipStartError:
             await self._close()
@@ -491,7 +483,7 @@ class SipDriver:
     def _client_tls(self) -> ssl.SSLContext:
         # Made when first needed: reading the system's authorities takes tens of milliseconds.
         if self._client_context is None:
-            self._client_context = self._config.tls_client or client_context()
+            self._client_context = client_context(self._config.tls)
         return self._client_context
 
     def _unreachable(self, ticket: int, kind: FailureKind, reason: str) -> None:
@@ -514,10 +506,12 @@ class SipDriver:
         raise SipStartError(f"no free SIP port on {ip}")
 
     async def _open_tls(self, ip: str, port: int) -> Address:
-        if self._config.tls_server is None:
+        tls = self._config.tls
+        if tls.server is None:
             raise SipStartError("SIP over TLS needs a certificate")
+        prepare_server(tls.server, tls)
         try:
-            return await self._tcp.listen(ip, port, self._config.tls_server)
+            return await self._tcp.listen(ip, port, tls.server)
         except OSError as error:
             raise SipStartError(_why_not(ip, port, error)) from None
 
@@ -527,14 +521,14 @@ class SipDriver:
         bound, port = self._bound, config.contact_port
         if transport == "tls":
             # Without a listener of our own the peer has but this connection; the port is a name.
-            bound, port = self._bound_tls, config.tls_contact_port
+            bound, port = self._bound_tls, config.tls.contact_port
         host = local[0]
         here = (number for ip, number in bound if ip in (host, "0.0.0.0", "::"))
         port = port or next(here, local[1])
         if is_wildcard(host):
             host = source_towards(_far_away("")) or host
         if not is_loopback(local[0]):
-            named = config.tls_contact_host if transport == "tls" else None
+            named = config.tls.contact_host if transport == "tls" else None
             host = named or config.contact_host or host
         return host, port
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from switchroom.sip.flows import Address
 from switchroom.sip_io.errors import SipStartError
 
 VERSIONS: Final = {
@@ -16,64 +18,87 @@ VERSIONS: Final = {
 }
 
 
-def client_context(
-    *,
-    ca_file: str = "",
-    verify: bool = True,
-    chain: str = "",
-    key: str = "",
-) -> ssl.SSLContext:
-    """For connections we make. Raises SipStartError for files that can't be used.
+@dataclass(frozen=True, slots=True)
+class TlsConfig:
+    """SIP over TLS, both sides."""
 
-    The peer's certificate must come from the system's authorities, or from those in ``ca_file``,
-    and be valid for the host that was asked for; ``verify`` false takes any. ``chain`` and ``key``
-    are what we show to a peer that wants to know us too.
-    """
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    bind: tuple[Address, ...] = ()
+    """Addresses listened on; port 0 picks a free one."""
+    server: ssl.SSLContext | None = None
+    """The certificate for them."""
+    contact_host: str | None = None
+    """The name in Via and Contact; not used on loopback."""
+    contact_port: int | None = None
+    """The port there, where it is another than the one listened on."""
+    min_version: str = "tls1.2"
+    max_version: str = "tls1.3"
+    cipher_suites: tuple[str, ...] = ()
+    """Names as IANA or OpenSSL write them, for TLS 1.2; empty: the library's choice."""
+    alpn: tuple[str, ...] = ()
+    key_log: str = ""
+    ca_file: str = ""
+    """Authorities beside the system's that a peer's certificate may come from."""
+    verify: bool = True
+    """Whether the certificate of a peer that we call must be valid for the name we called."""
+    client_chain: str = ""
+    """Shown to peers that we call and that want to know us too."""
+    client_key: str = ""
+    require_client_certificate: bool = False
+    """Whether peers that call must show a certificate that comes from ``ca_file``."""
+
+
+def client_context(config: TlsConfig) -> ssl.SSLContext:
+    """For connections we make. Raises SipStartError for files and names that can't be used."""
     try:
-        if ca_file:
-            context.load_verify_locations(ca_file)
-        if chain:
-            context.load_cert_chain(chain, key or None)
-    except (OSError, ssl.SSLError) as error:
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
-        raise SipStartError(f"can't use {ca_file or chain} for SIP over TLS: {reason}") from None
+        for name in filter(None, (config.ca_file, config.client_chain, config.client_key)):
+            Path(name).open("rb").close()  # OpenSSL does not say which file it could not read
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
+        if not config.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if config.ca_file:
+            context.load_verify_locations(config.ca_file)
+        if config.client_chain:
+            context.load_cert_chain(config.client_chain, config.client_key or None)
+        _tune(context, config)
+    except (OSError, ValueError, KeyError) as error:
+        raise SipStartError(_why_not(error)) from None
     return context
 
 
-def tune(
-    context: ssl.SSLContext,
-    *,
-    min_version: str = "tls1.2",
-    max_version: str = "tls1.3",
-    cipher_suites: Sequence[str] = (),
-    alpn: Sequence[str] = (),
-    key_log: str = "",
-    client_ca_file: str = "",
-    client_required: bool = False,
-) -> None:
-    """Set what a context of either side allows. Raises SipStartError.
-
-    ``client_ca_file`` makes a server ask its peers for a certificate, ``client_required`` insist.
-    """
+def prepare_server(context: ssl.SSLContext, config: TlsConfig) -> None:
+    """Set what peers that call may do. Raises SipStartError."""
     try:
-        context.minimum_version = VERSIONS[min_version]
-        context.maximum_version = VERSIONS[max_version]
-        if cipher_suites:
-            # The suites of TLS 1.3 are not OpenSSL's to choose from by this call.
-            context.set_ciphers(":".join(map(_openssl_name, cipher_suites)))
-        if alpn:
-            context.set_alpn_protocols(list(alpn))
-        if key_log:
-            context.keylog_filename = key_log
-        if client_ca_file:
-            context.load_verify_locations(client_ca_file)
-            context.verify_mode = ssl.CERT_REQUIRED if client_required else ssl.CERT_OPTIONAL
-    except (OSError, ssl.SSLError, ValueError, KeyError) as error:
-        raise SipStartError(f"SIP over TLS can't be set up: {error}") from None
+        if config.require_client_certificate:
+            context.load_verify_locations(config.ca_file)
+            context.verify_mode = ssl.CERT_REQUIRED
+        _tune(context, config)
+    except (OSError, ValueError, KeyError) as error:
+        raise SipStartError(_why_not(error)) from None
+
+
+def _tune(context: ssl.SSLContext, config: TlsConfig) -> None:
+    context.minimum_version = VERSIONS[config.min_version]
+    context.maximum_version = VERSIONS[config.max_version]
+    if config.cipher_suites:
+        # Those of TLS 1.3 are OpenSSL's own choice.
+        older = [name for name in map(openssl_name, config.cipher_suites) if "_" not in name]
+        if older:
+            context.set_ciphers(":".join(older))
+    if config.alpn:
+        context.set_alpn_protocols(list(config.alpn))
+    if config.key_log:
+        context.keylog_filename = config.key_log
+
+
+def _why_not(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+    name = getattr(error, "filename", None)
+    return (
+        f"SIP over TLS can't be set up: {name}: {reason}"
+        if name
+        else (f"SIP over TLS can't be set up: {reason}")
+    )
 
 
 def describe_tls_error(error: OSError) -> str | None:
@@ -89,8 +114,11 @@ def describe_tls_error(error: OSError) -> str | None:
 _AEAD: Final = ("GCM", "CCM", "POLY1305")
 
 
-def _openssl_name(name: str) -> str:
-    """An IANA name (``TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256``) as OpenSSL writes it."""
+def openssl_name(name: str) -> str:
+    """An IANA name (``TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256``) as OpenSSL writes it.
+
+    Those of TLS 1.3 (``TLS_AES_128_GCM_SHA256``) and what is no IANA name stay as they are.
+    """
     if not name.startswith("TLS_") or "_WITH_" not in name:
         return name
     exchange, _, cipher = name.removeprefix("TLS_").partition("_WITH_")
