@@ -9,20 +9,16 @@ import asyncio
 import gc
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from switchroom import __version__
 from switchroom.agents.dispatcher import Dispatcher
 from switchroom.api.agent_socket import AgentSockets
-from switchroom.api.call_figures import CallFigures
 from switchroom.api.dispatch_service import DispatchService
 from switchroom.api.health import Condition, Health
 from switchroom.api.listener import ListenError
-from switchroom.api.metrics import Metrics
-from switchroom.api.node_figures import NodeFigures
+from switchroom.api.meters import Meters
 from switchroom.api.ports import Applications, HttpPorts
-from switchroom.api.room_figures import RoomFigures
 from switchroom.api.room_service import RoomService
 from switchroom.api.server import build_app
 from switchroom.api.signal_socket import SignalSockets
@@ -32,10 +28,8 @@ from switchroom.base.certificates import CertificateError, CertificateWatch, Ser
 from switchroom.base.clock import Clock, SystemClock
 from switchroom.base.config import Config
 from switchroom.base.external_address import AddressUnknown, external_address
-from switchroom.base.ids import new_id
 from switchroom.base.load_meter import LoadMeter
 from switchroom.base.log import get_logger
-from switchroom.base.metrics import Figures
 from switchroom.base.node_address import Reach, reach
 from switchroom.base.overload import Limits, Overload, Overloaded
 from switchroom.media import Engine, EngineConfig, EngineError
@@ -110,22 +104,19 @@ class Switchroom:
             config.webhook, config.keys, clock, SqlDeliveryStore(self._database)
         )
         tell_webhooks = (self.webhooks.hear,) if self.webhooks.wanted else ()
-        self._figures = Figures({"node_id": new_id("ND_"), "node_type": "SERVER"})
-        self._node_figures = NodeFigures(
-            self._figures, lambda: self._overload.load, lambda: self.condition is Condition.READY
+        self._meters = Meters(
+            config.prometheus,
+            self.engine,
+            clock,
+            load=lambda: self._overload.load,
+            takes_calls=lambda: self.condition is Condition.READY,
         )
-        room_figures, call_figures = RoomFigures(self._figures, clock), CallFigures(self._figures)
-        counted = bool(config.prometheus.port)
         self.rooms = Rooms(
             self.engine,
             config,
             clock,
             SqlRoomStore(self._database),
-            listeners=(
-                *tell_webhooks,
-                self._tell_agents,
-                *((room_figures.hear,) if counted else ()),
-            ),
+            listeners=(*tell_webhooks, self._tell_agents, *self._meters.hear_rooms),
         )
         tokens = TokenVerifier(config.keys, clock)
         self.agents = Dispatcher(
@@ -133,32 +124,31 @@ class Switchroom:
             tokens,
             SqlDispatchStore(self._database),
             wait=config.agents.dispatch_wait,
-            listeners=(*tell_webhooks, *((room_figures.hear_job,) if counted else ())),
+            listeners=(*tell_webhooks, *self._meters.hear_jobs),
         )
         calls = SqlCallStore(self._database)
-        pruning = Pruning(calls, config.storage.keep_calls, clock)
         self.telephony = Telephony(
             engine=self.engine,
             rooms=self.rooms,
             sip=self._sip,
-            routing=RoutingStores(
-                SqlTrunkStore(self._database),
-                SqlInboundTrunkStore(self._database),
-                SqlDispatchRuleStore(self._database),
-            ),
+            routing=_routing(self._database),
             calls=calls,
             clock=clock,
             config=config,
-            listeners=(*tell_webhooks, *((call_figures.hear,) if counted else ())),
+            listeners=(*tell_webhooks, *self._meters.hear_calls),
             overloaded=self._refusal,
         )
         certificate = _certificate(config)
         watched = tuple(one for one in (certificate, sip_certificate) if one)
         self._certificates = CertificateWatch(watched)
         self._http = HttpPorts(config, self._applications(tokens, clock), certificate)
+        self._parts = self._in_order(Pruning(calls, config.storage.keep_calls, clock))
+        self._started: list[str] = []
+
+    def _in_order(self, pruning: Pruning) -> dict[str, _Part]:
+        """What is started, in this order."""
         meter = LoadMeter(self._overload)
-        # In the order of starting.
-        self._parts: dict[str, _Part] = {
+        return {
             "database": _Part(self._database.open, self._database.close),
             "certificates": _Part(self._certificates.start, self._certificates.stop),
             "engine": _Part(self.engine.start, self.engine.stop),
@@ -171,7 +161,6 @@ class Switchroom:
             "load": _Part(meter.start, meter.stop),
             "http": _Part(self._http.start, self._http.stop),
         }
-        self._started: list[str] = []
 
     def _applications(self, tokens: TokenVerifier, clock: Clock) -> Applications:
         signals = SignalSockets(self.rooms, tokens)
@@ -185,14 +174,9 @@ class Switchroom:
                 DispatchService(self.rooms, self.agents),
             ),
             routes={**health.routes, **signals.routes, **AgentSockets(self.agents).routes},
-            observe=self._node_figures.answered if self._config.prometheus.port else None,
+            observe=self._meters.observe,
         )
-        metrics = Metrics(self._figures, self._config.prometheus, self._measure_engine)
-        return Applications(public, metrics, health.ready)
-
-    async def _measure_engine(self) -> None:
-        with suppress(EngineError):
-            self._node_figures.engine(await self.engine.stats())
+        return Applications(public, self._meters.app, health.ready)
 
     @property
     def url(self) -> str:
@@ -260,7 +244,7 @@ class Switchroom:
         """Asked for each call that is about to begin."""
         overloaded = self._overloaded()
         if overloaded is not None:
-            self._node_figures.refused(overloaded)
+            self._meters.node.refused(overloaded)
         return overloaded
 
     async def _drain(self) -> None:
@@ -289,6 +273,12 @@ async def with_known_address(config: Config) -> Config:
         raise StartFailed(str(failure)) from failure
     _log.info("external address", address=found)
     return replace(config, rtc=replace(config.rtc, node_ip=found))
+
+
+def _routing(database: Database) -> RoutingStores:
+    return RoutingStores(
+        SqlTrunkStore(database), SqlInboundTrunkStore(database), SqlDispatchRuleStore(database)
+    )
 
 
 def _engine(config: Config, place: Reach) -> Engine:

@@ -11,8 +11,10 @@ from architecture.project import ROOT, files_ending, imported_modules, rooms, sh
 
 # The module that an import names, where the distribution has another name.
 DISTRIBUTIONS = {
+    "dns": "dnspython",
     "google": "protobuf",
     "jwt": "pyjwt",
+    "prometheus_client": "prometheus-client",
     "livekit": "livekit-protocol",
     "yaml": "pyyaml",
 }
