@@ -79,6 +79,7 @@ def _row(record: CallRecord) -> dict[str, Any]:
         "call_id": record.call_id,
         "direction": record.direction.value,
         "rule_id": record.rule_id,
+        "hides_numbers": record.hides_numbers,
         "sip_call_id": record.sip_call_id,
         "remote_address": record.remote_address,
         "room_name": record.room_name,

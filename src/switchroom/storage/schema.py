@@ -102,6 +102,7 @@ calls = Table(
     Column("call_id", Text, primary_key=True),
     _text("direction"),
     _text("rule_id"),
+    Column("hides_numbers", Boolean, nullable=False),
     _text("sip_call_id"),
     _text("remote_address"),
     _text("room_name"),

@@ -22,7 +22,7 @@ from switchroom.telephony.calls.termination import Cause, Termination
 from switchroom.telephony.calls.transfer_outcome import TransferRecord
 from switchroom.telephony.calls.transfers import Transfers
 from switchroom.telephony.errors import NotPossibleError
-from switchroom.telephony.events import Listener
+from switchroom.telephony.events import CallEnded, Listener
 from switchroom.telephony.inbound.arrival import ReceptionSettings
 from switchroom.telephony.inbound.fallback import read_fallback
 from switchroom.telephony.inbound.inbound import Inbound, InboundSettings
@@ -65,6 +65,7 @@ class Telephony:
         listeners: Iterable[Listener] = (),
         overloaded: Callable[[], Overloaded | None] = lambda: None,
     ) -> None:
+        self._listeners = tuple(listeners)
         self._sip = sip
         self._calls = calls
         self._clock = clock
@@ -73,7 +74,7 @@ class Telephony:
         self.inbound_trunks = InboundTrunks(routing.inbound_trunks, clock)
         self.dispatch_rules = DispatchRules(routing.dispatch_rules, clock)
         ports = CallPorts(
-            engine, rooms, sip, calls, clock, self._tasks, tuple(listeners), self._referred
+            engine, rooms, sip, calls, clock, self._tasks, self._listeners, self._referred
         )
         self.running = RunningCalls()
         self.outbound = Outbound(
@@ -157,6 +158,8 @@ class Telephony:
             last_known = max(record.created_at, *(change.at for change in record.path))
             ending = Termination(Cause.SERVER_RESTART, was_active=record.answered_at > 0)
             record = replace(record, termination=ending, ended_at=last_known)
+            for listener in self._listeners:
+                listener(CallEnded(record))
         self._calls.save(record)
         _log.info("call of an earlier run closed", call=record.call_id)
         if record.dialog is not None:

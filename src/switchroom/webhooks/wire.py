@@ -1,4 +1,4 @@
-"""What rooms and agents tell, in LiveKit's words: the WebhookEvent that receivers know."""
+"""What rooms, agents and telephony tell, in LiveKit's words: the WebhookEvent receivers know."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from switchroom.rooms import events
 from switchroom.rooms.info import ParticipantInfo, RoomInfo
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.signal.convert import participant_to_wire, room_to_wire, track_to_wire
+from switchroom.telephony.events import (
+    CallChanged,
+    CallEnded,
+    CallEvent,
+    CallHeld,
+    CallStarted,
+    CallTransferChanged,
+)
+from switchroom.webhooks.call_wire import call_event_body, call_event_name
 from switchroom.webhooks.notice import Notice
 from switchroom.webhooks.stores import Announcement
 
@@ -36,11 +45,14 @@ _END_REASONS = {
 }
 _NS = 1_000_000_000
 
-Event = events.RoomEvent | JobEvent
+Event = events.RoomEvent | JobEvent | CallEvent
+_CALL_EVENTS = (CallStarted, CallChanged, CallHeld, CallTransferChanged, CallEnded)
 
 
 def name_of(event: Event) -> str:
     """LiveKit's name of an event; empty for what is told to nobody outside."""
+    if isinstance(event, _CALL_EVENTS):
+        return call_event_name(event)
     # A room that is kept neither ends nor begins by a restart of the server.
     if isinstance(event, events.RoomStarted) and event.restored:
         return ""
@@ -57,6 +69,9 @@ def end_name_of(event: Event) -> str:
 def notice_of(event: Event, sequence: int, id_: str) -> Notice:
     """An event that has a name, as it is sent. `sequence` is its time in Unix nanoseconds."""
     name = name_of(event)
+    if isinstance(event, _CALL_EVENTS):
+        body = call_event_body(event, sequence, id_)
+        return Notice(sequence, id_, name, event.record.room_sid, body)
     message = webhook.WebhookEvent(event=name, id=id_, created_at=sequence // _NS)
     match event:
         case events.TrackPublished() | events.TrackUnpublished():

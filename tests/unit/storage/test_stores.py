@@ -30,8 +30,18 @@ from switchroom.storage.dispatches import SqlDispatchStore
 from switchroom.storage.rooms import SqlRoomStore
 from switchroom.storage.trunks import SqlInboundTrunkStore, SqlTrunkStore
 from switchroom.telephony.calls.call_events import CallStatus
-from switchroom.telephony.calls.call_record import CallRecord, StatusChange
+from switchroom.telephony.calls.call_record import (
+    CallDirection,
+    CallRecord,
+    MediaFigures,
+    StatusChange,
+)
 from switchroom.telephony.calls.termination import Cause, Termination
+from switchroom.telephony.calls.transfer_outcome import (
+    TransferReason,
+    TransferRecord,
+    TransferStatus,
+)
 from switchroom.telephony.routing.dispatch_rules import (
     CalleeRoom,
     DirectRoom,
@@ -221,7 +231,32 @@ async def test_a_room_comes_back_whole(database: Database) -> None:
 
 async def test_a_call_comes_back_whole(database: Database) -> None:
     store = SqlCallStore(database)
-    answered = replace(_CALL, answered_at=7, dialog=_DIALOG)
+    answered = replace(
+        _CALL,
+        direction=CallDirection.INBOUND,
+        rule_id="SDR_1",
+        hides_numbers=True,
+        sip_call_id="abc@pbx",
+        remote_address="192.0.2.9:5060",
+        answered_at=7,
+        dialog=_DIALOG,
+        codec="G722/8000",
+        encryption="AES_CM_128_HMAC_SHA1_80",
+        media=MediaFigures(500, 5, 1.25, 40, 510, None, None, 21.5),
+        transfers=(
+            TransferRecord("STR_1", "tel:+1", 8),
+            TransferRecord(
+                "STR_2",
+                "tel:+2",
+                8,
+                9,
+                TransferStatus.FAILED,
+                TransferReason.REJECTED,
+                603,
+                "Decline",
+            ),
+        ),
+    )
     await store.save_durably(answered)
     assert list(await store.unfinished()) == [answered]
     ending = Termination(
@@ -230,6 +265,7 @@ async def test_a_call_comes_back_whole(database: Database) -> None:
         detail="why",
         was_active=True,
         left_with=DisconnectReason.ROOM_DELETED,
+        q850=16,
     )
     ended = replace(answered, ended_at=9, termination=ending, dialog=None)
     await store.save_durably(ended)

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from switchroom.base.legible import legible
-from switchroom.sdp.errors import NotAcceptable, SdpError
+from switchroom.sdp.errors import SdpError
 from switchroom.sdp.offer_answer import NegotiatedMedia
 from switchroom.sip.invite_session import (
     Acknowledged,
@@ -46,7 +46,7 @@ from switchroom.telephony.calls.call_events import (
     TakenOver,
 )
 from switchroom.telephony.calls.dtmf import digit_of_info
-from switchroom.telephony.calls.leg_description import LegDescription
+from switchroom.telephony.calls.leg_description import LegDescription, refusal_of
 from switchroom.telephony.calls.q850 import q850_of, trouble_in
 from switchroom.telephony.calls.termination import Cause, Termination
 from switchroom.telephony.calls.transfer import (
@@ -251,15 +251,14 @@ def _reoffered(call: Call, event: OfferReceived, _now: float) -> Step:
     """Hold, a new address, a session refresh: all are an offer that our description answers."""
     if not event.body:
         # RFC 3261 section 14.2: without an offer, ours goes into the 2xx.
-        leg = call.leg.reoffering()
+        leg = call.leg.reoffering(call.media)
         return replace(call, leg=leg), [do.RespondOffer(event.offer_id, 200, "OK", leg.body)]
     try:
         leg, media = call.leg.answering(event.body)
-    except NotAcceptable:
+    except SdpError as error:
         # RFC 3261 section 14.2: the session goes on as it was.
-        return call, [do.RespondOffer(event.offer_id, 488, "Not Acceptable Here")]
-    except SdpError:
-        return call, [do.RespondOffer(event.offer_id, 400, "Bad Session Description")]
+        refusal = refusal_of(error)
+        return call, [do.RespondOffer(event.offer_id, refusal.status, refusal.phrase)]
     response = do.RespondOffer(event.offer_id, 200, "OK", leg.body)
     call, commands = _renegotiated(replace(call, leg=leg), media)
     return call, [response, *commands]
@@ -291,8 +290,9 @@ def _taken_over(call: Call, event: TakenOver, _now: float) -> Step:
     """
     try:
         leg, media = call.leg.answering(event.body)
-    except SdpError:
-        return call, [do.RefuseSuccessor(488, "Not Acceptable Here")]
+    except SdpError as error:
+        refusal = refusal_of(error)
+        return call, [do.RefuseSuccessor(refusal.status, refusal.phrase)]
     call, commands = _renegotiated(replace(call, leg=leg, refers=0), media)
     return call, [do.AnswerSuccessor(leg.body), *commands, do.StoreAnswer(durable=False)]
 

@@ -155,7 +155,9 @@ def _account(notes: CallNotes, ending: Termination) -> dict[str, object]:
     """The one line about a call that everybody reads."""
     told: dict[str, object] = {
         "call": notes.call_id,
-        "room": notes.room_name,
+        "room_name": notes.room_name,
+        "direction": notes.direction.value,
+        "trunk": notes.trunk,
         "ending": ending.word,
         "ended_by": ending.who.value,
         "why": ending.sentence,

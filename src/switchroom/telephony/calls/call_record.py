@@ -48,7 +48,8 @@ class MediaFigures:
 class CallRecord:
     """One call. Times are Unix nanoseconds, 0 where it never came to that.
 
-    ``from_number`` and ``to_number`` are as dialled. ``sip_call_id`` is the Call-ID header,
+    ``from_number`` and ``to_number`` are as dialled; ``hides_numbers`` is whether nobody outside
+    is to be told them. ``sip_call_id`` is the Call-ID header,
     ``remote_address`` where the far end's signalling comes from or goes to. ``codec`` is what the
     phone was sent last (``PCMU/8000``), ``encryption`` the SRTP suite, empty for none. ``dialog``
     is there while the far end may believe that the call is up: after a crash it is ended with it.
@@ -66,6 +67,7 @@ class CallRecord:
     created_at: int
     direction: CallDirection = CallDirection.OUTBOUND
     rule_id: str = ""
+    hides_numbers: bool = False
     sip_call_id: str = ""
     remote_address: str = ""
     participant_sid: str = ""
@@ -129,6 +131,15 @@ class CallNotes:
     @property
     def call_id(self) -> str:
         return self._opened.call_id
+
+    @property
+    def direction(self) -> CallDirection:
+        return self._opened.direction
+
+    @property
+    def trunk(self) -> str:
+        """The trunk's id; the address of one that came with the call."""
+        return self._opened.trunk_id or self._opened.trunk_address
 
     def reach(self, status: CallStatus, at: int) -> None:
         """The call reached a status at that time (Unix ns)."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from switchroom.base.legible import legible
-from switchroom.sdp.errors import NoCommonCodec, SdpError
+from switchroom.sdp.errors import EncryptionMismatch, NoCommonCodec, SdpError
 from switchroom.sip.invite_session import AuthProblem, FailureKind, SipFailure
+from switchroom.telephony.calls.q850 import q850_of
 from switchroom.telephony.calls.termination import Cause, Termination, of_response
 
 _READABLE_BODIES = ("", "text/plain")
@@ -26,6 +29,12 @@ _WITHOUT_STATUS = {
 
 def of_failure(failure: SipFailure) -> Termination:
     """The ending that a failed INVITE means."""
+    ending = _of_failure(failure)
+    cause = q850_of(failure.headers)
+    return ending if cause is None else replace(ending, q850=cause)
+
+
+def _of_failure(failure: SipFailure) -> Termination:
     if failure.kind is FailureKind.AUTH and failure.auth is not AuthProblem.REJECTED:
         text = _AUTH_TEXTS.get(failure.auth, "") if failure.auth else ""
         return Termination(Cause.AUTH_FAILED, text=text)
@@ -41,7 +50,13 @@ def of_failure(failure: SipFailure) -> Termination:
 
 def of_sdp(error: SdpError) -> Termination:
     """The ending that an unusable answer means."""
-    cause = Cause.NO_COMMON_CODEC if isinstance(error, NoCommonCodec) else Cause.SDP_ERROR
+    match error:
+        case EncryptionMismatch():
+            cause = Cause.ENCRYPTION_REQUIRED
+        case NoCommonCodec():
+            cause = Cause.NO_COMMON_CODEC
+        case _:
+            cause = Cause.SDP_ERROR
     return Termination(cause, detail=str(error))
 
 

@@ -198,7 +198,10 @@ class Inbound:
             # Trunk or rule was deleted since the call was admitted.
             session.reject(self._settings.unmatched_status, "Does not match Trunks or Rules")
             return _nobody
-        record = self._opened(wanted.call, request, source, _trunk_id(wanted), routed.rule.rule_id)
+        record = replace(
+            self._opened(wanted.call, request, source, _trunk_id(wanted), routed.rule.rule_id),
+            hides_numbers=routed.rule.hide_phone_number,
+        )
         runner = self._open(_Arrived(session, request, wanted, routed), record)
         return runner.listen() if runner is not None else _nobody
 

@@ -203,6 +203,7 @@ class Outbound:
             trunk_id=dial.trunk.trunk_id,
             trunk_address=dial.trunk.address,
             created_at=self._ports.clock.unix_ns(),
+            hides_numbers=dial.request.hide_phone_number,
             request_key=key.key if key is not None else "",
             request_digest=key.digest if key is not None else "",
         )
