@@ -175,7 +175,8 @@ def _picked_up(state: Reception, stage: Stage) -> tuple[Reception, list[object]]
     else:
         # RFC 3261 section 13.2.1: an INVITE without an offer gets ours; the ACK brings the answer.
         call = replace(state.call, wire=Wire.CONNECTED)
-    commands.append(do.StoreAnswer(durable=False))
+    # A crash must not leave the caller in a call that nobody knows of.
+    commands.append(do.StoreAnswer(durable=True))
     return replace(state, call=call, stage=stage, until=None), commands
 
 
