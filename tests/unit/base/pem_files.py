@@ -17,3 +17,9 @@ def make(folder: Path, name: str) -> tuple[str, str]:
         capture_output=True,
     )
     return str(chain), str(key)
+
+
+def put_in_place(old: tuple[str, str], new: tuple[str, str]) -> None:
+    """The files of `new` take the places of those of `old`, as certbot does it."""
+    for place, file in zip(old, new, strict=True):
+        Path(file).replace(place)

@@ -7,7 +7,7 @@ import pytest
 
 from switchroom.base.certificates import CertificateError, CertificateWatch, ServerCertificate
 
-from .pem_files import make
+from .pem_files import make, put_in_place
 
 
 def shown(certificate: ServerCertificate, chain: str) -> str:
@@ -31,18 +31,12 @@ def shown(certificate: ServerCertificate, chain: str) -> str:
     return str(names["commonName"])
 
 
-def replace(one: tuple[str, str], other: tuple[str, str]) -> None:
-    """Put the files of `other` in place of those of `one`, as certbot does."""
-    for old, new in zip(one, other, strict=True):
-        Path(new).replace(old)
-
-
 def test_a_certificate_that_changed_is_shown_to_the_next_client(tmp_path: Path) -> None:
     files = make(tmp_path, "old.example.com")
     certificate = ServerCertificate(*files)
     certificate.load()
     assert shown(certificate, files[0]) == "old.example.com"
-    replace(files, make(tmp_path, "new.example.com"))
+    put_in_place(files, make(tmp_path, "new.example.com"))
     certificate.renew()
     assert shown(certificate, files[0]) == "new.example.com"
 
@@ -74,7 +68,7 @@ async def test_a_watch_loads_at_the_start_and_renews_when_told(tmp_path: Path) -
     certificate = ServerCertificate(*files)
     watch = CertificateWatch((certificate,))
     await watch.start()
-    replace(files, make(tmp_path, "new.example.com"))
+    put_in_place(files, make(tmp_path, "new.example.com"))
     watch.renew()
     await watch.stop()
     assert shown(certificate, files[0]) == "new.example.com"

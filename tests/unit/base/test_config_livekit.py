@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import re
+import shlex
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 
+from switchroom.base import config_values as read_values
 from switchroom.base.config import ConfigError, Reading, Sources, read_config
 from switchroom.base.config_livekit import NOT_HONOURED, RENAMED
 from switchroom.base.config_values import Certificate, PortRange
@@ -211,3 +215,26 @@ def test_advice_is_a_sentence_and_no_key_is_told_and_honoured_at_once() -> None:
     for path, advice in NOT_HONOURED.items():
         assert not advice.endswith("."), path
         assert len(advice) > 20, path
+
+
+def test_the_paper_on_moving_lists_every_key_that_is_not_used() -> None:
+    paper = Path(__file__).resolve().parents[3] / "docs/moving.md"
+    listed = re.findall(r"^\| `([a-z0-9_.]+)` \| (.*) \|$", paper.read_text(), re.MULTILINE)
+    assert dict(listed[-len(NOT_HONOURED) :]) == dict(NOT_HONOURED)
+
+
+def test_the_production_example_can_be_used(tmp_path: Path) -> None:
+    folder = Path(__file__).resolve().parents[3] / "examples/production"
+    keys = tmp_path / "keys.yaml"
+    keys.write_text("APIone: a-secret-of-the-first-key-that-is-long")
+    keys.chmod(0o600)
+    text = (folder / "switchroom.yaml").read_text().replace("/etc/switchroom/keys.yaml", str(keys))
+    reading = read_config(Sources(body=text))
+    assert reading.notices == ()
+    drain = reading.config.shutdown.drain
+    unit = ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]  # systemd's names have capitals
+    unit.read(folder / "switchroom.service")
+    command = shlex.split(unit["Service"]["ExecStart"])
+    assert command[1:] == ["serve", "--config", "/etc/switchroom/switchroom.yaml"]
+    assert read_values.seconds(unit["Service"]["TimeoutStopSec"].removesuffix("in")) > drain
