@@ -276,7 +276,10 @@ async def lay_trunk_with_password(lk: api.LiveKitAPI) -> str:
 async def test_nobody_at_home_is_forwarded_to_a_phone(tmp_path: Path) -> None:
     """The fallback number is a phone of the network that calls: its keys come back to it."""
     async with PhoneNetwork() as network:
-        settings = {"sip__inbound__fallback": "+12025550105", "sip__inbound__fallback_after": 0.5}
+        settings: dict[str, Any] = {
+            "sip__inbound__fallback": "+12025550105",
+            "sip__inbound__fallback_after": 0.5,
+        }
         async with asyncio.timeout(PATIENCE), desk(tmp_path, **settings) as front:
             trunk = api.SIPOutboundTrunkInfo(
                 name="t", address=network.address, numbers=["+15105550100"]
