@@ -10,22 +10,66 @@ from typing import NoReturn
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+#: Words up to this long are never broken: identifiers and numbers are there to be copied.
+_LONGEST_WHOLE_WORD = 20
+
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
-    """A table on standard output; ``empty`` stands for it when there is nothing to show."""
+    """A table on standard output; ``empty`` stands for it when there is nothing to show.
+
+    Columns without a single entry are left out. Nothing is cropped: long text is folded, and what
+    goes into a pipe or a file is as wide as it is.
+    """
     listed = list(rows)
     if not listed:
         print(empty)
         return
-    table = Table(*columns, header_style="bold")
+    shown = [place for place in range(len(columns)) if any(row[place] for row in listed)]
+    cells = [[columns[place], *(row[place] for row in listed)] for place in shown]
+    widths = _widths(cells, _width_of_output())
+    table = Table(header_style="bold")
+    for place, width in zip(shown, widths, strict=True):
+        table.add_column(columns[place], overflow="fold", width=width)
     for row in listed:
         # As Text, so that brackets in a name are not taken for markup.
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+        table.add_row(*(Text(row[place]) for place in shown))
+    Console(width=_framed(widths)).print(table)
+
+
+def _width_of_output() -> int | None:
+    """Characters in a line; None where nobody looks at it."""
+    console = Console()
+    return console.width if console.is_terminal or "COLUMNS" in os.environ else None
+
+
+def _widths(columns: Sequence[Sequence[str]], limit: int | None) -> list[int]:
+    """As wide as the longest cell where there is room, else never less than the longest word."""
+    natural = [max(cell_len(cell) for cell in cells) for cells in columns]
+    if limit is None:
+        return natural
+    widths = [max(_longest_word(cell) for cell in cells) for cells in columns]
+    spare = max(0, limit - _framed(widths))
+    # The narrow ones first: what is nearly whole becomes whole, and the longest text is folded.
+    for place in sorted(range(len(widths)), key=lambda place: natural[place]):
+        more = min(natural[place] - widths[place], spare)
+        widths[place] += more
+        spare -= more
+    return widths
+
+
+def _framed(widths: Sequence[int]) -> int:
+    return sum(widths) + 3 * len(widths) + 1
+
+
+def _longest_word(text: str) -> int:
+    """Of those that are kept whole; at least one character."""
+    lengths = (cell_len(word) for word in text.split())
+    return max((length for length in lengths if length <= _LONGEST_WHOLE_WORD), default=1)
 
 
 def print_messages(messages: Iterable[Message]) -> None:

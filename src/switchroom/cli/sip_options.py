@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from .errors import CommandFailed
 from .options import AsJson, CreatedAsJson
-from .output import print_messages
+from .output import print_message, print_messages
 
 __all__ = [
     "AsJson",
@@ -53,10 +53,18 @@ def authentication(username: str) -> str:
     return f"{username} / ****" if username else ""
 
 
+def print_answers(answers: Sequence[Message]) -> None:
+    """As JSON: one thing as an object, several files' answers as an array."""
+    if len(answers) == 1:
+        print_message(answers[0])
+    else:
+        print_messages(answers)
+
+
 def print_created(created: Sequence[Message], label: str, id_field: str, *, as_json: bool) -> None:
-    """What a command made or changed: as JSON, or one line with its identifier each."""
+    """What a command made or changed: as JSON, or the identifier of each in a line."""
     if as_json:
-        print_messages(created)
+        print_answers(created)
         return
     for message in created:
         print(f"{label}: {getattr(message, id_field)}")

@@ -12,9 +12,9 @@ from switchroom.base.config_values import seconds
 
 from .api_client import RequestRefused, call, connection_of
 from .errors import CommandFailed
-from .output import print_failure, print_messages
+from .output import print_failure, print_message
 from .request_file import read_request
-from .sip_options import CreatedAsJson, pair
+from .sip_options import CreatedAsJson, pair, print_answers
 
 app = typer.Typer(help="Phones in rooms.", no_args_is_help=True)
 
@@ -70,7 +70,7 @@ def create_participants(
         if not as_json:
             _print_phone(phone)
     if as_json:
-        print_messages(phones)
+        print_answers(phones)
 
 
 def _seconds(timeout: str) -> float:
@@ -194,7 +194,7 @@ def _transfer(
 
 def _show_transfer(answer: proto.TransferSIPParticipantResponse, *, as_json: bool) -> None:
     if as_json:
-        print_messages([answer])
+        print_message(answer)
         return
     print(f"SIPTransferID: {answer.transfer_id}")
     status = proto.SIPTransferStatus.Name(answer.status).removeprefix("STS_TRANSFER_").lower()

@@ -97,7 +97,7 @@ def test_a_phone_is_transferred(run: Run, api: FakeApi) -> None:
     assert asked.timeout_ms == 25_000
     assert asked.claims.video is not None
     assert (asked.claims.video.room, asked.claims.video.room_admin) == ("r", True)
-    assert json.loads(run(*command, "--to", "tel:+1", "--json").out) == [answer]
+    assert json.loads(run(*command, "--to", "tel:+1", "--json").out) == answer
 
 
 def test_a_failed_transfer_says_why(run: Run, api: FakeApi) -> None:
@@ -121,4 +121,4 @@ def test_a_call_is_printed_as_json_if_wanted(run: Run, api: FakeApi) -> None:
     answer = {"sip_call_id": "SCL_1", "participant_identity": "sip_+1"}
     api.answer("SIP/CreateSIPParticipant", answer)
     shown = run("--url", api.url, "sip", "participant", "create", "--call", "+1", "--json").out
-    assert json.loads(shown) == [answer]
+    assert json.loads(shown) == answer

@@ -119,4 +119,4 @@ def test_a_file_may_leave_out_what_stands_around_a_trunk(run: Run, api: FakeApi)
 def test_what_was_created_is_printed_as_json_if_wanted(run: Run, api: FakeApi) -> None:
     api.answer(CREATE, {"sip_trunk_id": "ST_1", "name": "Out"})
     shown = run("--url", api.url, "sip", "outbound", "create", "--name", "Out", "--json").out
-    assert json.loads(shown) == [{"sip_trunk_id": "ST_1", "name": "Out"}]
+    assert json.loads(shown) == {"sip_trunk_id": "ST_1", "name": "Out"}
