@@ -35,7 +35,6 @@ RENAMED: Mapping[str, str] = {
             "max_active_calls",
             "max_cpu_utilization",
             "hide_inbound_port",
-            "disable_rejected_invite_cache",
         )
     },
 }
@@ -153,7 +152,11 @@ NOT_HONOURED: Mapping[str, str] = {
     "ignore_local_addr_in_sdp": "sound always goes back to where it comes from; leave it out",
     "rtp_draining_idle_timeout": "a stranger on a port is never heard; leave it out",
     "rtp_draining_duration": "a stranger on a port is never heard; leave it out",
+    "disable_rejected_invite_cache": (
+        "a refused call that comes again within a minute gets the same answer; leave it out"
+    ),
     "add_record_route": "a phone system is the end of a route, not on it; leave it out",
+    "audio_dtmf": "digits go as RFC 4733 events or INFO; to hear tones of keys, sip.detect_tones",
     "enable_jitter_buffer": _ALWAYS,
     "enable_jitter_buffer_prob": _ALWAYS,
     "opus": "the engine tunes Opus for speech; leave it out",

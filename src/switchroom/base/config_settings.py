@@ -195,7 +195,6 @@ class SipSettings:
     hide_inbound_port: bool = _setting(False, read.flag)
     """Whether a call that no trunk or rule wants gets no answer at all, so that scanners hear
     nothing."""
-    disable_rejected_invite_cache: bool = _setting(False, read.flag)
     unmatched_status: int = _setting(404, read.sip_failure)
     """The SIP status for a call that no dispatch rule wants."""
     session_expires: float = _setting(0.0, read.seconds)
@@ -208,7 +207,7 @@ class SipSettings:
     """Whether the other side of a call may have us transfer it (an incoming REFER)."""
     allow_replaces: bool = _setting(False, read.flag)
     """Whether an admitted call may take the place of one that is up (INVITE with Replaces)."""
-    audio_dtmf: bool = _setting(False, read.flag)
+    detect_tones: bool = _setting(False, read.flag)
     """Whether a phone that sends no telephone events is listened to for the tones of its keys."""
     inbound: SipInboundSettings = _section(SipInboundSettings)
 

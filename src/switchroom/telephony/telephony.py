@@ -181,7 +181,7 @@ def _dial_settings(sip: SipSettings) -> DialSettings:
         codecs=sip.codecs,
         early_media=sip.early_media,
         allow_refer=sip.allow_refer,
-        detect_tones=sip.audio_dtmf,
+        detect_tones=sip.detect_tones,
     )
 
 
