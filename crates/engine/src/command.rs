@@ -171,7 +171,8 @@ pub struct LegMedia {
     pub digits: Option<LegCodec>,
     /// From our side.
     pub direction: Direction,
-    /// Length of the packets that we make ourselves, in milliseconds.
+    /// Length of the packets that the phone is sent, in milliseconds. At 20, what is passed through
+    /// keeps its own.
     pub ptime_ms: u32,
     /// Tell when nothing came from the phone for so long.
     pub media_timeout: Option<Duration>,

@@ -89,7 +89,8 @@ class LegMedia:
     """``telephone-event`` (RFC 4733) as we send it, if negotiated."""
     direction: Direction = "sendrecv"
     ptime_ms: int = 20
-    """Length of the packets that are made here; passed-through ones keep theirs."""
+    """Length of the packets that the phone is sent, 10 to 60. At the usual 20, packets that are
+    passed through keep theirs; Opus has 20 always."""
     media_timeout: float | None = None
     """Seconds without a packet after which :class:`MediaTimedOut` is told."""
     crypto: LegCrypto | None = None

@@ -291,6 +291,9 @@ impl Engine {
         while let Some((source, pressed)) = self.graph.keys.pop() {
             let owner = self.graph.source(source).map(|source| source.owner);
             let Some(key) = owner.and_then(|leg| self.leg_key(leg)) else { continue };
+            if self.legs.get(key.0).is_none_or(|leg| leg.receiver.sends_events) {
+                continue; // told by its events already
+            }
             self.digits.push(pressed);
             self.tell_digits(now, key, out);
         }

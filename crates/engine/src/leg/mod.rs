@@ -6,6 +6,7 @@ mod keys;
 mod latch;
 mod maker;
 mod receiver;
+mod regroup;
 mod reports;
 mod sender;
 

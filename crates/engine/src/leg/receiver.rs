@@ -50,6 +50,8 @@ pub(crate) struct LegReceiver {
     pub(crate) statistics: ReceiveStatistics,
     digits: DigitReceiver,
     digits_clock: u32,
+    /// It has sent telephone events: its keys are told by those.
+    pub(crate) sends_events: bool,
     pub(crate) counters: LegCounters,
 }
 
@@ -64,6 +66,7 @@ impl LegReceiver {
             statistics: ReceiveStatistics::new(CLOCK_RATE),
             digits: DigitReceiver::new(CLOCK_RATE),
             digits_clock: CLOCK_RATE,
+            sends_events: false,
             counters: LegCounters::default(),
         }
     }
@@ -135,6 +138,7 @@ impl LegReceiver {
             }),
             Payload::Audio(_) => Received::Nothing,
             Payload::Digits(clock) => {
+                self.sends_events = true;
                 if std::mem::replace(&mut self.digits_clock, clock) != clock {
                     self.digits = DigitReceiver::new(clock);
                 }

@@ -12,8 +12,9 @@ use super::crypto::{Sealer, Secured};
 use super::filler::{Filler, LONGEST};
 use super::keys::{KeyStep, Keys, MOST_SAMPLES};
 use super::maker::Maker;
+use super::regroup::Regroup;
 use crate::LegKey;
-use crate::audio::AudioCodec;
+use crate::audio::{AudioCodec, AudioLevel};
 use crate::graph::Frame;
 use crate::output::{LegPort, Output};
 use crate::random::Random;
@@ -92,6 +93,7 @@ pub(crate) struct LegSender {
     filler: Filler,
     /// Makes packets of codecs that remember: all but G.711.
     maker: Option<Box<Maker>>,
+    regroup: Box<Regroup>,
     keys: Keys,
     pub(crate) sealer: Sealer,
     pub(crate) sent: Sent,
@@ -109,6 +111,7 @@ impl LegSender {
             stream: Stream::new(random.next_u32(), numbers as u16 >> 1, (numbers >> 32) as u32),
             filler: Filler::new(),
             maker: None,
+            regroup: Box::default(),
             keys: Keys::new(),
             sealer: Sealer::default(),
             sent: Sent::default(),
@@ -162,16 +165,10 @@ impl LegSender {
 
     /// Sends a packet that is encoded in our format.
     pub(crate) fn audio(&mut self, now: Instant, frame: &Frame<'_>, out: &mut Output) {
-        let quiet = match frame.codec.law() {
-            Some(law) => level::of_g711(law, frame.payload) >= QUIET,
-            None => frame.level.is_some_and(|level| level.below_overload >= QUIET),
-        };
-        if !self.put(now, frame, quiet, out) {
-            return;
-        }
         if let Some(maker) = &mut self.maker {
             maker.pass(frame.payload);
         }
+        self.deal(now, frame, out);
     }
 
     /// Encodes samples for the phone, at the rate of its format, and sends them.
@@ -197,24 +194,36 @@ impl LegSender {
                 marker: from.marker,
                 pause: from.pause,
                 keep: from.keep,
-                level: None,
+                level: from.keep.then(|| AudioLevel::of_samples(samples)),
                 payload,
                 shared: None,
             };
-            self.put(now, &frame, from.keep && level::of_samples(samples) >= QUIET, out);
+            self.deal(now, &frame, out);
         }
         self.maker = Some(maker);
     }
 
-    /// Sends a packet at its place, if it has one; whether it did.
-    fn put(&mut self, now: Instant, frame: &Frame<'_>, quiet: bool, out: &mut Output) -> bool {
-        let (Some(to), Some(sending)) = (self.target, self.sending) else { return false };
-        if self.keys.is_down() {
-            return false;
+    /// Sends what a packet holds; in packets of another length, if the phone asks for one that is
+    /// not the usual one. Every phone takes 20 ms, and who says nothing takes what comes.
+    fn deal(&mut self, now: Instant, frame: &Frame<'_>, out: &mut Output) {
+        let Some(sending) = self.sending else { return };
+        let ticks = sending.made_ticks();
+        if sending.made_ms() == INTERVAL_MS || frame.ticks() == ticks {
+            return self.put(now, frame, out);
         }
-        if quiet && self.stream.may_shorten(now, frame) {
-            self.stream.leave_out(frame);
-            return false;
+        let mut regroup = std::mem::take(&mut self.regroup);
+        regroup.push(frame, ticks as usize, |frame| self.put(now, frame, out));
+        self.regroup = regroup;
+    }
+
+    /// Sends a packet at its place, if it has one.
+    fn put(&mut self, now: Instant, frame: &Frame<'_>, out: &mut Output) {
+        let (Some(to), Some(sending)) = (self.target, self.sending) else { return };
+        if self.keys.is_down() {
+            return;
+        }
+        if self.stream.may_shorten(now, frame) && is_quiet(frame) {
+            return self.stream.leave_out(frame);
         }
         let unfilled = self.stream.unfilled_before(now, frame, sending.made_ticks());
         if unfilled <= MAX_UNFILLED {
@@ -222,14 +231,13 @@ impl LegSender {
                 self.fill(now, to, sending, out);
             }
         }
-        let Some(placed) = self.stream.place(now, frame) else { return false };
+        let Some(placed) = self.stream.place(now, frame) else { return };
         let mut blended = [0; LONGEST];
         let payload = match sending.format.codec.law() {
             Some(law) => self.filler.hear(law, frame.payload, &mut blended),
             None => frame.payload,
         };
         self.send(to, sending.format.payload_type, placed, payload, out);
-        true
     }
 
     /// Queues keys to press.
@@ -359,5 +367,13 @@ impl LegSender {
             header.write(payload, bytes);
             self.sealer.seal(Secured::Rtp, bytes, start);
         });
+    }
+}
+
+/// Whether nobody would miss a packet.
+fn is_quiet(frame: &Frame<'_>) -> bool {
+    match frame.codec.law() {
+        Some(law) => level::of_g711(law, frame.payload) >= QUIET,
+        None => frame.level.is_some_and(|level| level.below_overload >= QUIET),
     }
 }

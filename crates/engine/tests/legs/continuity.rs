@@ -285,7 +285,7 @@ fn a_phone_on_hold_is_not_heard() {
 }
 
 #[test]
-fn packets_of_other_lengths_keep_theirs() {
+fn packets_of_other_lengths_keep_theirs_unless_the_phone_asks_for_one() {
     let mut world = World::new();
     let (mut a, b) = (world.call(0), world.call(0));
     world.hear(&b, &[&a]);

@@ -9,5 +9,6 @@ mod latching;
 mod mixing;
 mod reports;
 mod timing;
+mod voice;
 mod wideband;
 mod world;

@@ -442,3 +442,29 @@ fn a_player_of_16_kilohertz_is_wide_to_those_who_hear_wide() {
         assert!((level + 20.0).abs() < 2.5, "{kind:?}: {level}");
     }
 }
+
+#[test]
+fn a_phone_gets_packets_of_the_length_that_it_asks_for() {
+    for kind in [PCMU, G722] {
+        for ptime_ms in [10, 20, 30, 40, 60] {
+            let mut world = World::new();
+            let mut alice = Speaking::call(&mut world, kind, 500.0);
+            let mut bob = Speaking::call(&mut world, PCMU, 1_000.0);
+            world.update(&alice.phone, |media| {
+                media.codecs = vec![codec(kind)];
+                media.ptime_ms = ptime_ms;
+            });
+            world.hear(&alice.phone, &[&bob.phone]);
+            talk(&mut world, 25, &mut [&mut alice, &mut bob]);
+            world.forget();
+            talk(&mut world, 60, &mut [&mut alice, &mut bob]);
+            let heard = world.heard(&alice.phone);
+            assert_continuous(&heard, kind);
+            let size = ptime_ms as usize * 8;
+            assert!(heard.iter().all(|sent| sent.packet().payload.len() == size));
+            assert!(heard.len().abs_diff(1_200 / ptime_ms as usize) <= 1, "{}", heard.len());
+            let level = level_of(&heard, kind, 1_000.0);
+            assert!((level + 20.0).abs() < 1.5, "{kind:?} {ptime_ms} ms: {level}");
+        }
+    }
+}
