@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
 from switchroom import __version__
@@ -47,6 +47,7 @@ from switchroom.storage.pruning import Pruning
 from switchroom.storage.rooms import SqlRoomStore
 from switchroom.storage.trunks import SqlInboundTrunkStore, SqlTrunkStore
 from switchroom.storage.webhooks import SqlDeliveryStore
+from switchroom.telephony.events import Listener as CallListener
 from switchroom.telephony.stores import RoutingStores
 from switchroom.telephony.telephony import Telephony
 from switchroom.webhooks.webhooks import Webhooks
@@ -88,9 +89,9 @@ class StartFailed(Exception):
 
 
 class Switchroom:
-    """A server, as its configuration says."""
+    """A server, as its configuration says. `hear_calls` are told of calls as webhooks are."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, hear_calls: Iterable[CallListener] = ()) -> None:
         self._config = config
         self._condition = Condition.STARTING
         clock = SystemClock()
@@ -135,7 +136,7 @@ class Switchroom:
             calls=calls,
             clock=clock,
             config=config,
-            listeners=(*tell_webhooks, *self._meters.hear_calls),
+            listeners=(*tell_webhooks, *self._meters.hear_calls, *hear_calls),
             overloaded=self._refusal,
         )
         certificate = _certificate(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +68,10 @@ async def _run(settings: Config, messages: Path, *, as_json: bool) -> None:
         # Here, because other commands need no server, and while the carrier is starting too.
         from switchroom.app import StartFailed, Switchroom  # noqa: PLC0415
 
-        server = Switchroom(settings)
+        from .dev_calls import CallLines  # noqa: PLC0415
+
+        calls = CallLines()
+        server = Switchroom(settings, hear_calls=() if as_json else (calls.hear,))
         try:
             await server.start()
         except StartFailed as failed:
@@ -79,7 +83,12 @@ async def _run(settings: Config, messages: Path, *, as_json: bool) -> None:
             trunk_id = await asyncio.to_thread(lay_trunk, connection, ready.address)
             await asyncio.to_thread(lay_way_in, connection)
             running = Running(server.url, _KEY, _SECRET, trunk_id, ready)
-            tasks.spawn(_tell(running, carrier, as_json=as_json), name="tell")
+            if as_json:
+                tasks.spawn(_tell(_print_json(running, carrier)), name="tell")
+            else:
+                page = Page()
+                tasks.spawn(_tell(_print_phones(running, carrier, page)), name="tell of phones")
+                tasks.spawn(_tell(_print(calls.lines(), page)), name="tell of calls")
             await server.run_until_signal()
         finally:
             await server.stop()
@@ -116,21 +125,27 @@ def lay_trunk(connection: Connection, address: str) -> str:
     return created.sip_trunk_id
 
 
-async def _tell(running: Running, carrier: SimulatedCarrier, *, as_json: bool) -> None:
-    """Say that all is ready, then what the phones do; the server goes on if nobody listens."""
+async def _tell(telling: Coroutine[None, None, None]) -> None:
+    """The server goes on if nobody listens."""
     try:
-        await _tell_all(running, carrier, as_json=as_json)
+        await telling
     except BrokenPipeError:
         stop_printing()
 
 
-async def _tell_all(running: Running, carrier: SimulatedCarrier, *, as_json: bool) -> None:
-    if as_json:
-        print(running.as_json(), flush=True)
-        async for line in carrier.lines():
-            print(line, flush=True)
-        return
-    page = Page()
+async def _print_json(running: Running, carrier: SimulatedCarrier) -> None:
+    """That all is ready, then what the phones do, one object a line."""
+    print(running.as_json(), flush=True)
+    async for line in carrier.lines():
+        print(line, flush=True)
+
+
+async def _print_phones(running: Running, carrier: SimulatedCarrier, page: Page) -> None:
     show_welcome(running, page)
     async for line in carrier.lines():
         page.print(pretty(from_line(line)), highlight=False, markup=False)
+
+
+async def _print(lines: AsyncIterator[str], page: Page) -> None:
+    async for line in lines:
+        page.print(line, highlight=False, markup=False)
