@@ -14,7 +14,7 @@ from switchroom.telephony.errors import InvalidRequestError
 #: What the engine speaks towards a phone, in the order in which it is offered. Comfort noise is
 #: offered only where it is listed: who may leave out the pauses leaves out beginnings of words.
 SUPPORTED: tuple[Codec, ...] = (OPUS, G722, PCMU, PCMA, CN)
-ON_BY_DEFAULT: tuple[Codec, ...] = (PCMU, PCMA)
+ON_BY_DEFAULT: tuple[Codec, ...] = (G722, PCMU, PCMA)
 _EVENT_NUMBERS = {8_000: 101, 48_000: 110}
 _LONGEST_TIMEOUT = 600.0
 

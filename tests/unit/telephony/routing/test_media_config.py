@@ -72,7 +72,7 @@ def _names(config: MediaConfig, **switches: bool) -> list[str]:
 
 
 def test_digits_are_always_offered_last() -> None:
-    assert _names(MediaConfig()) == ["PCMU", "PCMA", "telephone-event"]
+    assert _names(MediaConfig()) == ["G722", "PCMU", "PCMA", "telephone-event"]
     only = MediaConfig(only_listed_codecs=True, codecs=(ListedCodec("pcma", 8000),))
     assert _names(only) == ["PCMA", "telephone-event"]
 
