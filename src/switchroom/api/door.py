@@ -22,7 +22,9 @@ from switchroom.api.asgi import (
 )
 from switchroom.auth.grants import Claims
 from switchroom.auth.tokens import TokenRefused, TokenVerifier
+from switchroom.base.clock import Clock
 from switchroom.base.log import get_logger
+from switchroom.base.pace import Allowance, Pace
 
 _log = get_logger("api")
 
@@ -31,14 +33,17 @@ _CORS = (
     (b"access-control-expose-headers", b"*"),
 )
 _BEARER = "Bearer "
+_TOLD_REFUSALS = Allowance(rate=1.0, burst=10.0)
 
 
 class Door:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, inside: AsgiApp, tokens: TokenVerifier) -> None:
+    def __init__(self, inside: AsgiApp, tokens: TokenVerifier, clock: Clock) -> None:
         self._inside = inside
         self._tokens = tokens
+        self._clock = clock
+        self._pace = Pace(_TOLD_REFUSALS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request in, or answer it; never lets a failure out with its cause."""
@@ -67,9 +72,16 @@ class Door:
         try:
             scope[CLAIMS] = self._claims(scope)
         except TokenRefused as refused:
+            self._tell(scope, refused)
             await respond_text(scope, send, 401, str(refused))
             return
         await self._inside(scope, receive, send)
+
+    def _tell(self, scope: Scope, refused: TokenRefused) -> None:
+        """Whoever guesses keys is seen, and can't fill the disk with it."""
+        if self._pace.allows(self._clock.monotonic()):
+            client = (scope.get("client") or ("",))[0]
+            _log.warning("token refused", client=client, path=scope["path"], why=str(refused))
 
     def _claims(self, scope: Scope) -> Claims | None:
         authorization = header(scope, b"authorization")

@@ -29,7 +29,7 @@ def build_app(
     that serve HTTP and WebSocket alike (see `signal_socket.SignalSockets.routes`). `observe` hears
     how each call of the services went.
     """
-    return Door(_Application(TwirpRouter(services, clock, observe), routes), tokens)
+    return Door(_Application(TwirpRouter(services, clock, observe), routes), tokens, clock)
 
 
 class _Application:

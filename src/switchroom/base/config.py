@@ -3,7 +3,7 @@
 Keys are LiveKit's wherever LiveKit has one; the files of livekit-server and livekit-sip are read as
 they are, one of them or both. Later sources win: the files, the environment, then what the command
 line says. An unknown key is refused, as livekit-server does; a key of LiveKit's that means nothing
-here becomes a notice (see :mod:`config_livekit`).
+here becomes a remark (see :mod:`config_livekit`).
 
 Environment: ``LIVEKIT_CONFIG`` and ``SIP_CONFIG_BODY`` (the text of a whole file),
 ``SIP_CONFIG_FILE`` (its path), ``LIVEKIT_KEYS`` (``key: secret`` pairs), ``LIVEKIT_API_KEY`` and
@@ -74,7 +74,7 @@ class Sources:
     sip_path: Path | None = None
     """A second file: livekit-sip's. What both set, the first decides."""
     strict: bool = True
-    """Whether an unknown key is refused; else it is a notice."""
+    """Whether an unknown key is refused; else it is a remark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Reading:
     """The settings of one server, and what its operator should know of them."""
 
     config: Config
-    notices: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     """A sentence for each thing that was written and is not honoured."""
     origins: Mapping[str, str] = field(default_factory=dict)
     """Where each setting was written that has not its default."""
@@ -93,7 +93,7 @@ def load_config(
     env: Mapping[str, str] = _NO_ENV,
     overrides: Mapping[str, Any] = _NOTHING,
 ) -> Config:
-    """The settings of one server, without its notices; see :func:`read_config`."""
+    """The settings of one server, without its remarks; see :func:`read_config`."""
     return read_config(Sources(path), env, overrides).config
 
 
@@ -122,9 +122,9 @@ def read_config(
         for name, why in ENVIRONMENT_NOT_HONOURED.items()
         if env.get(name)
     ]
-    notices = (*collected.notices, *told, *_weak_secrets(config))
+    remarks = (*collected.remarks, *told, *_weak_secrets(config))
     origins = {path: found[path].source for path in found if path in _SETTINGS}
-    return Reading(config, notices, origins)
+    return Reading(config, remarks, origins)
 
 
 def setting_paths() -> tuple[str, ...]:
@@ -189,7 +189,7 @@ class _Collected:
 
     def __init__(self, *, strict: bool) -> None:
         self.found: dict[str, Written] = {}
-        self.notices: list[str] = []
+        self.remarks: list[str] = []
         self._strict = strict
 
     def add(self, document: Document) -> None:
@@ -213,7 +213,7 @@ class _Collected:
             elif self._strict:
                 raise ConfigError(_unknown(path, where))
             else:
-                self.notices.append(_unknown(path, where) + "; not used")
+                self.remarks.append(_unknown(path, where) + "; not used")
 
     def _setting(self, path: str, ours: str, written: Written) -> None:
         known = self.found.get(ours)
@@ -223,14 +223,14 @@ class _Collected:
             more = written.value if isinstance(written.value, Mapping) else {}
             self.found[ours] = Written({**more, **known.value}, known.source)
         elif known.value != written.value:
-            self.notices.append(
+            self.remarks.append(
                 f"{path} in {written.source} is not used: {known.source} sets it already"
             )
 
     def _not_honoured(self, path: str, value: Any, where: str) -> None:
         off = isinstance(value, Mapping) and value.get("enabled") is False
         if value and not off:
-            self.notices.append(f"{path} in {where} is not used: {NOT_HONOURED[path]}")
+            self.remarks.append(f"{path} in {where} is not used: {NOT_HONOURED[path]}")
 
 
 def _unknown(path: str, source: str) -> str:

@@ -65,14 +65,14 @@ def serve(
             "to try things out, use: switchroom dev"
         )
     if check:
-        for notice in reading.notices:
-            print(f"note: {notice}")
+        for remark in reading.remarks:
+            print(f"note: {remark}")
         print("The configuration can be used.")
         return
     settings = reading.config
     log.configure(settings.logging.level, json=settings.logging.json)
-    for notice in reading.notices:
-        log.get_logger("config").warning(notice)
+    for remark in reading.remarks:
+        log.get_logger("config").warning(remark)
     uvloop.run(_serve(settings))
 
 

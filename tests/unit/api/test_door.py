@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from switchroom.api.asgi import Receive, Scope, Send, claims_of, respond_text
 
-from .conftest import Client, token
+from .conftest import Client, Clock, token
 
 Serve = Callable[..., Client]
 
@@ -82,3 +83,17 @@ async def test_a_declared_size_beyond_the_limit_is_refused(client: Client) -> No
 async def test_a_failure_inside_says_nothing_about_itself(client: Client) -> None:
     reply = await client.send("GET", "/broken")
     assert (reply.status, reply.text) == (500, "internal error")
+
+
+async def test_refused_tokens_are_told_with_who_sent_them_but_not_without_end(
+    client: Client, clock: Clock
+) -> None:
+    with capture_logs() as told:
+        for _ in range(100):
+            await client.send("GET", "/whoami", headers={"authorization": "Bearer nonsense"})
+        clock.now += 2
+        await client.send("GET", "/whoami", headers={"authorization": "Bearer nonsense"})
+    lines = [line for line in told if line["event"] == "token refused"]
+    assert len(lines) == 11
+    assert (lines[0]["path"], lines[0]["why"]) == ("/whoami", "invalid authorization token")
+    assert "nonsense" not in str(lines)

@@ -132,3 +132,10 @@ async def test_a_plain_request_to_the_https_port_harms_nobody(
         assert b"200" not in await asyncio.wait_for(reader.read(), 10)
         writer.close()
         assert (await get(listening.url, certificate[0])).startswith("public https")
+
+
+async def test_every_address_is_listened_on() -> None:
+    async with ports({"bind_addresses": ["127.0.0.1", "::1"]}) as listening:
+        port = listening.listeners[0].port
+        assert await get(f"http://127.0.0.1:{port}/") == "public http 127.0.0.1"
+        assert await get(f"http://[::1]:{port}/") == "public http ::1"

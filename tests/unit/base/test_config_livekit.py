@@ -80,7 +80,7 @@ def read(tmp_path: Path, server: str = "", sip: str = "", **env: str) -> Reading
 
 
 def told(reading: Reading, tmp_path: Path) -> list[str]:
-    return [notice.replace(f"{tmp_path}/", "") for notice in reading.notices]
+    return [remark.replace(f"{tmp_path}/", "") for remark in reading.remarks]
 
 
 def test_the_servers_file_is_read_as_it_is(tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_the_servers_file_is_read_as_it_is(tmp_path: Path) -> None:
 def test_what_the_servers_file_asks_in_vain_is_said_once_each_with_its_place(
     tmp_path: Path,
 ) -> None:
-    notices = told(read(tmp_path, SERVER), tmp_path)
-    assert [notice.split(" is not used: ")[0] for notice in notices] == [
+    remarks = told(read(tmp_path, SERVER), tmp_path)
+    assert [remark.split(" is not used: ")[0] for remark in remarks] == [
         "redis in livekit.yaml, line 5",
         "rtc.port_range_start in livekit.yaml, line 8",
         "rtc.port_range_end in livekit.yaml, line 9",
@@ -107,7 +107,7 @@ def test_what_the_servers_file_asks_in_vain_is_said_once_each_with_its_place(
         "logging.pion_level in livekit.yaml, line 31",
         "limit in livekit.yaml, line 32",
     ]
-    assert "turn" not in " ".join(notices), "a section that is switched off asks for nothing"
+    assert "turn" not in " ".join(remarks), "a section that is switched off asks for nothing"
 
 
 def test_the_sip_services_file_is_read_as_it_is(tmp_path: Path) -> None:
@@ -129,12 +129,12 @@ def test_with_both_files_the_servers_wins_and_the_difference_is_said(tmp_path: P
     reading = read(tmp_path, SERVER, SIP)
     assert (reading.config.prometheus.port, reading.config.logging.level) == (6789, "info")
     assert reading.config.sip.port == 5060
-    notices = told(reading, tmp_path)
+    remarks = told(reading, tmp_path)
     assert (
         "prometheus_port in sip.yaml, line 8 is not used: livekit.yaml, line 4 sets it already"
-        in notices
+        in remarks
     )
-    assert any(notice.startswith("log_level in sip.yaml, line 2") for notice in notices)
+    assert any(remark.startswith("log_level in sip.yaml, line 2") for remark in remarks)
 
 
 def test_a_secret_that_differs_between_the_files_is_refused_and_not_shown(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_livekits_variables_are_read(tmp_path: Path) -> None:
     path = tmp_path / "node.yaml"
     path.write_text("sip_port: 5091")
     assert read(tmp_path, SIP_CONFIG_FILE=str(path)).config.sip.port == 5091
-    assert "REDIS_HOST is not used" in read(tmp_path, REDIS_HOST="r:6379").notices[0]
+    assert "REDIS_HOST is not used" in read(tmp_path, REDIS_HOST="r:6379").remarks[0]
 
 
 def test_an_unknown_key_is_refused_unless_asked_otherwise(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_an_unknown_key_is_refused_unless_asked_otherwise(tmp_path: Path) -> Non
         read(tmp_path, sip="sip_prot: 5060")
     reading = read_config(Sources(body="future_key: 1\nport: 7000", strict=False))
     assert reading.config.port == 7000
-    assert "unknown setting future_key" in reading.notices[0]
+    assert "unknown setting future_key" in reading.remarks[0]
 
 
 def test_keys_may_stand_in_a_file_of_their_own(tmp_path: Path) -> None:
@@ -190,9 +190,9 @@ def test_anchors_and_merges_of_yaml_work(tmp_path: Path) -> None:
 
 
 def test_a_short_secret_is_told(tmp_path: Path) -> None:
-    notice = read(tmp_path, "keys: {k: short}").notices[0]
-    assert "key k" in notice
-    assert "short:" not in notice.replace("shorter", "")
+    remark = read(tmp_path, "keys: {k: short}").remarks[0]
+    assert "key k" in remark
+    assert "short:" not in remark.replace("shorter", "")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_the_production_example_can_be_used(tmp_path: Path) -> None:
     keys.chmod(0o600)
     text = (folder / "switchroom.yaml").read_text().replace("/etc/switchroom/keys.yaml", str(keys))
     reading = read_config(Sources(body=text))
-    assert reading.notices == ()
+    assert reading.remarks == ()
     drain = reading.config.shutdown.drain
     unit = ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment, method-assign]  # systemd's names have capitals

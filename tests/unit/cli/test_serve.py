@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,12 @@ def test_a_file_may_come_as_text_and_unknown_settings_be_let_be(run: Run) -> Non
     outcome = run("serve", "--config-body", body, "--check", "--disable-strict-config")
     assert outcome.status == 0
     assert "unknown setting future in --config-body, line 2" in outcome.out
+
+
+def test_keys_that_are_made_up_can_be_used(run: Run) -> None:
+    first, second = (json.loads(run("generate-keys", "--json").out) for _ in range(2))
+    assert first != second
+    body = f"keys: {{{first['api_key']}: {first['api_secret']}}}"
+    outcome = run("serve", "--config-body", body, "--check")
+    assert outcome.out == "The configuration can be used.\n"
+    assert run("generate-keys").out.startswith("API Key:  API")
