@@ -59,7 +59,7 @@ def read_ip(text: str) -> IpAddress | None:
 def _allows(entry: str, source: IpAddress | None, name: str) -> bool:
     network = _network(entry)
     if network is None:
-        return bool(name) and entry.lower().rstrip(".") == name
+        return entry.lower().rstrip(".") == name
     return source is not None and source in network
 
 
