@@ -55,7 +55,7 @@ def in_order(records: Iterable[SrvRecord], draw: Callable[[int], int]) -> list[S
         wanted = draw(sum(record.weight for record in group))
         for record in group:
             wanted -= record.weight
-            if wanted <= 0:
+            if wanted <= 0 or record is group[-1]:
                 chosen.append(record)
                 rest.remove(record)
                 break

@@ -57,6 +57,8 @@ class Agent:
         """What DNS says; a name that is not in it is its own address."""
         self.dead: set[tuple[str, str, int]] = set()
         """(transport, ip, port) that can't be connected."""
+        self.peer_name = ""
+        """What the certificates of TLS peers were checked for."""
         self.located: list[Locate] = []
         self.connected: list[Connect] = []
         self.out: list[Send] = []
@@ -73,7 +75,8 @@ class Agent:
 
     def flow_to(self, remote: tuple[str, int], transport: str | None = None) -> Flow:
         transport = transport or self.transport
-        return Flow(transport, self.address, remote, self.address, int(transport != "udp"))
+        number = int(transport != "udp")
+        return Flow(transport, self.address, remote, self.address, number, self.peer_name)
 
     def settle(self) -> None:
         """Perform actions until there are none; questions for a flow are answered at once."""
