@@ -20,7 +20,7 @@ use crate::DriverError;
 use crate::news::{NewsReader, news};
 use crate::ports::Ports;
 use crate::system::WakeUp;
-use crate::wav;
+use crate::wav::Files;
 use crate::worker::{Order, Worker, now};
 
 /// Room for bursts on the socket that all clients share; the system may grant less.
@@ -55,6 +55,7 @@ pub struct Driver {
     ports: Arc<Ports>,
     rtc_locals: Vec<SocketAddr>,
     random: AtomicU64,
+    files: Files,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -84,6 +85,7 @@ impl Driver {
             ports,
             rtc_locals,
             random: AtomicU64::new(seed.rotate_left(32)),
+            files: Files::default(),
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -123,7 +125,7 @@ impl Driver {
 
     /// Reads a WAV file and plays it from now on.
     pub fn play_file(&self, ids: PlayerIds, path: &Path, repeat: bool) -> Result<(), DriverError> {
-        let (samples, rate) = wav::read(path)?;
+        let (samples, rate) = self.files.read(path)?;
         self.play(ids, PlayerSound::Samples { samples, rate, repeat })
     }
 

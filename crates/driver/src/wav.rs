@@ -1,9 +1,11 @@
 //! WAV files, read in the thread that asks for them: the media thread never waits for a disk.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::SystemTime;
 
 use switchroom_codecs::resample::Resampler;
 
@@ -18,8 +20,44 @@ const MOST_BYTES: u64 = 10 * 60 * 48_000 * 4 + 65_536;
 const PCM: u16 = 1;
 const EXTENSIBLE: u16 = 0xFFFE;
 
+/// Files that are being played, each kept once however many hear it, as long as somebody does.
+#[derive(Debug, Default)]
+pub(crate) struct Files(Mutex<HashMap<PathBuf, Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    /// When it was written, and how long it is: another file by that name is read anew.
+    version: (Option<SystemTime>, u64),
+    samples: Weak<[i16]>,
+    rate: u32,
+}
+
+impl Files {
+    /// The samples of a file, mono, and how many there are to a second: 8,000 or 16,000.
+    pub(crate) fn read(&self, path: &Path) -> Result<(Arc<[i16]>, u32), DriverError> {
+        let bad = |error: std::io::Error| DriverError::BadFile(path.to_owned(), error.to_string());
+        let metadata = std::fs::metadata(path).map_err(bad)?;
+        let version = (metadata.modified().ok(), metadata.len());
+        if let Some(kept) = self.kept().get(path).filter(|kept| kept.version == version)
+            && let Some(samples) = kept.samples.upgrade()
+        {
+            return Ok((samples, kept.rate));
+        }
+        let (samples, rate) = read(path)?;
+        let mut files = self.kept();
+        files.retain(|_, kept| kept.samples.strong_count() > 0);
+        let kept = Kept { version, samples: Arc::downgrade(&samples), rate };
+        files.insert(path.to_owned(), kept);
+        Ok((samples, rate))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<PathBuf, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The samples of a file, mono, and how many there are to a second: 8,000 or 16,000.
-pub(crate) fn read(path: &Path) -> Result<(Arc<[i16]>, u32), DriverError> {
+fn read(path: &Path) -> Result<(Arc<[i16]>, u32), DriverError> {
     let bad = |reason: String| DriverError::BadFile(path.to_owned(), reason);
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| bad(error.to_string()))?;
@@ -137,6 +175,23 @@ mod tests {
         let at = bytes.len() - 8;
         bytes[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(parse(&bytes), Ok((vec![5, 6], 8_000)));
+    }
+
+    #[test]
+    fn a_file_is_kept_once_while_it_is_played_and_read_anew_when_it_changes() {
+        let path = std::env::temp_dir().join(format!("switchroom-{}.wav", std::process::id()));
+        std::fs::write(&path, wav(PCM, 1, 8_000, 16, &[1; 20])).unwrap();
+        let files = Files::default();
+        let (first, _) = files.read(&path).unwrap();
+        let (again, rate) = files.read(&path).unwrap();
+        assert!(Arc::ptr_eq(&first, &again) && rate == 8_000);
+        std::fs::write(&path, wav(PCM, 1, 16_000, 16, &[2; 40])).unwrap();
+        let (changed, rate) = files.read(&path).unwrap();
+        assert_eq!((changed.len(), rate), (40, 16_000));
+        drop((first, again, changed));
+        std::fs::remove_file(&path).unwrap();
+        assert!(files.read(&path).is_err());
+        assert_eq!(files.kept()[&path].samples.strong_count(), 0);
     }
 
     #[test]

@@ -22,6 +22,8 @@ const MAX_TAKEN: usize = 16;
 const MAX_SPARE: usize = 8;
 /// Ticks without a packet after which concealment has faded to silence.
 const FADED: u32 = 4;
+/// The same after which nothing is left of it in any codec, and silence costs nothing.
+const STILL: u32 = 16;
 /// Milliseconds of the longest packet.
 const LONGEST_MS: u32 = 120;
 /// Samples of the longest packet at the highest rate.
@@ -181,6 +183,10 @@ impl Playout {
 
     /// Plays 20 ms.
     pub(crate) fn tick(&mut self, now: Instant) {
+        if self.starved >= STILL && self.ticks_held() == 0 && self.noise.is_none() {
+            self.frame.fill(0);
+            return;
+        }
         for _ in 0..MAX_TAKEN {
             if self.ready.len() >= self.frame.len() {
                 break;
