@@ -42,7 +42,7 @@ async def measure(*, quick: bool) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _calls(on: Rig, calls: int, *, name: str = "room") -> AsyncIterator[None]:
+async def calls_with_agents(on: Rig, calls: int, *, name: str = "room") -> AsyncIterator[None]:
     """So many rooms with a phone and an agent each; all of them talk, and are hung up at the end.
 
     Phone 2n and agent 2n + 1 are partners.
@@ -70,7 +70,7 @@ async def _calls(on: Rig, calls: int, *, name: str = "room") -> AsyncIterator[No
 async def _cost(calls: int, runs: int, *, quick: bool) -> dict[str, Any]:
     """CPU, loss and spacing at so many calls on a fresh server, in several windows."""
     window = 10.0 if quick else _WINDOW
-    async with rig() as on, _calls(on, calls):
+    async with rig() as on, calls_with_agents(on, calls):
         await asyncio.sleep(_SETTLING)
         rows = [await cost_row(on, calls, window, _is_clean) for _ in range(runs)]
     _tell(f"{calls} calls: {rows[-1]['calls_per_core']:.0f} per core")
@@ -96,7 +96,7 @@ async def _delay(calls: int, runs: int, seconds: float) -> dict[str, Any]:
     rows = []
     async with rig() as on:
         on.phones.say("play bursts")
-        async with _calls(on, calls):
+        async with calls_with_agents(on, calls):
             await asyncio.sleep(_SETTLING)
             for _ in range(runs):
                 used, figures = await spent(on, seconds)

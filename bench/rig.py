@@ -165,15 +165,16 @@ class Rig:
     ready_seconds: float
 
     async def dial(
-        self, room_name: str, phone: int, *, wait: bool = False
+        self, room_name: str, phone: int, *, wait: bool = False, suppress: bool = False
     ) -> Answer[sip.SIPParticipantInfo]:
-        """CreateSIPParticipant for one phone into a room."""
+        """CreateSIPParticipant for one phone into a room; ``suppress``: without its noise."""
         request = sip.CreateSIPParticipantRequest(
             sip_trunk_id=self.trunk,
             sip_call_to=f"+1555{phone:07}",
             room_name=room_name,
             participant_identity=f"phone-{phone}",
             wait_until_answered=wait,
+            krisp_enabled=suppress,
         )
         return await self.api.call("SIP", "CreateSIPParticipant", request, sip.SIPParticipantInfo)
 
@@ -252,14 +253,14 @@ def _tail_of(log: str) -> str:
     return Path(log).read_text(errors="replace")[-2_000:]
 
 
-async def place_calls(on: Rig, pairs: int, *, name: str = "room") -> None:
+async def place_calls(on: Rig, pairs: int, *, name: str = "room", suppress: bool = False) -> None:
     """So many rooms with two phones each; returns when every phone talks."""
     on.phones.forget()
     gate = asyncio.Semaphore(8)
 
     async def dial(phone: int) -> None:
         async with gate:
-            await on.dial(f"{name}-{phone // 2}", phone)
+            await on.dial(f"{name}-{phone // 2}", phone, suppress=suppress)
 
     await asyncio.gather(*(dial(phone) for phone in range(2 * pairs)))
     await on.phones.until("talking", 2 * pairs)

@@ -46,16 +46,16 @@ pub(crate) struct Agent {
 
 impl Agent {
     /// A client that has not connected yet, and the offer that it makes: a section on which it
-    /// sends, and one for data.
-    pub(crate) fn open(ip: IpAddr, number: u32) -> io::Result<(Self, SdpOffer)> {
+    /// sends, and one for data. `narrow`: G.711 is among what it takes.
+    pub(crate) fn open(ip: IpAddr, number: u32, narrow: bool) -> io::Result<(Self, SdpOffer)> {
         let socket = StampedSocket::bind(SocketAddr::new(ip, 0))?;
         let local = SocketAddr::new(ip, socket.port()?);
         let mut rtc = RtcConfig::new()
             .set_rtp_mode(true)
             .clear_codecs()
             .enable_opus(true, false)
-            .enable_pcmu(true, false)
-            .enable_pcma(true, false)
+            .enable_pcmu(narrow, false)
+            .enable_pcma(narrow, false)
             .build(instant());
         let candidate = Candidate::host(local, "udp").map_err(io::Error::other)?;
         rtc.add_local_candidate(candidate);

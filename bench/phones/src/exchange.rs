@@ -35,6 +35,8 @@ pub(crate) struct Exchange {
     timers: BTreeSet<(u64, usize)>,
     slots: Vec<Vec<usize>>,
     agents: BTreeMap<u32, Agent>,
+    /// Whether agents take G.711.
+    narrow_agents: bool,
     agent_slots: Vec<Vec<u32>>,
     /// Agents whose connection is being made: they are looked after in every slot.
     connecting: Vec<u32>,
@@ -63,6 +65,7 @@ impl Exchange {
             timers: BTreeSet::new(),
             slots: vec![Vec::new(); SLOTS],
             agents: BTreeMap::new(),
+            narrow_agents: true,
             agent_slots: vec![Vec::new(); SLOTS],
             connecting: Vec::new(),
             next_slot: 0,
@@ -175,7 +178,7 @@ impl Exchange {
 
     /// Adds an agent and tells its offer.
     pub(crate) fn add_agent(&mut self, number: u32) {
-        let Ok((agent, offer)) = Agent::open(self.local.ip(), number) else {
+        let Ok((agent, offer)) = Agent::open(self.local.ip(), number, self.narrow_agents) else {
             return event("no_port", number, now_ns());
         };
         self.agent_slots[slot_of(number)].push(number);
@@ -197,6 +200,11 @@ impl Exchange {
             self.connecting.push(number);
         }
         taken.then_some(())
+    }
+
+    /// Whether agents that join from now on take G.711 beside Opus.
+    pub(crate) fn set_narrow_agents(&mut self, narrow: bool) {
+        self.narrow_agents = narrow;
     }
 
     /// Agents go.

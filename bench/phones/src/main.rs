@@ -102,6 +102,8 @@ fn obey(exchange: &mut Exchange, line: &str) -> Option<()> {
             let sdp = line.splitn(3, ' ').nth(2)?.replace("\\n", "\r\n");
             exchange.connect_agent(number.parse().ok()?, &sdp)?;
         }
+        ("agents", Some("take-opus")) => exchange.set_narrow_agents(false),
+        ("agents", Some("take-all")) => exchange.set_narrow_agents(true),
         ("drop-agents", None) => exchange.drop_agents(),
         ("hangup", Some("all")) => exchange.hang_up(None),
         ("hangup", Some(phone)) => exchange.hang_up(Some(phone.parse().ok()?)),
