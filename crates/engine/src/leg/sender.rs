@@ -93,7 +93,8 @@ pub(crate) struct LegSender {
     filler: Filler,
     /// Makes packets of codecs that remember: all but G.711.
     maker: Option<Box<Maker>>,
-    regroup: Box<Regroup>,
+    /// For a phone that asks for packets of another length than usual.
+    regroup: Option<Box<Regroup>>,
     keys: Keys,
     pub(crate) sealer: Sealer,
     pub(crate) sent: Sent,
@@ -111,7 +112,7 @@ impl LegSender {
             stream: Stream::new(random.next_u32(), numbers as u16 >> 1, (numbers >> 32) as u32),
             filler: Filler::new(),
             maker: None,
-            regroup: Box::default(),
+            regroup: None,
             keys: Keys::new(),
             sealer: Sealer::default(),
             sent: Sent::default(),
@@ -211,9 +212,9 @@ impl LegSender {
         if sending.made_ms() == INTERVAL_MS || frame.ticks() == ticks {
             return self.put(now, frame, out);
         }
-        let mut regroup = std::mem::take(&mut self.regroup);
+        let mut regroup = self.regroup.take().unwrap_or_default();
         regroup.push(frame, ticks as usize, |frame| self.put(now, frame, out));
-        self.regroup = regroup;
+        self.regroup = Some(regroup);
     }
 
     /// Sends a packet at its place, if it has one.

@@ -468,3 +468,32 @@ fn a_phone_gets_packets_of_the_length_that_it_asks_for() {
         }
     }
 }
+
+#[test]
+fn jitter_of_60_ms_loses_nothing_where_sound_is_decoded() {
+    let mut world = World::new();
+    let mut alice = Speaking::call(&mut world, PCMU, 500.0);
+    let wide = Speaking::call(&mut world, G722, 300.0);
+    world.hear(&wide.phone, &[&alice.phone]);
+    let mut random = switchroom_netem::Random::new(60);
+    let mut under_way: Vec<(Duration, Vec<u8>)> = Vec::new();
+    for at in 0..800_u32 {
+        let jitter = Duration::from_millis(random.below(61));
+        under_way.push((FRAME * at + jitter, alice.packet(160)));
+        for step in 0..20 {
+            let now = FRAME * at + Duration::from_millis(step);
+            let arrived = |(due, _): &mut (Duration, Vec<u8>)| *due <= now;
+            for (_, datagram) in under_way.extract_if(.., arrived) {
+                world.deliver(alice.phone.key, alice.phone.address, &datagram);
+            }
+            world.pass(Duration::from_millis(1));
+        }
+        if at == 300 {
+            world.forget();
+        }
+    }
+    let before = world.stats().legs[0].concealed_ms;
+    assert!(before < 400, "{before} ms of 16 s were made up"); // while the jitter became known
+    let level = level_of(&world.heard(&wide.phone), G722, 500.0);
+    assert!((level + 20.0).abs() < 1.0, "{level}");
+}
