@@ -18,10 +18,10 @@ import httpx
 import pytest
 from livekit import api
 
-from interop.server import KEY, SECRET, Server, call_to, server_here
+from interop.server import KEY, SECRET, Server, call_to, outward_address, server_here
 from switchroom.phonenet.client import PhoneNetwork
-from switchroom.phonenet.events import Ended
 from unit.base.pem_files import make, put_in_place
+from unit.base.test_stun import serve as stun_server
 
 pytestmark = pytest.mark.interop
 
@@ -97,8 +97,8 @@ async def test_both_of_livekits_files_start_a_server_that_says_what_it_leaves_ou
     arguments = ("--config", str(server_file), "--sip-config", str(sip_file))
     async with served(*arguments, env=env) as running:
         await running.until("ready")
-        notices = [str(line["event"]) for line in running.log if line["room"] == "config"]
-        said = [notice.partition(" in ")[0] for notice in notices]
+        remarks = [str(line["event"]) for line in running.log if line["room"] == "config"]
+        said = [remark.partition(" in ")[0] for remark in remarks]
         assert said == ["redis", "rtc.tcp_port", "logging.pion_level", "turn", "ws_url", "redis"]
         async with api.LiveKitAPI(f"http://127.0.0.1:{port}", KEY, SECRET) as livekit:
             await livekit.room.create_room(api.CreateRoomRequest(name="r"))
@@ -136,6 +136,25 @@ async def test_a_certificate_is_renewed_under_way_on_sighup(tmp_path: Path) -> N
             await get(f"https://127.0.0.1:{port}/", str(trust))
 
 
+async def test_the_external_address_is_what_a_stun_server_says(tmp_path: Path) -> None:
+    port, udp, sip = ports(3)
+    stun, loopback = await stun_server()
+    address = f"{outward_address()}:{loopback.rpartition(':')[2]}"
+    body = (
+        f"port: {port}\nbind_addresses: ['127.0.0.1']\nkeys: {{{KEY}: {SECRET}}}\n"
+        f"rtc: {{udp_port: {udp}, use_external_ip: true, stun_servers: ['{address}']}}\n"
+        f"sip: {{port: {sip}}}\nstorage: {{url: 'sqlite:///{tmp_path / 's.db'}'}}\n"
+        "logging: {json: true}\n"
+    )
+    try:
+        async with served(env={"LIVEKIT_CONFIG": body, "PATH": "/usr/bin:/bin"}) as running:
+            told = await running.until("external address")
+            await running.until("ready")
+    finally:
+        stun.transport.close()
+    assert told["address"] == "198.51.100.7"
+
+
 async def test_a_file_that_cannot_be_used_starts_nothing(tmp_path: Path) -> None:
     config = tmp_path / "switchroom.yaml"
     config.write_text("keys: {a: b}\nsip:\n  rtp_prot: 1-2\n")
@@ -147,72 +166,6 @@ async def test_a_file_that_cannot_be_used_starts_nothing(tmp_path: Path) -> None
     assert told.decode() == (
         f"error: unknown setting sip.rtp_prot in {config}, line 3: did you mean sip.rtp_port?\n"
     )
-
-
-INVITE = (
-    "INVITE sip:+15550000000@{host}:{port} SIP/2.0\r\n"
-    "Via: SIP/2.0/UDP {own};branch=z9hG4bK{mark}\r\n"
-    "From: <sip:+15105550199@{own}>;tag={mark}\r\n"
-    "To: <sip:+15550000000@{host}>\r\nCall-ID: {mark}@{own}\r\nCSeq: 1 INVITE\r\n"
-    "Max-Forwards: 70\r\nContact: <sip:{own}>\r\nContent-Length: 0\r\n\r\n"
-)
-
-
-async def answer_to_an_invite(address: tuple[str, int], mark: str) -> str:
-    """The first final response to a call from outside."""
-    loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
-        phone.bind(("127.0.0.1", 0))
-        phone.setblocking(False)
-        own = "{}:{}".format(*phone.getsockname())
-        text = INVITE.format(host=address[0], port=address[1], own=own, mark=mark)
-        await loop.sock_sendto(phone, text.encode(), address)
-        while True:
-            answer = (await asyncio.wait_for(loop.sock_recv(phone, 65_536), 10)).decode()
-            if not answer.startswith("SIP/2.0 1"):
-                return answer
-
-
-async def test_a_full_node_refuses_both_ways_and_its_call_goes_on(tmp_path: Path) -> None:
-    async with (
-        PhoneNetwork() as network,
-        server_here(tmp_path, sip__max_active_calls=1) as server,
-        server.api() as livekit,
-    ):
-        assert server.app is not None
-        address = server.app._sip.bound[0]
-        assert " 503 " not in (await answer_to_an_invite(address, "before")).splitlines()[0]
-        first = await livekit.sip.create_sip_participant(
-            call_to(LISTENER, network.address, "first")
-        )
-        with pytest.raises(api.TwirpError) as refused:
-            await livekit.sip.create_sip_participant(call_to(LISTENER, network.address, "second"))
-        assert refused.value.code == "unavailable"
-        assert int(refused.value.metadata["retry_after"]) > 0
-        assert [room.name for room in (await livekit.room.list_rooms(everything())).rooms] == [
-            "first"
-        ]
-        turned_away = await answer_to_an_invite(address, "during")
-        assert turned_away.startswith("SIP/2.0 503 ")
-        assert re.search(r"^Retry-After: \d+\r$", turned_away, re.MULTILINE)
-        assert await get(f"{server.url}/readyz") == "UnderLoad"
-        await still_there(livekit, first)
-        await livekit.room.delete_room(api.DeleteRoomRequest(room="first"))
-        await network.expect(Ended)
-        await server.app.telephony.running.until_idle(10)
-        assert await get(f"{server.url}/readyz") == "OK"
-        assert " 503 " not in (await answer_to_an_invite(address, "after")).splitlines()[0]
-
-
-def everything() -> api.ListRoomsRequest:
-    return api.ListRoomsRequest()
-
-
-async def still_there(livekit: api.LiveKitAPI, phone: api.SIPParticipantInfo) -> None:
-    found = await livekit.room.get_participant(
-        api.RoomParticipantIdentity(room=phone.room_name, identity=phone.participant_identity)
-    )
-    assert found.attributes["sip.callStatus"] == "active"
 
 
 async def test_figures_follow_a_call_to_its_end(tmp_path: Path) -> None:

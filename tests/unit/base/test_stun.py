@@ -80,10 +80,10 @@ class _StunServer(asyncio.DatagramProtocol):
 async def serve(deaf: int = 0) -> tuple[_StunServer, str]:
     loop = asyncio.get_running_loop()
     transport, server = await loop.create_datagram_endpoint(
-        lambda: _StunServer(deaf), local_addr=("127.0.0.1", 0)
+        lambda: _StunServer(deaf), local_addr=("0.0.0.0", 0)
     )
-    host, port = transport.get_extra_info("sockname")
-    return server, f"{host}:{port}"
+    port = transport.get_extra_info("sockname")[1]
+    return server, f"127.0.0.1:{port}"
 
 
 async def test_a_stun_server_is_asked_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
