@@ -351,6 +351,7 @@ def _sip(
             user_agent=f"Switchroom/{__version__}",
             refer=sip.allow_refer,
             replaces=sip.allow_replaces,
+            digest_algorithms=sip.digest_algorithms,
             session_expires=max(90, round(sip.session_expires)) if sip.session_expires else None,
             redirects=_MOST_REDIRECTS if sip.follow_redirects else 0,
             # RFC 3261 18.1.1: within 200 bytes of the path's size a request goes by TCP.

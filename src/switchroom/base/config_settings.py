@@ -207,6 +207,9 @@ class SipSettings:
     """Whether the other side of a call may have us transfer it (an incoming REFER)."""
     allow_replaces: bool = _setting(False, read.flag)
     """Whether an admitted call may take the place of one that is up (INVITE with Replaces)."""
+    digest_algorithms: tuple[str, ...] = _setting(("MD5",), read.digest_algorithms)
+    """What callers of a trunk with a password are asked for, a challenge each. Some phones give up
+    at one they do not know, so SHA-256 is for those who know it."""
     detect_tones: bool = _setting(False, read.flag)
     """Whether a phone that sends no telephone events is listened to for the tones of its keys."""
     inbound: SipInboundSettings = _section(SipInboundSettings)

@@ -155,6 +155,13 @@ def tls_version(value: Any) -> str:
     return word
 
 
+def digest_algorithms(value: Any) -> tuple[str, ...]:
+    found = tuple(word.upper() for word in words(value))
+    if not found or not set(found) <= {"MD5", "SHA-256"}:
+        raise ValueError("MD5, SHA-256, or both")
+    return found
+
+
 def inbound_answer(value: Any) -> str:
     if value not in _INBOUND_ANSWERS:
         raise ValueError("one of " + ", ".join(_INBOUND_ANSWERS))
