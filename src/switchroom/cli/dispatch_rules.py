@@ -277,11 +277,11 @@ def _room(rule: proto.SIPDispatchRule) -> tuple[str, str]:
             return rule.dispatch_rule_direct.room_name, rule.dispatch_rule_direct.pin
         case "dispatch_rule_individual":
             own = rule.dispatch_rule_individual
-            tail = "<caller>" if own.no_randomness else "<caller>_<random>"
+            tail = "<caller>" if own.no_randomness else "<caller>_*"
             return _joined(own.room_prefix, tail), own.pin
         case _:
             callee = rule.dispatch_rule_callee
-            tail = "<called>_<random>" if callee.randomize else "<called>"
+            tail = "<called>_*" if callee.randomize else "<called>"
             return _joined(callee.room_prefix, tail), callee.pin
 
 

@@ -119,7 +119,7 @@ def test_a_list_shows_where_callers_go_and_no_pin(run: Run, api: FakeApi) -> Non
     ]
     api.answer("SIP/ListSIPDispatchRule", {"items": items})
     shown = run("--url", api.url, "sip", "dispatch", "list").out
-    for text in ("call-_<caller>_<random>", "lobby", "<called>", "reception", "****", "(none)"):
+    for text in ("call-_<caller>_*", "lobby", "<called>", "reception", "****", "(none)"):
         assert text in shown
     assert "4711" not in shown
     printed = run("--url", api.url, "sip", "dispatch", "list", "--json").out
