@@ -1,0 +1,76 @@
+"""Copies trunks and dispatch rules from one server to another, with LiveKit's own SDK.
+
+    OLD_URL=https://old.example.com OLD_KEY=… OLD_SECRET=… \
+    LIVEKIT_URL=https://new.example.com LIVEKIT_API_KEY=… LIVEKIT_API_SECRET=… \
+    python copy_trunks.py
+
+Prints the old and the new identifier of each. What is there already (a trunk or rule of that name)
+is left alone, so that it can be run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from livekit import api
+
+
+async def copy(old: api.LiveKitAPI, new: api.LiveKitAPI) -> dict[str, str]:
+    """The new identifier of everything, by the old one."""
+    known = await inbound_trunks(old, new) | await outbound_trunks(old, new)
+    return known | await dispatch_rules(old, new, known)
+
+
+async def inbound_trunks(old: api.LiveKitAPI, new: api.LiveKitAPI) -> dict[str, str]:
+    request = api.ListSIPInboundTrunkRequest()
+    there = {trunk.name: trunk for trunk in (await new.sip.list_inbound_trunk(request)).items}
+    copied = {}
+    for trunk in (await old.sip.list_inbound_trunk(request)).items:
+        was, trunk.sip_trunk_id = trunk.sip_trunk_id, ""
+        made = there.get(trunk.name) or await new.sip.create_inbound_trunk(
+            api.CreateSIPInboundTrunkRequest(trunk=trunk)
+        )
+        copied[was] = made.sip_trunk_id
+    return copied
+
+
+async def outbound_trunks(old: api.LiveKitAPI, new: api.LiveKitAPI) -> dict[str, str]:
+    request = api.ListSIPOutboundTrunkRequest()
+    there = {trunk.name: trunk for trunk in (await new.sip.list_outbound_trunk(request)).items}
+    copied = {}
+    for trunk in (await old.sip.list_outbound_trunk(request)).items:
+        was, trunk.sip_trunk_id = trunk.sip_trunk_id, ""
+        made = there.get(trunk.name) or await new.sip.create_outbound_trunk(
+            api.CreateSIPOutboundTrunkRequest(trunk=trunk)
+        )
+        copied[was] = made.sip_trunk_id
+    return copied
+
+
+async def dispatch_rules(
+    old: api.LiveKitAPI, new: api.LiveKitAPI, known: dict[str, str]
+) -> dict[str, str]:
+    """Rules name trunks by their identifiers, which are new."""
+    request = api.ListSIPDispatchRuleRequest()
+    there = {rule.name: rule for rule in (await new.sip.list_dispatch_rule(request)).items}
+    copied = {}
+    for rule in (await old.sip.list_dispatch_rule(request)).items:
+        was, rule.sip_dispatch_rule_id = rule.sip_dispatch_rule_id, ""
+        rule.trunk_ids[:] = [known.get(trunk, trunk) for trunk in rule.trunk_ids]
+        made = there.get(rule.name) or await new.sip.create_dispatch_rule(
+            api.CreateSIPDispatchRuleRequest(dispatch_rule=rule)
+        )
+        copied[was] = made.sip_dispatch_rule_id
+    return copied
+
+
+async def main() -> None:
+    old = api.LiveKitAPI(os.environ["OLD_URL"], os.environ["OLD_KEY"], os.environ["OLD_SECRET"])
+    async with old, api.LiveKitAPI() as new:
+        for was, became in (await copy(old, new)).items():
+            print(f"{was} -> {became}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

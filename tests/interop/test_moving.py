@@ -1,0 +1,79 @@
+"""Moving over: what the paper has people run, between two servers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from livekit import api
+
+from interop.server import KEY, SECRET, Server, server_here
+from interop.test_documented_commands import run
+
+pytestmark = pytest.mark.interop
+
+SCRIPT = Path(__file__).resolve().parents[2] / "examples/copy_trunks.py"
+
+
+async def furnish(livekit: api.LiveKitAPI) -> None:
+    """A trunk each way and a rule that names one of them."""
+    inbound = await livekit.sip.create_inbound_trunk(
+        api.CreateSIPInboundTrunkRequest(
+            trunk=api.SIPInboundTrunkInfo(
+                name="in", numbers=["+15550000000"], auth_username="u", auth_password="hunter2"
+            )
+        )
+    )
+    await livekit.sip.create_outbound_trunk(
+        api.CreateSIPOutboundTrunkRequest(
+            trunk=api.SIPOutboundTrunkInfo(
+                name="out", address="sip.example.com", numbers=["+15550000001"]
+            )
+        )
+    )
+    rule = api.SIPDispatchRuleInfo(name="rule", trunk_ids=[inbound.sip_trunk_id])
+    rule.rule.dispatch_rule_individual.room_prefix = "call-"
+    rule.room_config.agents.add(agent_name="clerk")
+    await livekit.sip.create_dispatch_rule(api.CreateSIPDispatchRuleRequest(dispatch_rule=rule))
+
+
+async def move(old: Server, new: Server, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    for name, value in {
+        "OLD_URL": old.url,
+        "OLD_KEY": KEY,
+        "OLD_SECRET": SECRET,
+        "LIVEKIT_URL": new.url,
+        "LIVEKIT_API_KEY": KEY,
+        "LIVEKIT_API_SECRET": SECRET,
+    }.items():
+        monkeypatch.setitem(os.environ, name, value)
+    told = await run(sys.executable, str(SCRIPT))
+    return dict(line.split(" -> ") for line in told.splitlines())
+
+
+async def test_trunks_and_rules_are_copied_once_however_often_it_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path / name for name in ("old", "new")]
+    for folder in folders:
+        folder.mkdir()
+    async with (
+        server_here(folders[0]) as old,
+        server_here(folders[1]) as new,
+        old.api() as before,
+        new.api() as after,
+    ):
+        await furnish(before)
+        copied = await move(old, new, monkeypatch)
+        assert len(copied) == 3
+        assert await move(old, new, monkeypatch) == copied
+        (inbound,) = (await after.sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest())).items
+        (rule,) = (await after.sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())).items
+        outbound = await after.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())
+    assert inbound.auth_password == "hunter2"
+    assert list(rule.trunk_ids) == [inbound.sip_trunk_id]
+    assert rule.rule.dispatch_rule_individual.room_prefix == "call-"
+    assert rule.room_config.agents[0].agent_name == "clerk"
+    assert [trunk.name for trunk in outbound.items] == ["out"]
