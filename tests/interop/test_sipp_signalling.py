@@ -37,6 +37,8 @@ from switchroom.sip.invite_session import (
     OfferReceived,
     OutgoingInvite,
     Provisional,
+    ReferAnswered,
+    ReferNotified,
     SessionEvent,
 )
 from switchroom.sip.uri import NameAddr, Uri
@@ -124,8 +126,9 @@ def wire() -> Wire:
 
 
 @pytest.fixture
-async def driver(wire: Wire) -> AsyncIterator[SipDriver]:
-    config = SipConfig(bind=(("127.0.0.1", 0),), user_agent="interop")
+async def driver(wire: Wire, request: pytest.FixtureRequest) -> AsyncIterator[SipDriver]:
+    options = getattr(request, "param", {})
+    config = SipConfig(bind=(("127.0.0.1", 0),), user_agent="interop", **options)
     driver = SipDriver(config, SystemClock(), tap=wire)
     await driver.start()
     yield driver
@@ -454,6 +457,103 @@ async def test_a_reinvite_of_the_phone_is_answered_and_ours_is_acknowledged(
         assert (await call.next(OfferAnswered)).status == 200
         call.session.bye()
         await call.next(DialogEnded)
+        assert await phone.finished() == 0
+
+
+async def test_a_transfer_is_asked_for_and_its_news_are_answered(
+    driver: SipDriver, wire: Wire, tmp_path: Path
+) -> None:
+    notify = """<send retrans="500"><![CDATA[
+      NOTIFY [next_url] SIP/2.0
+      Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+      From: [$1]
+      To: [$2]
+      [last_Call-ID:]
+      CSeq: {cseq} NOTIFY
+      Contact: <sip:[local_ip]:[local_port];transport=[transport]>
+      Max-Forwards: 70
+      Event: refer
+      Subscription-State: {state}
+      Content-Type: message/sipfrag
+      Content-Length: [len]
+
+      SIP/2.0 {status}
+
+    ]]></send>"""
+    names = """<recv request="REFER" crlf="true"><action>
+      <ereg regexp="sip:carol@192.0.2.9" search_in="hdr" header="Refer-To:" check_it="true"
+        assign_to="3"/>
+      <ereg regexp=".*" search_in="hdr" header="To:" assign_to="1"/>
+      <ereg regexp=".*" search_in="hdr" header="From:" assign_to="2"/>
+      <log message="[$1] [$2] [$3]"/>
+    </action></recv>"""
+    heard = '<recv response="200" crlf="true"></recv>'
+    steps = [
+        '<recv request="INVITE" rrs="true" crlf="true"></recv>',
+        ANSWER,
+        receive("ACK"),
+        names,
+        inside(send("202 Accepted")),
+        notify.format(cseq=1, state="active;expires=60", status="180 Ringing"),
+        heard,
+        notify.format(cseq=2, state="terminated;reason=noresource", status="200 OK"),
+        heard,
+        receive("BYE"),
+        OK,
+    ]
+    async with sipp_phone(tmp_path, steps) as phone:
+        call = place(driver, phone)
+        await call.next(Answered)
+        refer_id = call.session.refer("sip:carol@192.0.2.9")
+        assert (await call.next(ReferAnswered)).status == 202
+        over = await call.next(ReferNotified, lambda event: event.over)
+        assert (over.refer_id, over.status) == (refer_id, 200)
+        call.session.bye()
+        await call.next(DialogEnded)
+        assert await phone.finished() == 0
+
+
+@pytest.mark.parametrize("driver", [{"session_expires": 600}], indirect=True)
+async def test_a_longer_session_interval_is_agreed_to(driver: SipDriver, tmp_path: Path) -> None:
+    asked = """<recv request="INVITE" crlf="true"><action>
+      <ereg regexp="{value}" search_in="hdr" header="Session-Expires:" check_it="true"
+        assign_to="1"/>
+      <log message="[$1]"/>
+    </action></recv>"""
+    steps = [
+        asked.format(value="600"),
+        send("422 Session Interval Too Small", headers=("Min-SE: 1800",)),
+        receive("ACK"),
+        asked.format(value="1800"),
+        ANSWER,
+        receive("ACK"),
+        receive("BYE"),
+        OK,
+    ]
+    async with sipp_phone(tmp_path, steps) as phone:
+        call = place(driver, phone)
+        await call.next(Answered)
+        call.session.bye()
+        await call.next(DialogEnded)
+        assert await phone.finished() == 0
+
+
+@pytest.mark.parametrize("driver", [{"redirects": 1}], indirect=True)
+async def test_a_redirect_on_the_same_host_is_followed_once(
+    driver: SipDriver, tmp_path: Path
+) -> None:
+    moved = send("302 Moved").replace("<sip:[local_ip]", "<sip:{}@[local_ip]")
+    steps = [
+        receive("INVITE"),
+        moved.format("desk"),
+        receive("ACK"),
+        receive("INVITE"),
+        moved.format("attic"),
+        receive("ACK"),
+    ]
+    async with sipp_phone(tmp_path, steps) as phone:
+        call = place(driver, phone)
+        assert (await call.next(Failed)).failure.status == 302
         assert await phone.finished() == 0
 
 
