@@ -129,11 +129,11 @@ class Inbound:
         return None
 
     def _find_trunk(self, call: IncomingCall) -> Wanted | Declined:
-        return find_trunk(self._trunks.candidates(call), self._rules.for_trunk(""), call)
+        return find_trunk(self._trunks.candidates(call), self._rules.for_call(call, ""), call)
 
     def _find_rule(self, wanted: Wanted, pin: str | None = None) -> Routed | Declined:
         trunk_id = wanted.trunk.trunk_id if wanted.trunk is not None else ""
-        rules = self._rules.for_trunk(trunk_id)
+        rules = self._rules.for_call(wanted.call, trunk_id)
         return find_rule(rules, wanted, pin=pin, random=new_id(""))
 
     def _demand_login(self, request: Request, flow: Flow, wanted: Wanted) -> Refusal | None:

@@ -5,29 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from switchroom.base.clock import Clock
 from switchroom.telephony.errors import InvalidRequestError, RuleNotFoundError
 from switchroom.telephony.routing import dispatch_rules
 from switchroom.telephony.routing.dispatch_rules import DispatchRule, DispatchRuleUpdate
-from switchroom.telephony.routing.record_registry import RecordRegistry
+from switchroom.telephony.routing.incoming_call import IncomingCall
+from switchroom.telephony.routing.number_index import NumberIndex
+from switchroom.telephony.routing.record_registry import RecordRegistry, RecordStore
 
 _PREFIX = "SDR_"
+#: The key of rules that name no trunk.
+_ANY = None
 _NO_ID = "rule id must be set"
 
 
 class DispatchRules(RecordRegistry[DispatchRule]):
     """What the API does with dispatch rules, and those that a call may follow."""
 
-    _by_trunk: dict[str, list[DispatchRule]] | None = None
+    def __init__(self, store: RecordStore[DispatchRule], clock: Clock) -> None:
+        super().__init__(store, clock)
+        self._by_trunk: dict[str | None, NumberIndex[DispatchRule]] = {}
 
-    def for_trunk(self, trunk_id: str) -> Sequence[DispatchRule]:
-        """The rules for a trunk and those for any; with an empty id only the latter."""
-        if self._by_trunk is None:
-            self._by_trunk = {}
-            for rule in self._records.values():
-                for named in rule.trunk_ids or ("",):
-                    self._by_trunk.setdefault(named, []).append(rule)
-        own = self._by_trunk.get(trunk_id, []) if trunk_id else []
-        return (*own, *self._by_trunk.get("", []))
+    def for_call(self, call: IncomingCall, trunk_id: str) -> Sequence[DispatchRule]:
+        """Every rule that `choose_rule` could choose for a call of that trunk; cheap with many.
+
+        `trunk_id` is empty for a call that no trunk took. Where there are only rules for other
+        calls, one of them stands for all, the trunk's own first: it tells why none was chosen.
+        """
+        numbers = (call.called, call.request_user)
+        indexes = [self._by_trunk[key] for key in (trunk_id, _ANY) if key in self._by_trunk]
+        found: dict[str, DispatchRule] = {}
+        for index in indexes:
+            found.update(index.find(numbers))
+        if found:
+            return tuple(found.values())
+        specimens = (index.specimen() for index in (*indexes, *self._by_trunk.values()))
+        return tuple(rule for rule in specimens if rule is not None)[:1]
 
     def list(
         self,
@@ -70,11 +83,23 @@ class DispatchRules(RecordRegistry[DispatchRule]):
         await self._forget(rule_id)
         return gone
 
-    def _changed(self) -> None:
-        self._by_trunk = None
+    def _index(self, old: DispatchRule | None, new: DispatchRule | None) -> None:
+        if old is not None:
+            for trunk_id in _trunks(old):
+                index = self._by_trunk[trunk_id]
+                index.drop(old.rule_id, old.numbers)
+                if index.specimen() is None:
+                    del self._by_trunk[trunk_id]
+        if new is not None:
+            for trunk_id in _trunks(new):
+                index = self._by_trunk.setdefault(trunk_id, NumberIndex())
+                index.put(new.rule_id, new.numbers, new)
 
-    def _check_beside(self, record: DispatchRule, others: Iterable[DispatchRule]) -> None:
-        dispatch_rules.check_conflicts(record, others)
+    def _check_beside(self, record: DispatchRule) -> None:
+        for trunk_id in _trunks(record):
+            if trunk_id in self._by_trunk:
+                rivals = self._by_trunk[trunk_id].find(record.numbers)
+                dispatch_rules.check_conflicts(record, rivals.values())
 
     def _id_of(self, record: DispatchRule) -> str:
         return record.rule_id
@@ -87,3 +112,8 @@ class DispatchRules(RecordRegistry[DispatchRule]):
 
     def _unknown(self) -> RuleNotFoundError:
         return RuleNotFoundError()
+
+
+def _trunks(rule: DispatchRule) -> Iterable[str | None]:
+    """The keys that a rule is found by: its trunks, or the key for any."""
+    return set(rule.trunk_ids) or (_ANY,)

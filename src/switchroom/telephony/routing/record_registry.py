@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from switchroom.base.clock import Clock
@@ -44,8 +44,9 @@ class RecordRegistry(ABC, Generic[Record]):
 
     async def start(self) -> None:
         """Read them all."""
-        self._records = {self._id_of(record): record for record in await self._store.load()}
-        self._changed()
+        for record in await self._store.load():
+            self._records[self._id_of(record)] = record
+            self._index(None, record)
 
     def get(self, record_id: str) -> Record:
         """Raises ServiceError: not found."""
@@ -68,16 +69,16 @@ class RecordRegistry(ABC, Generic[Record]):
     @abstractmethod
     def _unknown(self) -> ServiceError: ...
 
-    def _check_beside(self, record: Record, others: Iterable[Record]) -> None:
-        """Raises InvalidRequestError if `record` cannot live with `others`, itself among them."""
+    def _check_beside(self, record: Record) -> None:
+        """Raises InvalidRequestError if the record cannot live with those that are kept."""
 
-    def _changed(self) -> None:
-        """The records are other ones than before."""
+    def _index(self, old: Record | None, new: Record | None) -> None:
+        """`new` is there in the place of `old`; None for one that came or went."""
 
     async def _create(self, record: Record, prefix: str) -> Record:
         """Keep a checked record under a new identifier. Raises InvalidRequestError."""
         async with self._changing:
-            self._check_beside(record, self._records.values())
+            self._check_beside(record)
             return await self._keep(self._stamped(record, new_id(prefix), self._clock.unix_ns()))
 
     async def _change(
@@ -88,18 +89,21 @@ class RecordRegistry(ABC, Generic[Record]):
             raise InvalidRequestError(missing)
         async with self._changing:
             new = change(self.get(record_id))
-            self._check_beside(new, self._records.values())
+            self._check_beside(new)
             return await self._keep(self._touched(new, self._clock.unix_ns()))
 
     async def _forget(self, record_id: str) -> None:
         """An unknown one is no fault."""
         async with self._changing:
             await self._store.delete(record_id)
-            if self._records.pop(record_id, None) is not None:
-                self._changed()
+            gone = self._records.pop(record_id, None)
+            if gone is not None:
+                self._index(gone, None)
 
     async def _keep(self, record: Record) -> Record:
         await self._store.save(record)
-        self._records[self._id_of(record)] = record
-        self._changed()
+        record_id = self._id_of(record)
+        old = self._records.get(record_id)
+        self._records[record_id] = record
+        self._index(old, record)
         return record

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from switchroom.base.clock import Clock
 from switchroom.telephony.errors import InvalidRequestError, TrunkNotFoundError
 from switchroom.telephony.routing import inbound_trunks, trunks
 from switchroom.telephony.routing.inbound_trunks import InboundTrunk, InboundTrunkUpdate
 from switchroom.telephony.routing.incoming_call import IncomingCall
-from switchroom.telephony.routing.number_patterns import read_entry
+from switchroom.telephony.routing.number_index import NumberIndex
 from switchroom.telephony.routing.numbers import normalise
-from switchroom.telephony.routing.record_registry import RecordRegistry
+from switchroom.telephony.routing.record_registry import RecordRegistry, RecordStore
 from switchroom.telephony.routing.trunks import OutboundTrunk, OutboundTrunkUpdate
 
 _PREFIX = "ST_"
@@ -76,38 +77,16 @@ class Trunks(RecordRegistry[OutboundTrunk]):
         return TrunkNotFoundError()
 
 
-class _NumberIndex:
-    """Trunks by their plain numbers; those with patterns, or for any number, stand apart."""
-
-    def __init__(self, all_trunks: Iterable[InboundTrunk]) -> None:
-        self._by_number: dict[str, list[InboundTrunk]] = {}
-        self._others: dict[str, InboundTrunk] = {}
-        for trunk in all_trunks:
-            entries = {read_entry(number) for number in trunk.numbers}
-            if not entries or any(entry.is_pattern for entry in entries):
-                self._others[trunk.trunk_id] = trunk
-                continue
-            for entry in entries:
-                self._by_number.setdefault(entry.text, []).append(trunk)
-
-    def trunks_for(self, *numbers: str) -> Sequence[InboundTrunk]:
-        found = dict(self._others)
-        for number in numbers:
-            for trunk in self._by_number.get(normalise(number), ()):
-                found[trunk.trunk_id] = trunk
-        return tuple(found.values())
-
-
 class InboundTrunks(RecordRegistry[InboundTrunk]):
     """What the API does with inbound trunks, and those that a call may belong to."""
 
-    _index: _NumberIndex | None = None
+    def __init__(self, store: RecordStore[InboundTrunk], clock: Clock) -> None:
+        super().__init__(store, clock)
+        self._by_number: NumberIndex[InboundTrunk] = NumberIndex()
 
     def candidates(self, call: IncomingCall) -> Sequence[InboundTrunk]:
         """Every trunk that `match_trunk` could choose for the call; cheap with many trunks."""
-        if self._index is None:
-            self._index = _NumberIndex(self._records.values())
-        return self._index.trunks_for(call.called, call.request_user)
+        return tuple(self._by_number.find((call.called, call.request_user)).values())
 
     def list(
         self,
@@ -146,11 +125,15 @@ class InboundTrunks(RecordRegistry[InboundTrunk]):
         _check_named(trunk_id)
         await self._forget(trunk_id)
 
-    def _changed(self) -> None:
-        self._index = None
+    def _index(self, old: InboundTrunk | None, new: InboundTrunk | None) -> None:
+        if old is not None:
+            self._by_number.drop(old.trunk_id, old.numbers)
+        if new is not None:
+            self._by_number.put(new.trunk_id, new.numbers, new)
 
-    def _check_beside(self, record: InboundTrunk, others: Iterable[InboundTrunk]) -> None:
-        inbound_trunks.check_conflicts(record, others)
+    def _check_beside(self, record: InboundTrunk) -> None:
+        rivals = self._by_number.find(record.numbers)
+        inbound_trunks.check_conflicts(record, rivals.values())
 
     def _id_of(self, record: InboundTrunk) -> str:
         return record.trunk_id

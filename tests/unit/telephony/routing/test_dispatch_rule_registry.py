@@ -15,6 +15,8 @@ from switchroom.telephony.routing.dispatch_rules import (
     DispatchRuleUpdate,
     IndividualRoom,
 )
+from switchroom.telephony.routing.incoming_call import IncomingCall
+from switchroom.telephony.routing.rule_matching import NoRule, choose_rule
 from switchroom.telephony.routing.updates import ListUpdate
 
 
@@ -74,27 +76,85 @@ async def test_a_change_into_a_conflict_is_refused_and_changes_nothing() -> None
     assert rules.get(other.rule_id) == other
 
 
+def _for(rules: DispatchRules, trunk_id: str, called: str = "+1") -> list[DispatchRule]:
+    found = rules.for_call(IncomingCall("+9", called, "192.0.2.7"), trunk_id)
+    return sorted(found, key=lambda rule: rule.created_at)
+
+
 async def test_rules_are_found_by_trunk_also_after_a_change() -> None:
     clock = _Clock()
     rules = DispatchRules(_Store(), clock)
-    wild = await rules.create(_NEW)
     own = await rules.create(DispatchRule(room=DirectRoom("r"), trunk_ids=("ST_1", "ST_2")))
-    assert list(rules.for_trunk("ST_1")) == [own, wild]
-    assert list(rules.for_trunk("")) == list(rules.for_trunk("ST_3")) == [wild]
+    clock.now = 1500
+    wild = await rules.create(_NEW)
+    assert _for(rules, "ST_1") == _for(rules, "ST_2") == [own, wild]
+    assert _for(rules, "") == _for(rules, "ST_3") == [wild]
     clock.now = 2000
     update = DispatchRuleUpdate(trunk_ids=ListUpdate(remove=("ST_1",), add=("ST_3",)))
     changed = await rules.update(own.rule_id, update)
     assert (changed.created_at, changed.updated_at) == (1000, 2000)
-    assert list(rules.for_trunk("ST_1")) == [wild]
-    assert list(rules.for_trunk("ST_3")) == [changed, wild]
+    assert _for(rules, "ST_1") == [wild]
+    assert _for(rules, "ST_2") == _for(rules, "ST_3") == [changed, wild]
     assert rules.list(trunk_ids=["ST_2"]) == sorted([wild, changed], key=lambda r: r.rule_id)
+
+
+async def test_of_many_rules_those_are_looked_at_that_may_have_the_number() -> None:
+    store = _Store()
+    rules = DispatchRules(store, _Clock())
+    numbers = (("+0",), ("+1", "+77"))
+    named = [
+        await rules.create(DispatchRule(room=DirectRoom(f"r{n}"), numbers=numbers[n]))
+        for n in range(2)
+    ]
+    pattern = await rules.create(DispatchRule(room=DirectRoom("p"), numbers=("+4*", "+3")))
+    again = DispatchRules(store, _Clock())
+    await again.start()
+    for registry in (rules, again):
+        for called, found in (
+            ("0", [named[0], pattern]),
+            ("1", [named[1], pattern]),
+            ("77", [named[1], pattern]),
+            ("5", [pattern]),
+        ):
+            chosen = registry.for_call(IncomingCall("", called, ""), "ST_1")
+            assert {rule.rule_id for rule in chosen} == {rule.rule_id for rule in found}
+        by_uri = IncomingCall("", "5", "", request_user="0")
+        assert len(registry.for_call(by_uri, "ST_1")) == 2
+
+
+async def test_where_no_rule_fits_one_is_left_to_say_why() -> None:
+    rules = DispatchRules(_Store(), _Clock())
+    assert _for(rules, "ST_1") == []
+    await rules.create(DispatchRule(room=DirectRoom("other"), trunk_ids=("ST_2",)))
+    call = IncomingCall("+9", "+1", "192.0.2.7")
+
+    def reason() -> str:
+        choice = choose_rule(rules.for_call(call, "ST_1"), call, "ST_1", pin=None, random="")
+        assert isinstance(choice, NoRule)
+        return choice.reason
+
+    assert reason() == "no dispatch rule is for trunk ST_1"
+    await rules.create(
+        DispatchRule(room=DirectRoom("own"), trunk_ids=("ST_1",), numbers=("+5", "+6"))
+    )
+    assert reason() == "no dispatch rule for trunk ST_1 has this called number in its list"
+
+
+async def test_a_rule_for_calls_without_a_trunk_says_so_itself() -> None:
+    clock = _Clock()
+    rules = DispatchRules(_Store(), clock)
+    wild = await rules.create(_NEW)
+    clock.now = 2000
+    open_ = await rules.create(DispatchRule(room=DirectRoom("r"), trunk_ids=("", "ST_1")))
+    assert _for(rules, "") == _for(rules, "ST_1") == [wild, open_]
+    assert _for(rules, "ST_2") == [wild]
 
 
 async def test_a_deleted_rule_is_gone_and_says_what_it_was() -> None:
     rules = DispatchRules(_Store(), _Clock())
     rule = await rules.create(_NEW)
     assert await rules.delete(rule.rule_id) == rule
-    assert list(rules.for_trunk("")) == rules.list() == []
+    assert _for(rules, "") == rules.list() == []
     with pytest.raises(RuleNotFoundError, match="requested sip dispatch rule does not exist"):
         await rules.delete(rule.rule_id)
 
