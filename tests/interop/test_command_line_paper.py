@@ -28,8 +28,8 @@ class Typist:
         self.typed: list[str] = []
 
     async def type(self, line: str) -> str:
-        for placeholder, value in self._known.items():
-            line = line.replace(placeholder, value)
+        for blank, value in self._known.items():
+            line = line.replace(blank, value)
         assert "…" not in line, line
         words = shlex.split(line)
         assert words[0] == "switchroom"
