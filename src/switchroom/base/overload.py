@@ -30,7 +30,7 @@ class Limits:
 
     calls: int = 0
     cpu: float = 1.0
-    """Share of the CPUs that this process may use, 0 to 1."""
+    """Share of the CPUs that are in use, by whomever, 0 to 1 (livekit-sip counts so)."""
     lag: float = 0.0
     """Seconds that the event loop may run late."""
 
