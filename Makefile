@@ -55,8 +55,12 @@ test: .make/engine .make/network .make/peers .make/agents ## all Python tests, w
 unit: .make/engine ## the fast tests only
 	@$(BIN)/python -m pytest -q tests/unit tests/architecture
 
+.PHONY: interop
+interop: .make/engine .make/network .make/peers .make/agents ## only the tests with programs that are not ours
+	@tools/test-network $(BIN)/python -m pytest -m 'interop and not soak' tests/interop
+
 .PHONY: soak
-soak: .make/engine .make/network .make/peers .make/agents ## a thousand calls, then look for anything left behind
+soak: .make/engine .make/network .make/peers ## ten thousand calls, two hundred at a time, then look for anything left behind
 	@tools/test-network $(BIN)/python -m pytest -m soak tests
 
 .PHONY: bench
@@ -109,6 +113,6 @@ help: ## this list
 	@tools/set-up agents
 	@touch $@
 
-.make/peers: .make/python tools/set-up tests/interop/javascript/package-lock.json
+.make/peers: .make/python tools/set-up tests/interop/javascript/package-lock.json tests/interop/jvm/pom.xml
 	@tools/set-up peers
 	@touch $@
