@@ -35,9 +35,9 @@ from switchroom.base.overload import Limits, Overload, Overloaded
 from switchroom.media import Engine, EngineConfig, EngineError
 from switchroom.rooms.events import RoomEvent
 from switchroom.rooms.registry import Rooms
-from switchroom.sip_io.driver import SipConfig, SipDriver
+from switchroom.sip_io.driver import SipDriver
 from switchroom.sip_io.errors import SipStartError
-from switchroom.sip_io.tls import TlsConfig
+from switchroom.sip_io.from_settings import sip_config
 from switchroom.storage.calls import SqlCallStore
 from switchroom.storage.connection import Database
 from switchroom.storage.dispatch_rules import SqlDispatchRuleStore
@@ -100,7 +100,11 @@ class Switchroom:
         self.engine = _engine(config, place)
         self._overload = Overload(_limits(config))
         sip_certificate = _sip_certificate(config)
-        self._sip = _sip(config, place, clock, self._retry_after, sip_certificate)
+        self._sip = SipDriver(
+            sip_config(config.sip, place, sip_certificate, f"Switchroom/{__version__}"),
+            clock,
+            overloaded=self._retry_after,
+        )
         self.webhooks = Webhooks(
             config.webhook, config.keys, clock, SqlDeliveryStore(self._database)
         )
@@ -306,62 +310,6 @@ def _certificate(config: Config) -> ServerCertificate | None:
 def _sip_certificate(config: Config) -> ServerCertificate | None:
     certs = config.sip.tls.certs
     return ServerCertificate(certs[0].cert_file, certs[0].key_file) if certs else None
-
-
-def _sip_tls(
-    config: Config, addresses: tuple[str, ...], certificate: ServerCertificate | None
-) -> TlsConfig:
-    tls = config.sip.tls
-    first = tls.certs[0] if tls.certs else None
-    return TlsConfig(
-        bind=tuple((ip, tls.port_listen or tls.port) for ip in addresses) if certificate else (),
-        server=certificate.context if certificate else None,
-        contact_host=config.sip.hostname or None,
-        contact_port=tls.port,
-        min_version=tls.min_version,
-        max_version=tls.max_version,
-        cipher_suites=tls.cipher_suites,
-        alpn=tls.alpn,
-        key_log=tls.key_log,
-        ca_file=tls.ca_file,
-        verify=tls.verify,
-        client_chain=first.cert_file if first else "",
-        client_key=first.key_file if first else "",
-    )
-
-
-_MOST_REDIRECTS = 3
-
-
-def _sip(
-    config: Config,
-    place: Reach,
-    clock: Clock,
-    overloaded: Callable[[], int | None],
-    certificate: ServerCertificate | None,
-) -> SipDriver:
-    sip = config.sip
-    addresses = (sip.listen_ip,) if sip.listen_ip else place.addresses
-    port = sip.port_listen or sip.port
-    return SipDriver(
-        SipConfig(
-            bind=tuple((address, port) for address in addresses),
-            contact_host=sip.nat_1_to_1_ip or (place.told if place.behind_nat else None),
-            media_host=sip.media_nat_1_to_1_ip or None,
-            user_agent=f"Switchroom/{__version__}",
-            refer=sip.allow_refer,
-            replaces=sip.allow_replaces,
-            digest_algorithms=sip.digest_algorithms,
-            session_expires=max(90, round(sip.session_expires)) if sip.session_expires else None,
-            redirects=_MOST_REDIRECTS if sip.follow_redirects else 0,
-            # RFC 3261 18.1.1: within 200 bytes of the path's size a request goes by TCP.
-            udp_limit=sip.udp_max_payload - 200,
-            contact_port=sip.port,
-            tls=_sip_tls(config, addresses, certificate),
-        ),
-        clock,
-        overloaded=overloaded,
-    )
 
 
 def _spare_the_collector() -> None:

@@ -176,7 +176,7 @@ class SipSettings:
     """The address told to carriers for SIP; empty: `rtc.node_ip`."""
     media_nat_1_to_1_ip: str = _setting("", read.ip_address)
     """The address told to carriers for sound; empty: the one for SIP."""
-    udp_max_payload: int = _setting(1500, read.count)
+    udp_max_payload: int = _setting(1500, read.payload)
     """Bytes of the path; a request within 200 of it goes by TCP (RFC 3261 18.1.1)."""
     rtp_port: PortRange = _setting(PortRange(10000, 20000), read.port_range)
     """Ports for call audio: two a call (RTP and RTCP)."""

@@ -75,6 +75,14 @@ def count(value: Any) -> int:
     return number
 
 
+def payload(value: Any) -> int:
+    """Bytes of a datagram: at least what every path carries (RFC 1122 section 3.3.3)."""
+    number = _whole_number(value)
+    if number is None or not 576 <= number <= 65535:
+        raise ValueError("a number of bytes between 576 and 65535")
+    return number
+
+
 def port(value: Any) -> int:
     """A port; 0 lets the system choose one (tests do)."""
     number = _whole_number(value)
