@@ -28,8 +28,8 @@ class _Shell:
         self._known: dict[str, str] = {}
 
     async def type(self, line: str, *, status: int = 0) -> str:
-        for placeholder, value in self._known.items():
-            line = line.replace(placeholder, value)
+        for name, value in self._known.items():
+            line = line.replace(name, value)
         assert "…" not in line, line
         words = [word for word in shlex.split(line)[1:] if word != "--dev"]
         process = await asyncio.create_subprocess_exec(
