@@ -36,7 +36,7 @@ VISIT = [
     "participant_left",
     "room_finished",
 ]
-CALL = ["sip_call_started", "sip_call_ringing", "sip_call_answered", "sip_call_ended"]
+CALL = ["sip_call_started", "sip_call_answered", "sip_call_ended"]
 
 
 async def visit(server: Server, room_name: str, hook: Hook) -> None:

@@ -24,6 +24,7 @@ from switchroom.sip.invite_session import (
     Failed,
     Fields,
     InfoReceived,
+    OfferAnswered,
     OfferReceived,
     ReferAnswered,
     ReferNotified,
@@ -283,6 +284,17 @@ def _renegotiated(call: Call, media: NegotiatedMedia) -> Step:
     return call, [_update_leg(call, media), *told]
 
 
+def _offer_answered(call: Call, event: OfferAnswered, _now: float) -> Step:
+    """The answer to a re-INVITE of the session timer (RFC 4028) may move the sound."""
+    if not 200 <= event.status < 300 or not event.body:
+        return call, []
+    try:
+        media = call.leg.accept(event.body)
+    except SdpError:
+        return call, []
+    return _renegotiated(call, media)
+
+
 def _taken_over(call: Call, event: TakenOver, _now: float) -> Step:
     """Another dialog takes the place of ours (RFC 3891): the phone stays who it is in its room.
 
@@ -526,6 +538,7 @@ _ROWS: tuple[tuple[tuple[Phase, ...], type[Any], _Cell], ...] = (
     (_UP, MediaStarted, _media_started),
     (_UP, OfferReceived, _reoffered),
     (_UP, Acknowledged, _acknowledged),
+    (_UP, OfferAnswered, _offer_answered),
     ((Phase.ACTIVE,), DigitFromPhone, _digit_from_phone),
     ((Phase.ACTIVE,), InfoReceived, _informed),
     ((Phase.ACTIVE,), DigitsFromRoom, _digits_from_room),

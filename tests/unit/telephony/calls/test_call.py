@@ -17,6 +17,7 @@ from switchroom.sip.invite_session import (
     Failed,
     FailureKind,
     InfoReceived,
+    OfferAnswered,
     OfferReceived,
     ReferAnswered,
     ReferNotified,
@@ -113,6 +114,7 @@ _EVENTS: tuple[object, ...] = (
     OfferReceived(1, _sdp(), Headers()),
     Acknowledged(1, b""),
     InfoReceived("application/dtmf", Headers(), b"5"),
+    OfferAnswered(200, "OK", Headers(), _sdp()),
     do.EndWanted(),
     do.TakenOver(_sdp()),
     TransferWanted(_TRANSFER),
@@ -324,6 +326,14 @@ def test_two_byes_that_cross_end_the_call_once() -> None:
     assert commands == [do.ForgetDialog()]
     assert theirs.finished
     assert _commands(theirs, DialogEnded()) == []
+
+
+def test_the_answer_to_a_session_refresh_may_move_the_sound() -> None:
+    moved = OfferAnswered(200, "OK", Headers(), _sdp(port=6000))
+    assert _leg_updates(_commands(_ACTIVE, moved))[0].media.remote == ("198.51.100.7", 6000)
+    for nothing in (b"", b"garbage"):
+        assert _commands(_ACTIVE, OfferAnswered(200, "OK", Headers(), nothing)) == []
+    assert _commands(_ACTIVE, OfferAnswered(488, "No", Headers(), _sdp(port=6000))) == []
 
 
 def test_what_a_bye_tells_of_trouble_is_kept() -> None:
