@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 import signal
 import socket
 import ssl
@@ -19,12 +20,14 @@ import pytest
 from livekit import api
 
 from interop.server import KEY, SECRET, Server, call_to, outward_address, server_here
+from interop.test_documented_commands import run
 from switchroom.phonenet.client import PhoneNetwork
 from unit.base.pem_files import make, put_in_place
 from unit.base.test_stun import serve as stun_server
 
 pytestmark = pytest.mark.interop
 
+ROOT = Path(__file__).resolve().parents[2]
 SWITCHROOM = Path(sys.executable).with_name("switchroom")
 LISTENER = "+12025550103"
 SAMPLE = re.compile(r"^(\w+)\{(.*)\} (\S+)$", re.MULTILINE)
@@ -68,6 +71,12 @@ def ports(count: int) -> list[int]:
     for probe in probes:
         probe.close()
     return found
+
+
+def blocks(paper: str, language: str) -> list[str]:
+    """Code of a paper, also such as stands in a list."""
+    text = (ROOT / paper).read_text(encoding="utf-8")
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
 
 
 async def get(url: str, trust: str = "", credentials: tuple[str, str] | None = None) -> str:
@@ -134,6 +143,26 @@ async def test_a_certificate_is_renewed_under_way_on_sighup(tmp_path: Path) -> N
         assert await get(f"https://127.0.0.1:{port}/", chain) == "OK"
         with pytest.raises(httpx.ConnectError):
             await get(f"https://127.0.0.1:{port}/", str(trust))
+
+
+@pytest.mark.parametrize("paper", ["docs/configuration.md", "docs/moving.md"])
+async def test_the_papers_commands_are_understood_with_the_papers_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paper: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (example,) = blocks("docs/configuration.md", "yaml")
+    (tmp_path / "switchroom.yaml").write_text(example)
+    (tmp_path / "livekit.yaml").write_text("redis: {address: r:6379}\nport: 7880\n")
+    (tmp_path / "sip.yaml").write_text(f"api_key: {KEY}\napi_secret: {SECRET}\nsip_port: 5060\n")
+    commands = [line.strip() for block in blocks(paper, "sh") for line in block.splitlines()]
+    assert commands
+    for command in commands:
+        words = shlex.split(command)
+        assert words[:2] == ["switchroom", "serve"]
+        told = await run(
+            SWITCHROOM, *words[1:], *(() if "--print-config" in words else ("--check",))
+        )
+        assert "The configuration can be used." in told or "--print-config" in words, told
 
 
 async def test_the_external_address_is_what_a_stun_server_says(tmp_path: Path) -> None:

@@ -51,10 +51,6 @@ class Series:
         """It is so much now."""
         self._values[self._key(values)] = to
 
-    def clear(self) -> None:
-        """Forget every combination: it is set anew from what there is."""
-        self._values.clear()
-
     def collect(self) -> Iterable[Metric]:
         """For the registry."""
         metric = Metric(self._name, self._help, self._kind)
