@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from switchroom.rooms.limits import check_attributes, check_metadata, check_room_name
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.routing.inbound_trunks import check_numbers
 from switchroom.telephony.routing.media_config import DEFAULT_MEDIA, MediaConfig
@@ -133,7 +134,16 @@ def checked(rule: DispatchRule) -> DispatchRule:
     check_numbers(rule.inbound_numbers, "inbound_numbers")
     check_numbers(rule.numbers, "numbers")
     rule.media.check()
+    _check_sizes(rule)
     return rule
+
+
+def _check_sizes(rule: DispatchRule) -> None:
+    """What no room takes would turn away every caller. Raises ServiceError: LimitExceeded."""
+    if isinstance(rule.room, DirectRoom):
+        check_room_name(rule.room.room_name)
+    check_metadata(rule.metadata)
+    check_attributes(rule.attributes)
 
 
 def check_conflicts(rule: DispatchRule, others: Iterable[DispatchRule]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from switchroom.base.errors import ServiceError
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.routing.dispatch_rules import (
     CalleeRoom,
@@ -42,6 +43,21 @@ def test_what_cannot_be_used_is_refused(changes: dict[str, Any], text: str) -> N
     with pytest.raises(InvalidRequestError) as refusal:
         checked(replace(_RULE, **changes))
     assert refusal.value.message.startswith(text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"room": DirectRoom("r" * 257)},
+        {"metadata": "m" * (512 * 1024 + 1)},
+        {"attributes": {"a": "b" * 64 * 1024}},
+    ],
+)
+def test_what_no_room_takes_is_refused_before_it_turns_away_callers(
+    changes: dict[str, Any],
+) -> None:
+    with pytest.raises(ServiceError, match=r"exceeds \d+ bytes"):
+        checked(replace(_RULE, **changes))
 
 
 @pytest.mark.parametrize("pin", ["", "0", "1234", "*1aD", "1" * 16])
