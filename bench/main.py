@@ -11,6 +11,7 @@ from typing import Any
 
 import agents
 import capacity
+import decoding
 import dispatch
 import report
 import set_up
@@ -25,9 +26,26 @@ async def _clients(*, quick: bool) -> dict[str, Any]:
     return await clients.measure(quick=quick)
 
 
+async def _sound(*, quick: bool) -> dict[str, Any]:
+    """Needs measures of speech quality, and PJSIP to compare with."""
+    import sound  # noqa: PLC0415 - loaded only where it is asked for
+
+    return await sound.measure(quick=quick)
+
+
+async def _noise(*, quick: bool) -> dict[str, Any]:
+    """Needs recordings of real noise, which the environment of agents has."""
+    import noise  # noqa: PLC0415 - loaded only where it is asked for
+
+    return await noise.measure(quick=quick)
+
+
 _PROGRAMS = {
+    "sound": _sound,
+    "noise": _noise,
     "capacity": capacity.measure,
     "agents": agents.measure,
+    "decoding": decoding.measure,
     "clients": _clients,
     "dispatch": dispatch.measure,
     "set-up": set_up.measure,

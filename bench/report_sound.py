@@ -1,0 +1,48 @@
+"""The parts of RESULTS.md about how things sound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def sound(figures: Mapping[str, Any]) -> str:
+    """Quality and delay by condition and path."""
+    rows = [
+        "| network | path | PESQ (MOS-LQO) | STOI | delay p50 / p99 (ms) |",
+        "|---|---|---|---|---|",
+    ]
+    for condition in figures["conditions"]:
+        for path, found in condition["paths"].items():
+            late = found.get("delay_ms")
+            delay = f"{late['p50']:.1f} / {late['p99']:.1f}" if late else ""
+            rows.append(
+                f"| {condition['name']} | {path} | {found['pesq']:.2f} | {found['stoi']:.3f} "
+                f"| {delay} |"
+            )
+    return (
+        f"{figures['seconds']:.0f} s of speech (flite) in PCMU, through all bridges at the same "
+        "time, heard by the same phone with a buffer of 80 ms and concealment of its own. "
+        '"No bridge" is that phone alone.\n\n' + "\n".join(rows)
+    )
+
+
+def noise(figures: Mapping[str, Any]) -> str:
+    """What is left of each noise, and what the voice is worth before and after."""
+    rows = [
+        "| noise | less of it | the voice's level | PESQ before → after | STOI before → after |",
+        "|---|---|---|---|---|",
+    ]
+    for row in figures["noises"]:
+        less = f"**{row['reduction_db']:.1f} dB**" if row["name"] != "none" else ""
+        rows.append(
+            f"| {row['name']} | {less} | {row['voice_db']:+.1f} dB "
+            f"| {row['before']['pesq']:.2f} → {row['after']['pesq']:.2f} "
+            f"| {row['before']['stoi']:.3f} → {row['after']['stoi']:.3f} |"
+        )
+    return (
+        f"{figures['seconds']:.0f} s of speech (flite) mixed with recordings of real noise "
+        f"{figures['snr_db']:.0f} dB below it, through a call with `krisp_enabled` (PCMU both "
+        "ways). Noise is measured in the pauses. The last row is speech without noise: what the "
+        "call itself and suppression cost.\n\n" + "\n".join(rows)
+    )
