@@ -228,8 +228,8 @@ def _decoding(figures: Mapping[str, Any]) -> str:
             ratio,
             _table(
                 "**Added one-way delay where a phone is decoded** in ms: from a phone with PCMU "
-                "to an agent that takes Opus only. The jitter buffer, the wait for its clock (10 ms "
-                "on average) and the look-ahead of Opus (6.5 ms) are in it.",
+                "to an agent that takes Opus only. The jitter buffer, the wait for its clock "
+                "(10 ms on average) and the look-ahead of Opus (6.5 ms) are in it.",
                 ("calls", "bursts heard", "p50", "p99", "max", "others"),
                 delays,
             ),
