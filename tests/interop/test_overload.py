@@ -124,3 +124,34 @@ async def answers_to_a_flood(address: tuple[str, int]) -> list[str]:
         marks = [f"flood{number}" for number in range(first, first + 50)]
         answers += await asyncio.gather(*(answer_to_an_invite(address, mark) for mark in marks))
     return answers
+
+
+async def test_a_server_that_stops_takes_no_new_call_and_lets_the_running_one_end(
+    tmp_path: Path,
+) -> None:
+    async with (
+        PhoneNetwork() as network,
+        server_here(tmp_path, shutdown__drain=60) as server,
+        server.api() as livekit,
+    ):
+        assert server.app is not None
+        address = server.app._sip.bound[0]
+        phone = await livekit.sip.create_sip_participant(
+            call_to(LISTENER, network.address, "first")
+        )
+        stopping = asyncio.create_task(server.app.stop())
+        await asyncio.sleep(0)
+        turned_away = await answer_to_an_invite(address, "late")
+        assert turned_away.startswith("SIP/2.0 503 ")
+        assert "\r\nRetry-After: " in turned_away
+        with pytest.raises(api.TwirpError) as refused:
+            await livekit.sip.create_sip_participant(call_to(LISTENER, network.address, "second"))
+        assert refused.value.code == "unavailable"
+        assert await get(f"{server.url}/readyz") == "Draining"
+        assert await get(f"{server.url}/") == "Not Ready"
+        assert await get(f"{server.url}/livez") == "OK"
+        await still_there(livekit, phone)
+        assert not stopping.done()
+        await livekit.room.delete_room(api.DeleteRoomRequest(room="first"))
+        await network.expect(Ended)
+        await asyncio.wait_for(stopping, 20)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from switchroom.api.asgi import AsgiApp, Receive, Scope, Send, respond_text
 from switchroom.api.listener import ListenError
@@ -22,6 +23,11 @@ from unit.base.pem_files import make
 def answers(text: str) -> AsgiApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         client = (scope.get("client") or ("",))[0]
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.send", "text": f"{text} {scope['scheme']} {client}"})
+            return
         await respond_text(scope, send, 200, f"{text} {scope['scheme']} {client}")
 
     return app
@@ -139,3 +145,16 @@ async def test_every_address_is_listened_on() -> None:
         port = listening.listeners[0].port
         assert await get(f"http://127.0.0.1:{port}/") == "public http 127.0.0.1"
         assert await get(f"http://[::1]:{port}/") == "public http ::1"
+
+
+async def test_sockets_of_clients_come_over_tls_and_through_proxies(
+    certificate: tuple[str, str],
+) -> None:
+    trust = ssl.create_default_context(cafile=certificate[0])
+    async with ports({"trusted_proxies": ["127.0.0.1"]}, certificate) as listening:
+        url = listening.url.replace("https", "wss")
+        async with connect(url, ssl=trust) as socket_of_client:
+            assert await socket_of_client.recv() == "public wss 127.0.0.1"
+        forwarded = {"X-Forwarded-For": "203.0.113.9"}
+        async with connect(url, ssl=trust, additional_headers=forwarded) as socket_of_client:
+            assert await socket_of_client.recv() == "public wss 203.0.113.9"
