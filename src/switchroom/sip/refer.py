@@ -18,7 +18,7 @@ from switchroom.sip.invite_session import (
     SipFailure,
 )
 from switchroom.sip.message import Request, Response
-from switchroom.sip.responses import reason_phrase
+from switchroom.sip.responses import one_line, reason_phrase
 from switchroom.sip.session_host import SessionHost
 from switchroom.sip.timers import Timer
 from switchroom.sip.transactions.server import ServerTransaction
@@ -221,7 +221,7 @@ class Refers:
             return
         # One at a time: a NOTIFY that overtakes another gets a 500 for its CSeq.
         if len(taken.waiting) < _AT_ONCE or taken.over:
-            taken.waiting.append((status, reason or reason_phrase(status)))
+            taken.waiting.append((status, one_line(reason) or reason_phrase(status)))
         self._send_news(taken, now)
 
     def _send_news(self, taken: _Taken, now: float) -> None:

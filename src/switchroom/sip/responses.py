@@ -100,4 +100,9 @@ def make_response(
     # A broken request may lack some of them (RFC 4475 insuf).
     fields += [(name, value) for name, value in echoed if value]
     fields += headers
-    return Response(status, reason or reason_phrase(status), fields, body)
+    return Response(status, one_line(reason) or reason_phrase(status), fields, body)
+
+
+def one_line(text: str) -> str:
+    """``text`` without line breaks and other control characters: a reason phrase adds no header."""
+    return "".join(mark if mark.isprintable() else " " for mark in text)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import secrets
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -39,30 +38,24 @@ from switchroom.sip.invite_session import (
 from switchroom.sip.message import Request
 from switchroom.sip.reception import NO_TRUNK, Admit, Overloaded
 from switchroom.sip.sanity import Refusal
-from switchroom.sip.targets import DEFAULT_PORTS, Hop
 from switchroom.sip_io.addresses import (
-    choose_local,
     is_ip,
     is_loopback,
     is_wildcard,
     source_towards,
 )
-from switchroom.sip_io.dns import Dns
-from switchroom.sip_io.errors import ResolveError, SipStartError
-from switchroom.sip_io.locator import Locator
-from switchroom.sip_io.resolver import Resolver
+from switchroom.sip_io.errors import SipStartError
+from switchroom.sip_io.reaching import Reaching
 from switchroom.sip_io.session_handle import IncomingHandle, SessionHandle
 from switchroom.sip_io.tap import CallTraces, Tap, TapRecord
 from switchroom.sip_io.tcp import TcpConnections
-from switchroom.sip_io.tls import TlsConfig, client_context, prepare_server
+from switchroom.sip_io.tls import TlsConfig, prepare_server
 from switchroom.sip_io.tokens import Tokens
 from switchroom.sip_io.udp import UdpSockets, describe_error
 
 _SWEEP_EVERY: Final = 10.0
 _FAREWELL: Final = 2.0
 _PORT_TRIES: Final = 20
-_ROUTE_LIFE: Final = 5.0
-_ROUTES_KEPT: Final = 1_024
 _LAST_EVENTS: Final = (Failed, ByeReceived, DialogEnded)
 _log = get_logger("sip_io")
 
@@ -145,21 +138,23 @@ class SipDriver:
         self._tcp = TcpConnections(
             clock, self._sent_by, self._pump, self._stream_data, self._network_error
         )
-        self._resolver = Resolver(clock)
-        self._locator = Locator(
-            self._resolver,
-            Dns(clock, config.dns_servers),
-            lambda largest: secrets.randbelow(largest + 1),
-        )
-        self._client_context: ssl.SSLContext | None = None
         self._bound_tls: list[Address] = []
         self._tasks = Tasks("sip_io")
         self._bound: list[Address] = []
+        self._reaching = Reaching(
+            self._endpoint,
+            self._udp,
+            self._tcp,
+            clock,
+            self._tasks,
+            bound=self._bound,
+            tls=config.tls,
+            dns_servers=config.dns_servers,
+            pump=self._pump,
+        )
         self._incoming: IncomingHandler | None = None
         self._listeners: dict[CallSession, Listener] = {}
-        self._routes: dict[str, tuple[float, Address | None]] = {}
         self._failures: list[tuple[Flow, str]] = []
-        self._connecting: dict[Hop, list[int]] = {}
         self._pumping = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -272,9 +267,9 @@ class SipDriver:
 
         A name is taken from recent look-ups; if it is new, as a host out in the world.
         """
-        known = () if is_ip(host) else self._resolver.known(host)
+        known = () if is_ip(host) else self._reaching.known(host)
         target = host if is_ip(host) else known[0] if known else _far_away(host)
-        local = self._local_towards(target) or (self._bound or self._config.bind)[-1]
+        local = self._reaching.local_towards(target) or (self._bound or self._config.bind)[-1]
         if is_wildcard(local[0]):
             return source_towards(target) or local[0]
         return local[0]
@@ -350,9 +345,9 @@ class SipDriver:
                 if isinstance(action, Send):
                     self._send(action)
                 elif isinstance(action, Locate):
-                    self._locate(action)
+                    self._reaching.locate(action)
                 elif isinstance(action, Connect):
-                    self._connect(action)
+                    self._reaching.connect(action)
                 elif isinstance(action, CloseFlow):
                     self._tcp.close(action.flow)
             failures, self._failures = self._failures, []
@@ -413,82 +408,6 @@ class SipDriver:
         delay = max(0.0, deadline - self._clock.monotonic())
         self._timer = loop.call_later(delay, self._woken)
 
-    # ── finding a flow ──
-
-    def _locate(self, action: Locate) -> None:
-        if is_ip(action.host):
-            transport = action.transport or "udp"
-            hop = Hop(transport, action.host, action.port or DEFAULT_PORTS[transport], action.host)
-            self._endpoint.located(action.ticket, (hop,), self._clock.monotonic())
-        else:
-            self._tasks.spawn(self._ask_dns(action), name=f"locate {action.host}")
-
-    async def _ask_dns(self, action: Locate) -> None:
-        try:
-            hops = await self._locator.locate(action.host, action.port, action.transport)
-        except ResolveError as error:
-            self._unreachable(action.ticket, FailureKind.DNS, str(error))
-        else:
-            usable = [hop for hop in hops if self._local_towards(hop.ip) is not None]
-            self._endpoint.located(action.ticket, usable or hops, self._clock.monotonic())
-        self._pump()
-
-    def _connect(self, action: Connect) -> None:
-        hop = action.hop
-        if hop.transport != "udp":
-            self._connect_stream(action)
-            return
-        local = self._local_towards(hop.ip)
-        flow = self._udp.flow(local, (hop.ip, hop.port)) if local is not None else None
-        if flow is None:
-            self._unreachable(action.ticket, FailureKind.TRANSPORT, "no address of that IP version")
-        else:
-            self._endpoint.reached(action.ticket, flow, self._clock.monotonic())
-
-    def _local_towards(self, ip: str) -> Address | None:
-        # Asking the routing table costs a socket; routes change seldom.
-        now = self._clock.monotonic()
-        known = self._routes.get(ip)
-        if known is None or known[0] < now:
-            if len(self._routes) >= _ROUTES_KEPT:
-                self._routes.clear()
-            known = self._routes[ip] = (now + _ROUTE_LIFE, choose_local(self._bound, ip))
-        return known[1]
-
-    def _connect_stream(self, action: Connect) -> None:
-        hop, flow = action.hop, action.instead
-        if flow is None or not self._tcp.is_open(flow):
-            flow = self._tcp.existing(hop)
-        if flow is not None:
-            self._endpoint.reached(action.ticket, flow, self._clock.monotonic())
-            return
-        waiting = self._connecting.setdefault(hop, [])
-        waiting.append(action.ticket)
-        if len(waiting) == 1:
-            self._tasks.spawn(self._open_connection(hop, action.patience), name="connect")
-
-    async def _open_connection(self, hop: Hop, patience: float) -> None:
-        try:
-            tls = self._client_tls() if hop.transport == "tls" else None
-            flow = await self._tcp.connect(hop, patience, tls)
-        except (OSError, SipStartError) as error:
-            for ticket in self._connecting.pop(hop, ()):
-                self._unreachable(ticket, FailureKind.TRANSPORT, str(error))
-        else:
-            self._next_sweep = self._next_sweep or self._clock.monotonic() + _SWEEP_EVERY
-            for ticket in self._connecting.pop(hop, ()):
-                self._endpoint.reached(ticket, flow, self._clock.monotonic())
-        self._pump()
-
-    def _client_tls(self) -> ssl.SSLContext:
-        # Made when first needed: reading the system's authorities takes tens of milliseconds.
-        if self._client_context is None:
-            self._client_context = client_context(self._config.tls)
-        return self._client_context
-
-    def _unreachable(self, ticket: int, kind: FailureKind, reason: str) -> None:
-        self._endpoint.unreachable(ticket, kind, reason, self._clock.monotonic())
-
     # ── sockets ──
 
     async def _open(self, ip: str, port: int) -> Address:
@@ -541,7 +460,7 @@ class SipDriver:
         await self._tcp.stop()
         if self._loop is not None:
             self._udp.stop(self._loop)
-        self._resolver.close()
+        self._reaching.close()
         self._loop = None
 
     def _tell_the_rest(self) -> None:

@@ -216,6 +216,16 @@ def test_a_rejection_is_repeated_until_its_ack() -> None:
     assert agent.at_rest()
 
 
+def test_a_reason_adds_no_header() -> None:
+    agent = Agent()
+    session = ringing(agent, a_call_to_us())
+    session.reject(agent.now, 486, "Busy\r\nX-Injected: yes")
+    agent.settle()
+    response = agent.sent_response(486)
+    assert response.reason == "Busy  X-Injected: yes"
+    assert "X-Injected" not in response.headers
+
+
 def test_a_bye_before_the_answer_ends_the_invite_with_487() -> None:
     agent = Agent()
     invite = a_call_to_us()
