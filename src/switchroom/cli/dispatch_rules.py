@@ -34,7 +34,8 @@ Callee = Annotated[str | None, typer.Option(help="a room per called number, its 
 Pin = Annotated[str, typer.Option(help="what callers must type first")]
 Randomize = Annotated[bool, typer.Option("--randomize", help="with --callee: a room per call")]
 Agents = Annotated[
-    list[str] | None, typer.Option("--agent", help="agent to send into new rooms, by its name")
+    list[str] | None,
+    typer.Option("--agent", "--agents", help="agents to send into new rooms, by name"),
 ]
 Metadata = Annotated[str, typer.Option(help="metadata of the participant")]
 

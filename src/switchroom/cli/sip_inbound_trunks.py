@@ -31,7 +31,7 @@ Numbers = Annotated[
 ]
 Addresses = Annotated[
     list[str] | None,
-    typer.Option("--allowed-addresses", help="IPs, networks or names that may call"),
+    typer.Option("--allowed-addresses", "--address", help="IPs, networks or names that may call"),
 ]
 Callers = Annotated[
     list[str] | None, typer.Option("--allowed-numbers", help="numbers that may call")

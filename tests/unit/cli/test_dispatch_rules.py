@@ -74,6 +74,17 @@ def test_a_rule_is_created_from_options(
     }
 
 
+def test_the_readmes_spellings_work(run: Run, api: FakeApi) -> None:
+    api.answer(CREATE, {"sip_dispatch_rule_id": "SDR_1"})
+    api.answer("SIP/CreateSIPInboundTrunk", {"sip_trunk_id": "ST_1"})
+    sip = ("--url", api.url, "sip")
+    assert run(*sip, "dispatch", "create", "--direct", "r", "--agents", "a,b").status == 0
+    config = api.received[0].body["dispatch_rule"]["room_config"]
+    assert config == {"agents": [{"agent_name": "a"}, {"agent_name": "b"}]}
+    assert run(*sip, "inbound", "create", "--address", "203.0.113.0/24").status == 0
+    assert api.received[1].body["trunk"] == {"allowed_addresses": ["203.0.113.0/24"]}
+
+
 def test_options_go_over_a_file_in_the_old_form(run: Run, api: FakeApi) -> None:
     api.answer(CREATE, {"sip_dispatch_rule_id": "SDR_1"})
     old = '{"rule": {"dispatchRuleIndividual": {"roomPrefix": "call-"}}, "metadata": "m"}'
