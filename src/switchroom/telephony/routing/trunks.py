@@ -11,6 +11,7 @@ from types import MappingProxyType
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.routing.headers import HeaderOptions, check_header_names, check_headers
 from switchroom.telephony.routing.media_config import DEFAULT_MEDIA, MediaConfig
+from switchroom.telephony.routing.numbers import normalise
 from switchroom.telephony.routing.updates import (
     NO_MEDIA_UPDATE,
     ListUpdate,
@@ -190,11 +191,14 @@ def listed(
 
     A trunk without numbers would match any number, as in LiveKit.
     """
+    wanted = {normalise(number) for number in numbers}
     found = [
         trunk
         for trunk in sorted(trunks, key=lambda trunk: trunk.trunk_id)
         if trunk.trunk_id > after_id
         and (not ids or trunk.trunk_id in ids)
-        and (not numbers or not trunk.numbers or not numbers.isdisjoint(trunk.numbers))
+        and (
+            not wanted or not trunk.numbers or not wanted.isdisjoint(map(normalise, trunk.numbers))
+        )
     ]
     return found[:limit] if limit > 0 else found

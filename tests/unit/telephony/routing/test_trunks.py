@@ -168,7 +168,7 @@ def test_lists_are_filtered_and_ordered_by_id() -> None:
 
     assert ids() == ["ST_1", "ST_2", "ST_3"]
     assert ids(ids=frozenset({"ST_3", "ST_9"})) == ["ST_3"]
-    assert ids(numbers=frozenset({"1"})) == ["ST_2", "ST_3"]
+    assert ids(numbers=frozenset({"1"})) == ids(numbers=frozenset({"+1"})) == ["ST_2", "ST_3"]
     assert ids(after_id="ST_1") == ["ST_2", "ST_3"]
     assert ids(limit=2) == ["ST_1", "ST_2"]
 
