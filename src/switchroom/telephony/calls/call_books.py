@@ -88,19 +88,18 @@ class CallBooks:
         return transfer
 
     def ended(self, ending: Termination, dialog: DialogSnapshot | None) -> None:
-        """The call is over. Until our BYE is answered the far end may believe in it."""
+        """The call is over; `closed` follows. Until our BYE is answered `dialog` stays."""
         notes = self.notes
         notes.ended_at = self._now()
         notes.termination = ending
         notes.dialog = dialog
-        self.save()
 
     def closed(self, figures: LegStats | None) -> None:
         """Nothing more will be known: `figures` are those of its sound, if there was any."""
         notes = self.notes
         if figures is not None:
             notes.media = _media_figures(figures)
-            self.save()
+        self.save()
         if notes.termination is not None:
             _log.info("call ended", **_account(notes, notes.termination))
         self._publish(CallEnded)

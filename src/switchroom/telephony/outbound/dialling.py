@@ -147,23 +147,23 @@ def _joined(state: Dialling, _event: Joined, now: float) -> _Step:
         do.PublishTrack(tone=plan.play_dialtone),
         dial.StoreDial(durable=plan.durable_dial),
     ]
-    state = replace(state, call=seated(state.call))
+    call = seated(state.call)
     if plan.durable_dial:
-        return state, commands
-    return _dial(state, commands, now)
+        return replace(state, call=call), commands
+    return _dial(state, call, commands, now)
 
 
 def _dial_stored(state: Dialling, event: DialStored, now: float) -> _Step:
     if event.failure:
         # Dialling without the record could make the phone ring again after a crash.
         return _end(state, Termination(Cause.STORAGE_FAILED, detail=event.failure))
-    return _dial(state, [], now)
+    return _dial(state, state.call, [], now)
 
 
-def _dial(state: Dialling, commands: list[object], now: float) -> _Step:
+def _dial(state: Dialling, call: Call, commands: list[object], now: float) -> _Step:
     state = replace(
         state,
-        call=replace(state.call, wire=Wire.INVITED),
+        call=replace(call, wire=Wire.INVITED),
         stage=Stage.DIALING,
         ring_until=now + state.plan.ringing_timeout,
     )
