@@ -17,6 +17,8 @@ from switchroom.telephony.routing.trunks import Transport
 from switchroom.telephony.routing.updates import ListUpdate, MediaUpdate
 
 _NS = 1_000_000_000
+#: Some ten thousand years (google/protobuf/duration.proto).
+_LONGEST_DURATION = 315_576_000_000.0
 
 _Info = wire.SIPOutboundTrunkInfo | wire.SIPInboundTrunkInfo | wire.SIPDispatchRuleInfo
 _Updated = wire.SIPOutboundTrunkUpdate | wire.SIPInboundTrunkUpdate | wire.SIPDispatchRuleUpdate
@@ -86,7 +88,9 @@ def media_to_wire(media: MediaConfig) -> wire.SIPMediaConfig:
 
 
 def seconds(duration: duration_pb2.Duration) -> float:
-    return duration.seconds + duration.nanos / _NS
+    """What a Duration says, within what JSON can say of one: binary clients can send any number."""
+    given = duration.seconds + duration.nanos / _NS
+    return min(max(given, -_LONGEST_DURATION), _LONGEST_DURATION)
 
 
 def duration(seconds: float) -> duration_pb2.Duration:

@@ -338,6 +338,14 @@ async def test_json_is_read_in_both_cases_and_written_as_livekit_does(
     assert answer["krisp_enabled"] is True
 
 
+async def test_an_endless_timeout_does_not_break_the_lists_of_others(sip: SipApi) -> None:
+    """JSON has no name for it, so one such trunk would fail every ListSIPInboundTrunk in JSON."""
+    endless = Duration(seconds=2**62, nanos=999_999_999)
+    await _create(sip, numbers=["+1"], ringing_timeout=endless, max_call_duration=endless)
+    (item,) = (await sip.json("ListSIPInboundTrunk", "{}"))["items"]
+    assert item["ringing_timeout"] == item["max_call_duration"] == "315576000000s"
+
+
 async def test_a_status_of_tomorrow_is_refused_by_name(sip: SipApi) -> None:
     body = '{"trunk": {"numbers": ["+1"], "ringing_timeout_status": 699}}'
     answer = await sip.json("CreateSIPInboundTrunk", body)
