@@ -115,6 +115,7 @@ class Switchroom:
             clock,
             load=lambda: self._overload.load,
             takes_calls=lambda: self.condition is Condition.READY,
+            webhooks_waiting=lambda: self.webhooks.pending,
         )
         self.rooms = Rooms(
             self.engine,
@@ -240,6 +241,7 @@ class Switchroom:
 
     def _retry_after(self) -> int | None:
         """Asked for each INVITE from outside; seconds after which to ask again."""
+        self._meters.node.invite_came()
         if self._condition is Condition.DRAINING:
             return _DRAIN_RETRY
         refusal = self._refusal()

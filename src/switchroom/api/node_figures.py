@@ -17,10 +17,15 @@ class NodeFigures:
     """What no single room knows."""
 
     def __init__(
-        self, figures: Figures, load: Callable[[], Load], takes_calls: Callable[[], bool]
+        self,
+        figures: Figures,
+        load: Callable[[], Load],
+        takes_calls: Callable[[], bool],
+        webhooks_waiting: Callable[[], int],
     ) -> None:
         self._load = load
         self._takes_calls = takes_calls
+        self._webhooks_waiting = webhooks_waiting
         method = ("service", "method", "status")
         gauge = figures.gauge
         self._requests = figures.counter(
@@ -28,6 +33,9 @@ class NodeFigures:
         )
         self._latency = figures.histogram(
             "livekit_node_twirp_request_latency_ms", "Until the answer.", method, _LATENCY_MS
+        )
+        self._invites = figures.counter(
+            "livekit_sip_invite_requests_raw", "INVITEs from outside, wanted or not."
         )
         self._refused = figures.counter(
             "switchroom_calls_refused_total", "Calls refused for load.", ("reason",)
@@ -37,6 +45,7 @@ class NodeFigures:
         )
         self._lag = gauge("switchroom_event_loop_lag_seconds", "How late the event loop runs.")
         self._available = gauge("livekit_sip_available", "1 while new calls are taken.")
+        self._waiting = gauge("switchroom_webhooks_waiting", "Webhooks not delivered yet.")
         self._engine = gauge("switchroom_engine_open", "What is open in the engine.", ("kind",))
         self._strays = figures.counter(
             "switchroom_engine_unknown_datagrams_total", "On the WebRTC port, from nobody known."
@@ -49,6 +58,10 @@ class NodeFigures:
         self._requests.add(call.service, call.method, call.status, code)
         latency = self._latency.labels(call.service, call.method, call.status)
         latency.observe(call.seconds * 1000)
+
+    def invite_came(self) -> None:
+        """Somebody calls, whatever becomes of it."""
+        self._invites.add()
 
     def refused(self, overloaded: Overloaded) -> None:
         """A call was refused."""
@@ -71,3 +84,4 @@ class NodeFigures:
         self._cpu.set("SIP", to=load.cpu)
         self._lag.set(to=load.lag)
         self._available.set(to=float(self._takes_calls()))
+        self._waiting.set(to=self._webhooks_waiting())

@@ -34,7 +34,14 @@ class EngineOfPaper:
 def meters(clock: Clock, stats: EngineStats | None = None, port: int = 6789) -> Meters:
     engine = cast("Engine", EngineOfPaper(stats))
     settings = PrometheusSettings(port=port)
-    return Meters(settings, engine, clock, load=lambda: Load(0, 0), takes_calls=lambda: True)
+    return Meters(
+        settings,
+        engine,
+        clock,
+        load=lambda: Load(0, 0),
+        takes_calls=lambda: True,
+        webhooks_waiting=lambda: 0,
+    )
 
 
 def test_the_paper_lists_every_figure_with_its_kind_and_labels(clock: Clock) -> None:
