@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,9 +31,12 @@ needs_asterisk = pytest.mark.skipif(
 _INSIDE = "/mnt"
 _START = """\
 mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && mount --bind "$2" "$1/mnt" &&
+touch "$1/etc/hosts" && mount --bind "$2/hosts" "$1/etc/hosts" &&
 exec chroot "$1" asterisk -f -n -C /mnt/asterisk.conf
 """
 _FILES = {
+    # It looks up its own name, and waits long for name servers that cannot be reached.
+    "hosts": "127.0.0.1 localhost {host}\n::1 localhost {host}\n",
     "asterisk.conf": """\
 [directories]
 astetcdir => /mnt
@@ -119,16 +123,17 @@ exten => busy,1,Busy(1)
 exten => ringing,1,Ringing()
  same => n,Wait(120)
 exten => early,1,Progress()
- same => n,PlayTones(1000)
+ same => n,PlayTones({hz})
  same => n,Wait(3)
  same => n,Goto(talk,1)
 exten => talk,1,Answer()
- same => n,MixMonitor(/mnt/all.wav,r(/mnt/heard.wav))
- same => n,PlayTones(1000)
+ same => n,MixMonitor(/mnt/all.wav,r(/mnt/heard.wav16))
+ same => n,PlayTones({hz})
  same => n,Wait(300)
 exten => transfer,1,Transfer(PJSIP/${{TARGET}})
  same => n,UserEvent(Transferred,Status: ${{TRANSFERSTATUS}})
  same => n,Hangup()
+exten => phone,1,Goto(talk,1)
 exten => _[+0-9].,1,Goto(talk,1)
 """,
 }
@@ -146,6 +151,8 @@ class AsteriskWishes:
     """Whether it acknowledges provisional responses (RFC 3262) and wants its own so."""
     timers: str = "yes"
     """Session timers: ``required`` refreshes every minute."""
+    hz: int = 1000
+    """The tone that it says."""
     login: str = "nobody"
     password: str = "nothing"
 
@@ -172,7 +179,7 @@ class Asterisk:
         assert done["Response"] == "Success", done
 
     async def dial(self, number: str) -> None:
-        """Call a number at the server; who answers hears a tone of 1000 Hz."""
+        """Call a number at the server; who answers hears its tone."""
         facts = {"Exten": "talk", "Context": "phones", "Priority": "1", "Timeout": "60000"}
         await self.act("Originate", Channel=f"PJSIP/{number}@switchroom", Async="true", **facts)
         self.channel = (await self.told.next("Newchannel"))["Channel"]
@@ -185,6 +192,8 @@ class Asterisk:
 
     async def is_up(self) -> None:
         """Until the call was answered."""
+        if not self.channel:
+            await self.is_called()
         await self.told.next("Newstate", Channel=self.channel, ChannelStateDesc="Up")
 
     async def is_over(self) -> Facts:
@@ -213,7 +222,7 @@ class Asterisk:
 
     def heard(self) -> Sound:
         """What came in; complete when the call is over."""
-        return read_sound(self.folder / "heard.wav")
+        return read_sound(self.folder / "heard.wav16")
 
 
 @asynccontextmanager
@@ -221,10 +230,11 @@ async def asterisk(
     folder: Path, server: str, wishes: AsteriskWishes | None = None, address: str = "127.0.0.1"
 ) -> AsyncIterator[Asterisk]:
     """A PBX whose trunk is the server at `server` (host and port)."""
-    await asyncio.to_thread((folder / "spool").mkdir, parents=True)
+    await asyncio.to_thread((folder / "spool").mkdir, parents=True, exist_ok=True)
     port, manager, wishes = free_port(address), free_port(), wishes or AsteriskWishes()
     facts = {
         **{name: getattr(wishes, name) for name in wishes.__dataclass_fields__},
+        "host": socket.gethostname(),
         "address": address,
         "port": port,
         "manager": manager,
@@ -250,6 +260,7 @@ async def asterisk(
             writer.close()
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
+            peer.process.kill()  # its own end takes ten seconds
 
 
 async def _hear_events(reader: asyncio.StreamReader, told: Told) -> None:

@@ -185,7 +185,7 @@ async def baresip(
 ) -> AsyncIterator[Baresip]:
     """A phone at `address`:`port` that says what is in `voice` (8 kHz mono)."""
     recordings = folder / "recordings"
-    await asyncio.to_thread(recordings.mkdir, parents=True)
+    await asyncio.to_thread(recordings.mkdir, parents=True, exist_ok=True)
     control, wishes = free_port(), wishes or BaresipWishes()
     config = _CONFIG.format(
         address=address,

@@ -56,6 +56,8 @@ class LinphoneWishes:
     answers: bool = True
     srtp: str = "none"
     """``none``, ``allowed`` or ``required``."""
+    login: str = ""
+    password: str = ""
 
 
 @dataclass
@@ -107,7 +109,9 @@ class Linphonec:
         assert "".join(pressed) == keys, pressed
 
     async def hold(self) -> None:
+        """Until the other end has agreed. It plays its voice on: as music for who waits."""
         self.peer.tell("pause")
+        await self.peer.says("is now paused")
 
     async def resume(self) -> None:
         self.peer.tell("resume")
@@ -128,7 +132,7 @@ async def linphonec(
     """A phone on a free port that says what is in `voice`."""
     home, recording = folder / "home", folder / "heard.wav"
     # It does not make the folder of its database itself.
-    await asyncio.to_thread((home / ".local/share/linphone").mkdir, parents=True)
+    await asyncio.to_thread((home / ".local/share/linphone").mkdir, parents=True, exist_ok=True)
     port, wishes = free_port(address), wishes or LinphoneWishes()
     settings = _CONFIG.format(
         port=port,
@@ -138,7 +142,8 @@ async def linphonec(
         rtp_first=port + 100,
         rtp_last=port + 199,
     )
-    await asyncio.to_thread((folder / "rc").write_text, settings + _codecs(wishes.codecs))
+    settings += _codecs(wishes.codecs) + _credentials(wishes)
+    await asyncio.to_thread((folder / "rc").write_text, settings)
     command = ("linphonec", "-c", folder / "rc", *(("-a",) if wishes.answers else ()))
     async with peer_process(command, folder, {"HOME": str(home)}) as peer:
         for line in ("soundcard use files", f"play {voice}", f"record {recording}", "ipv6 disable"):
@@ -147,6 +152,12 @@ async def linphonec(
         yield Linphonec(peer, f"{address}:{port}", recording)
         peer.tell("quit")
         await asyncio.wait_for(peer.process.wait(), 20)
+
+
+def _credentials(wishes: LinphoneWishes) -> str:
+    if not wishes.password:
+        return ""
+    return f"[auth_info_0]\nusername=phone\nuserid={wishes.login}\npasswd={wishes.password}\n"
 
 
 def _codecs(wanted: tuple[str, ...]) -> str:

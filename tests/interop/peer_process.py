@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE = 60.0
+PATIENCE = 30.0
 """Seconds that a test waits for a program's word, on a machine that has much else to do."""
 
 

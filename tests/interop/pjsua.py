@@ -80,6 +80,8 @@ class Pjsua:
 
     async def is_up(self) -> None:
         """Until the call is answered and acknowledged."""
+        if self.call < 0:
+            await self.is_called()
         await self.told.next("state", call=self.call, state="CONFIRMED")
 
     async def is_over(self) -> Facts:
@@ -133,7 +135,7 @@ async def pjsua(
     folder: Path, voice: Path, wishes: PjsuaWishes | None = None, address: str = "127.0.0.1"
 ) -> AsyncIterator[Pjsua]:
     """A phone on a free port that says what is in `voice`, again and again."""
-    await asyncio.to_thread(folder.mkdir, parents=True)
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     told, port, wishes = Told(), free_port(address), wishes or PjsuaWishes()
     program = await json_program((str(PYTHON), str(_PROGRAM)), told)
     try:

@@ -20,7 +20,7 @@ _PUMP_MS = 10
 _CLOCK_RATE = 16_000
 """What the bridge between a call and its files runs at: wide enough for G.722."""
 _HIGH, _OFF = 200, 0
-_SECURED = 2
+_SECURED = 1 << 14
 """The bit of PJSIP's PJMEDIA_TP_PROFILE_SRTP."""
 _TRANSPORTS = {
     "udp": pj.PJSIP_TRANSPORT_UDP,
@@ -239,6 +239,12 @@ class Phone:
         prm = pj.CallOpParam(True)
         prm.opt.flag = pj.PJSUA_CALL_REINIT_MEDIA
         getattr(self.calls[call], method)(prm)
+
+    def refresh(self, call: int) -> None:
+        """UPDATE without an offer, as a session timer sends it."""
+        prm = pj.CallOpParam(True)
+        prm.opt.flag = pj.PJSUA_CALL_NO_SDP_OFFER
+        self.calls[call].update(prm)
 
     def transfer(self, call: int, uri: str) -> None:
         self.calls[call].xfer(uri, pj.CallOpParam(True))
