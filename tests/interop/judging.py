@@ -35,7 +35,10 @@ call is important to us. Somebody will be with you in a moment, and meanwhile we
 
 
 def speech(seconds: float) -> Samples:
-    """So much of flite's voice `slt`, at 8 kHz (it speaks at 16)."""
+    """So much of flite's voice `slt` as a telephone says it: 8 kHz, once through PCMU.
+
+    What PCMU itself costs is not to be counted.
+    """
     if shutil.which("flite") is None:
         raise SystemExit("flite is missing: apt-get install flite")
     with tempfile.TemporaryDirectory() as folder:
@@ -46,7 +49,8 @@ def speech(seconds: float) -> Samples:
     wanted = int(seconds * 16_000)
     spoken = np.tile(spoken, -(-wanted // len(spoken)))[:wanted]
     spoken *= 12_000 / np.abs(spoken).max()
-    return np.asarray(resample_poly(spoken, RATE, 16_000), float)
+    said = [PCMU.decode(frame) for frame in frames(resample_poly(spoken, RATE, 16_000))]
+    return np.concatenate(said).astype(float)
 
 
 def frames(samples: Samples) -> list[bytes]:
@@ -167,7 +171,9 @@ def delays(said: Samples, speaker: Line, listener: Line, since: int) -> list[flo
         if np.sqrt(np.mean(stretch**2)) < 300:
             continue
         around = max(start + lag - 1_600, 0)
-        at = around + _lag(stretch, sound[around : around + size + 3_200])
+        if around + size > len(sound):
+            break
+        at = around + _likest(stretch, sound[around : around + size + 3_200])
         place = at // FRAME * FRAME
         begins = min(
             (known for known in arrivals if known <= at), key=lambda k: at - k, default=place
@@ -176,6 +182,14 @@ def delays(said: Samples, speaker: Line, listener: Line, since: int) -> list[flo
             left = speaker.sent[start // FRAME] + start % FRAME / RATE * 1e9
             found.append((arrivals[begins] + (at - begins) / RATE * 1e9 - left) / 1e6)
     return found
+
+
+def _likest(stretch: Samples, near: Samples) -> int:
+    """Where in `near` the stretch is: the place most like it, however loud others are."""
+    found = correlate(near, stretch, "valid", "fft")
+    energy = np.cumsum(np.concatenate(([0.0], near**2)))
+    loudness = np.sqrt(energy[len(stretch) :] - energy[: -len(stretch)] + 1)
+    return int(np.argmax(found / loudness))
 
 
 def aligned(said: Samples, heard: Samples) -> Samples:
