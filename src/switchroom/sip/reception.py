@@ -265,7 +265,7 @@ class Reception:
         session = self._host.sessions.get((wanted.call_id, wanted.to_tag))
         if session is None or not session.knows(wanted.from_tag):
             return Refusal(481)
-        if session.finished:
+        if session.finished or (session.dialog is not None and not session.up):
             return Refusal(603)
         if session.dialog is None and isinstance(session, CalleeSession):
             # An early dialog may only be taken from who began it.

@@ -7,6 +7,7 @@ import pytest
 from switchroom.sip.digest import (
     Credentials,
     DigestClient,
+    digest_response,
     parse_challenges,
 )
 from switchroom.sip.digest_server import DigestServer, Verdict
@@ -95,10 +96,16 @@ def test_a_client_without_qop_may_use_a_nonce_once() -> None:
 def test_a_negative_count_is_no_way_around_the_replay_check() -> None:
     house = server()
     _, request = answered(house.challenge(HERE, "us", 0))
+    ((name, value),) = request.headers
     for count in ("-0000001", "-1", "zz"):
-        ((name, value),) = request.headers
         forged = Request("INVITE", "sip:a@b", [(name, value.replace("00000001", count))])
         assert verdict(house, forged) is Verdict.REJECTED
+    (challenge,) = parse_challenges(Response(407, "x", house.challenge(HERE, "us", 0).headers))
+    said = digest_response(challenge, MUFASA, "INVITE", "sip:a@b", cnonce="cnonce", nonce_count=-1)
+    before = value.partition('response="')[0]
+    after = value.partition('response="')[2].partition('"')[2].replace("00000001", "-0000001")
+    below = Request("INVITE", "sip:a@b", [(name, f'{before}response="{said}"{after}')])
+    assert verdict(house, below) is Verdict.REJECTED
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,9 @@ def test_a_call_that_has_ended_gets_603_and_one_that_rings_here_481() -> None:
     agent.hear(reply(agent.sent_request("INVITE"), 200, body=ANSWER))
     session.bye(agent.now)
     agent.settle()
-    agent.hear(taking_over("call-1;to-tag=ours;from-tag=theirs"))
     agent.sent()
+    agent.hear(taking_over("call-1;to-tag=ours;from-tag=theirs"))
+    agent.sent_response(603)
     agent = house()
     agent.hear(a_call_to_us())
     ((ringing, _),) = agent.heard

@@ -214,6 +214,8 @@ def test_hanging_up_stops_the_timer() -> None:
     session.bye(agent.now)
     agent.settle()
     agent.hear(reply(agent.sent_request("BYE"), 200))
+    agent.advance(40)
+    assert agent.endpoint.deadline() is None
     agent.advance(200)
     assert agent.sent() == []
     assert agent.at_rest()

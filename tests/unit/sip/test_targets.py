@@ -83,6 +83,8 @@ def test_a_dialogs_connection_serves_its_own_peer_only(transport: str, ip: str, 
     if ip == "8.8.8.8" or ip.startswith(("192.168", "198.18")):
         flow = Flow("tcp", ("8.8.4.4", 1), ("9.9.9.9", 40000), ("8.8.4.4", 5060), 3)
     assert (same_connection(Hop(transport, ip, 5060), flow) is flow) is same
+    inside = Flow("tcp", ("10.0.0.1", 1), ("10.0.0.2", 40000), ("10.0.0.1", 5060), 3)
+    assert same_connection(Hop("tcp", "10.0.0.3", 5060), inside) is None
     assert same_connection(Hop(transport, ip, 5060), None) is None
 
 

@@ -88,6 +88,7 @@ async def test_naptr_says_which_transport_the_host_prefers(
         '20 1 "s" "SIP+D2U" "" _sip._udp.carrier.example.',
         '10 2 "s" "SIPS+D2T" "" _sips._tcp.carrier.example.',
         '10 1 "u" "E2U+sip" "!^.*$!sip:a@b!" .',
+        '5 1 "a" "SIP+D2U" "" b.carrier.example.',
     ]
     hops = await locator(server, clock).locate("carrier.example", None, None)
     assert hops == [Hop("tls", "192.0.2.11", 5081, "carrier.example")]

@@ -86,6 +86,30 @@ async def test_a_connection_of_ours_is_made_and_refused(owner: Owner) -> None:
         await owner.connections.connect(Hop("tcp", *address), 5.0)
 
 
+async def test_a_connection_of_ours_is_kept_alive_while_there_are_calls(owner: Owner) -> None:
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        owner.writers.append(writer)
+        heard.put_nowait(await reader.readexactly(8))
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    async with server:
+        address = server.sockets[0].getsockname()
+        ours = await owner.connections.connect(Hop("tcp", *address), 5.0)
+        reader, _, theirs = await peer(owner)
+        for at, in_use in ((59.0, True), (60.0, False)):
+            owner.clock.now = at
+            owner.connections.sweep(at, lambda _: 0, in_use=in_use)
+        owner.connections.send(ours, b"mark")
+        owner.clock.now = 120.0
+        owner.connections.sweep(120.0, lambda _: 0, in_use=True)
+        assert await heard.get() == b"mark\r\n\r\n"
+        # Who called us keeps its connection alive itself, if it likes.
+        owner.connections.send(theirs, b"mark")
+        assert await reader.readexactly(4) == b"mark"
+
+
 async def test_a_silent_connection_is_closed_after_ten_minutes(owner: Owner) -> None:
     reader, _, flow = await peer(owner)
     owner.clock.now = 599.0
