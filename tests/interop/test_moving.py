@@ -22,7 +22,7 @@ async def furnish(livekit: api.LiveKitAPI) -> None:
     inbound = await livekit.sip.create_inbound_trunk(
         api.CreateSIPInboundTrunkRequest(
             trunk=api.SIPInboundTrunkInfo(
-                name="in", numbers=["+15550000000"], auth_username="u", auth_password="hunter2"
+                numbers=["+15550000000"], auth_username="u", auth_password="hunter2"
             )
         )
     )
@@ -50,7 +50,7 @@ async def move(old: Server, new: Server, monkeypatch: pytest.MonkeyPatch) -> dic
     }.items():
         monkeypatch.setitem(os.environ, name, value)
     told = await run(sys.executable, str(SCRIPT))
-    return dict(line.split(" -> ") for line in told.splitlines())
+    return dict(line.split(" -> ") for line in told.splitlines() if " -> " in line)
 
 
 async def test_trunks_and_rules_are_copied_once_however_often_it_is_run(
@@ -77,3 +77,24 @@ async def test_trunks_and_rules_are_copied_once_however_often_it_is_run(
     assert rule.rule.dispatch_rule_individual.room_prefix == "call-"
     assert rule.room_config.agents[0].agent_name == "clerk"
     assert [trunk.name for trunk in outbound.items] == ["out"]
+
+
+async def test_what_the_new_server_refuses_is_told_and_the_rest_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path / name for name in ("old", "new")]
+    for folder in folders:
+        folder.mkdir()
+    async with (
+        server_here(folders[0]) as old,
+        server_here(folders[1]) as new,
+        old.api() as before,
+        new.api() as after,
+    ):
+        await furnish(before)
+        taken = api.SIPInboundTrunkInfo(name="there already", numbers=["+15550000000"])
+        await after.sip.create_inbound_trunk(api.CreateSIPInboundTrunkRequest(trunk=taken))
+        copied = await move(old, new, monkeypatch)
+        (outbound,) = (await after.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())).items
+    assert outbound.sip_trunk_id in copied.values()
+    assert len([was for was in copied if was.startswith("ST_")]) == 1
