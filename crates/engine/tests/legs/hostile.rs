@@ -5,7 +5,7 @@ use std::time::Duration;
 use switchroom_engine::LegPort;
 use switchroom_engine::command::Command;
 
-use crate::world::{DIGITS, FRAME, World, assert_whole};
+use crate::world::{DIGITS, FRAME, World, assert_continuous, assert_whole};
 
 struct Noise(u64);
 
@@ -106,4 +106,47 @@ fn what_is_closed_leaves_nothing_behind() {
     world.pass(Duration::from_secs(60));
     assert!(world.sent.is_empty());
     assert_eq!(world.engine.next_deadline(), None);
+}
+
+#[test]
+fn a_phone_that_sends_ten_times_faster_than_time_is_heard_at_the_pace_of_time() {
+    let mut world = World::new();
+    let (mut a, b) = (world.call(0), world.call(8));
+    world.hear(&b, &[&a]);
+    world.command(Command::SetProcessing { leg: a.ids.leg, denoise: true, detect_tones: true });
+    world.forget();
+    for _ in 0..250 {
+        for _ in 0..10 {
+            world.say(&mut a, 0x31);
+        }
+        world.pass(FRAME);
+    }
+    let heard = world.heard(&b);
+    assert_continuous(&heard);
+    assert!(heard.len().abs_diff(250) <= 5, "{}", heard.len());
+    // And is understood at once when it comes to its senses.
+    world.forget();
+    world.talk(100, &mut [(&mut a, 0x31)]);
+    assert_whole(&world.heard(&b), FRAME * 100);
+    assert!(world.stats().legs[0].buffer_delay.unwrap() <= Duration::from_millis(100));
+}
+
+#[test]
+fn timestamps_that_jump_with_every_packet_do_not_stop_the_stream_of_the_listener() {
+    let mut world = World::new();
+    let (mut a, b, c) = (world.call(0), world.call(8), world.call(0));
+    world.hear(&b, &[&a]);
+    world.hear(&c, &[&a]);
+    world.command(Command::SetProcessing { leg: a.ids.leg, denoise: false, detect_tones: true });
+    world.forget();
+    let mut noise = Noise(7);
+    for _ in 0..250 {
+        a.timestamp = noise.next() as u32;
+        world.say(&mut a, 0x31);
+        world.pass(FRAME);
+    }
+    for phone in [&b, &c] {
+        let heard = world.heard(phone);
+        assert!((200..=300).contains(&heard.len()), "{}", heard.len());
+    }
 }

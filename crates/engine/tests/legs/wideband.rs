@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use switchroom_codecs::g711::Law;
 use switchroom_codecs::g722::{G722Decoder, G722Encoder};
+use switchroom_codecs::keys::KeyDetector;
 use switchroom_codecs::opus::{
     MAX_PACKET, OpusDecoder, OpusEncoder, OpusEncoderConfig, packet_samples,
 };
@@ -496,4 +497,27 @@ fn jitter_of_60_ms_loses_nothing_where_sound_is_decoded() {
     assert!(before < 400, "{before} ms of 16 s were made up"); // while the jitter became known
     let level = level_of(&world.heard(&wide.phone), G722, 500.0);
     assert!((level + 20.0).abs() < 1.0, "{level}");
+}
+
+#[test]
+fn a_wideband_phone_without_events_hears_keys_as_tones() {
+    let mut world = World::new();
+    let alice = Speaking::call(&mut world, G722, 500.0);
+    world.update(&alice.phone, |media| {
+        media.codecs = vec![codec(G722)];
+        media.digits = None;
+    });
+    world.forget();
+    world.command(Command::SendDigits { leg: alice.phone.ids.leg, digits: "4#".to_owned() });
+    world.pass(Duration::from_millis(1_200));
+    let heard = world.heard(&alice.phone);
+    assert_continuous(&heard, G722);
+    let (mut decoder, mut detector) = (G722Decoder::new(), KeyDetector::new(16_000));
+    let mut keys = String::new();
+    for sent in &heard {
+        let mut samples = [0; 320];
+        decoder.decode(sent.packet().payload, &mut samples);
+        keys.extend(detector.hear(&samples).map(|key| key.digit));
+    }
+    assert_eq!(keys, "4#");
 }
