@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
-
-import pytest
 
 from scenarios.caller import CALLED, CALLER, ScriptedCaller, invite
 from scenarios.carrier import answer_sdp
-from scenarios.house import House
+from scenarios.inbound_house import (
+    RULE,
+    SIP,
+    TRUNK,
+    Person,
+    answered,
+    called,
+    comes,
+    ended,
+    open_house,
+    silence_players,
+)
 from switchroom.media import DigitReceived, MediaStarted, MediaTimedOut
-from switchroom.media.player import DIAL_TONE
-from switchroom.rooms.data import DispatchEnded, Dtmf, UserData
-from switchroom.rooms.dispatches import DispatchSpec, Job, JobKind
+from switchroom.rooms.data import Dtmf
 from switchroom.rooms.info import ParticipantKind
-from switchroom.rooms.local import LocalParticipantSpec, Seat
-from switchroom.rooms.reasons import DisconnectReason
+from switchroom.rooms.local import LocalParticipantSpec
 from switchroom.telephony.calls.call_record import CallDirection
 from switchroom.telephony.calls.termination import Cause
 from switchroom.telephony.routing.dispatch_rules import DirectRoom, DispatchRule, IndividualRoom
@@ -27,73 +30,6 @@ from switchroom.telephony.routing.headers import HeaderOptions
 from switchroom.telephony.routing.inbound_trunks import InboundTrunk
 from switchroom.telephony.routing.media_config import ListedCodec, MediaConfig
 from switchroom.telephony.telephony import FAREWELL
-
-SIP = f"sip_{CALLER}"
-TRUNK = InboundTrunk(numbers=(CALLED,), allowed_addresses=("198.51.100.0/24",))
-RULE = DispatchRule(room=DirectRoom("room"))
-
-
-class Person:
-    """Somebody in the room, who remembers what is said."""
-
-    def __init__(self) -> None:
-        self.heard: list[UserData | Dtmf] = []
-
-    async def close(self, reason: DisconnectReason) -> None:
-        return
-
-    def on_data(self, data: UserData | Dtmf) -> None:
-        self.heard.append(data)
-
-    def on_dispatch_ended(self, news: DispatchEnded) -> None:
-        return
-
-
-@asynccontextmanager
-async def open_house(
-    trunk: InboundTrunk | None = TRUNK, *rules: DispatchRule, **settings: Any
-) -> AsyncIterator[House]:
-    """A house with a trunk and its rules, swept and closed at the end."""
-    house = House(**settings)
-    await house.start()
-    if trunk is not None:
-        await house.telephony.inbound_trunks.create(trunk)
-    for rule in rules or (RULE,):
-        await house.telephony.dispatch_rules.create(rule)
-    try:
-        yield house
-    finally:
-        await house.stop()
-
-
-async def comes(house: House, person: Person | None = None) -> Seat:
-    """Somebody joins who publishes a track with sound."""
-    spec = LocalParticipantSpec("room", "agent", kind=ParticipantKind.AGENT)
-    seat = await house.rooms.join_local(spec, person or Person())
-    source = house.engine.play(DIAL_TONE).source
-    house.timeline.pop()
-    seat.publish_audio("voice", source, "audio/opus")
-    return seat
-
-
-def silence_players(house: House) -> None:
-    for player in house.engine.players:
-        player.stop()
-
-
-async def called(house: House, **wishes: Any) -> ScriptedCaller:
-    caller = ScriptedCaller(house, invite(**wishes)).calls()
-    await house.calm()
-    return caller
-
-
-async def answered(house: House, **wishes: Any) -> ScriptedCaller:
-    caller = await called(house, **wishes)
-    await comes(house)
-    caller.acknowledges()
-    await house.calm()
-    return caller
-
 
 # ── a call goes well ─────────────────────────────────────────────────────────
 
@@ -431,16 +367,6 @@ async def test_a_server_that_stops_takes_no_more_calls_and_names_a_time() -> Non
 # ── endings ──────────────────────────────────────────────────────────────────
 
 
-async def _ended(house: House, word: str) -> None:
-    inbound = [r for r in house.calls.records.values() if r.direction is CallDirection.INBOUND]
-    ending = inbound[-1].termination
-    assert ending is not None
-    assert ending.word == word
-    assert not house.rooms.list() or not [
-        p for p in house.rooms.participants("room") if p.kind is ParticipantKind.SIP
-    ]
-
-
 async def test_a_caller_who_gives_up_while_it_rings_has_cancelled() -> None:
     async with open_house() as house:
         caller = await called(house)
@@ -449,7 +375,7 @@ async def test_a_caller_who_gives_up_while_it_rings_has_cancelled() -> None:
         assert house.since("cancel, 487") == [
             "cancel, 487", "cancelled", "leg closes", "leaves CLIENT_INITIATED",
         ]  # fmt: skip
-        await _ended(house, "cancelled")
+        await ended(house, "cancelled")
 
 
 async def test_a_deleted_room_refuses_who_still_rings_and_hangs_up_who_talks() -> None:
@@ -458,12 +384,12 @@ async def test_a_deleted_room_refuses_who_still_rings_and_hangs_up_who_talks() -
         await house.rooms.delete("room")
         await house.calm()
         assert (caller.status, caller.reason) == (486, "Rejected")
-        await _ended(house, "removed")
+        await ended(house, "removed")
         caller = await answered(house, call_id="in-2")
         await house.rooms.delete("room")
         await house.calm()
         assert caller.bye_headers[0][0] == "Reason"
-        await _ended(house, "removed")
+        await ended(house, "removed")
         silence_players(house)
 
 
@@ -475,7 +401,7 @@ async def test_nobody_who_can_be_heard_ends_the_ringing_after_the_trunks_time() 
         assert not caller.reason
         await asyncio.sleep(0.2)
         assert (caller.status, caller.reason) == (480, "Temporarily Unavailable")
-        await _ended(house, "cannot-subscribe")
+        await ended(house, "cannot-subscribe")
     async with open_house() as house:
         caller = await called(house)
         await asyncio.sleep(179)
@@ -489,17 +415,17 @@ async def test_silence_no_ack_and_the_longest_duration_end_a_call() -> None:
         await answered(house)
         house.engine.happens(MediaTimedOut())
         await house.calm()
-        await _ended(house, "media-timeout")
+        await ended(house, "media-timeout")
         caller = await called(house, call_id="in-2")
         caller.never_acknowledges()
         await house.calm()
-        await _ended(house, "dialog-lost")
+        await ended(house, "dialog-lost")
         silence_players(house)
     async with open_house(replace(TRUNK, max_call_duration=60)) as house:
         caller = await answered(house)
         await asyncio.sleep(60)
         assert caller.bye_headers
-        await _ended(house, "hangup")
+        await ended(house, "hangup")
         silence_players(house)
 
 
@@ -509,7 +435,7 @@ async def test_a_server_that_stops_ends_its_calls() -> None:
         await house.telephony.stop(0.0)
         assert caller.status == 503
         assert house.clock.monotonic() < FAREWELL
-        await _ended(house, "shutdown")
+        await ended(house, "shutdown")
 
 
 async def test_a_room_that_does_not_take_the_phone_is_an_error_to_the_caller() -> None:
@@ -528,7 +454,7 @@ async def test_a_caller_who_goes_while_the_room_is_made_leaves_nobody_behind() -
         caller = ScriptedCaller(house, invite()).calls()
         caller.gives_up()
         await house.calm()
-        await _ended(house, "cancelled")
+        await ended(house, "cancelled")
 
 
 # ── a late offer ─────────────────────────────────────────────────────────────
@@ -555,296 +481,5 @@ async def test_an_ack_that_answers_nothing_is_hung_up_on() -> None:
         caller.acknowledges(b"nonsense")
         await house.calm()
         assert caller.bye_headers
-        await _ended(house, "sdp-error")
+        await ended(house, "sdp-error")
         silence_players(house)
-
-
-# ── other ways to answer ─────────────────────────────────────────────────────
-
-
-async def test_a_call_answered_at_once_is_active_and_hears_that_it_rings_on() -> None:
-    async with open_house(TRUNK, RULE, sip__inbound__answer="now") as house:
-        caller = await called(house)
-        assert caller.status == 200
-        caller.acknowledges()
-        await house.calm()
-        assert house.since("tone starts") == ["tone starts", "phone hears 1", "active"]
-        await comes(house)
-        await house.calm()
-        assert house.timeline[-1] == "tone stops"
-        assert "phone hears 1" in house.since("active")
-        silence_players(house)
-
-
-@pytest.mark.parametrize(
-    ("way", "sound"), [("ring_tone", "tone starts"), ("hold_music", "plays hold_music")]
-)
-async def test_a_caller_hears_tone_or_music_until_somebody_speaks(way: str, sound: str) -> None:
-    async with open_house(TRUNK, RULE, sip__inbound__answer=way) as house:
-        caller = await called(house)
-        caller.acknowledges()
-        await house.calm()
-        assert house.since("200") == ["200", "leg sendrecv 4000", sound, "phone hears 1"]
-        assert house.attributes()["sip.callStatus"] == "ringing"
-        await asyncio.sleep(30)
-        await comes(house)
-        await house.calm()
-        assert house.since("tone stops") == ["tone stops", "active", "phone hears 1"]
-        silence_players(house)
-
-
-async def test_music_ends_when_nobody_comes() -> None:
-    async with open_house(TRUNK, RULE, sip__inbound__answer="hold_music") as house:
-        caller = await called(house)
-        caller.acknowledges()
-        await asyncio.sleep(181)
-        assert caller.bye_headers
-        await _ended(house, "cannot-subscribe")
-
-
-async def test_music_for_a_late_offer_begins_with_the_ack() -> None:
-    async with open_house(TRUNK, RULE, sip__inbound__answer="hold_music") as house:
-        caller = await called(house, body=b"")
-        assert "plays hold_music" not in house.timeline
-        caller.acknowledges(answer_sdp())
-        await house.calm()
-        assert house.since("leg sendrecv 4000")[1] == "plays hold_music"
-
-
-# ── nobody comes ─────────────────────────────────────────────────────────────
-
-
-async def _agent_declines(house: House) -> None:
-    room = house.rooms.get("room")
-    dispatch = room.request_dispatch(DispatchSpec("receptionist"))
-    room.dispatches.put_job(Job("AJ_1", dispatch.id, JobKind.ROOM, ended_at_ns=1))
-    room.tell_dispatch_ended(DispatchEnded(dispatch.id, "receptionist", "no_worker", ""))
-    await house.calm()
-
-
-async def test_without_a_fallback_a_missing_agent_leaves_it_ringing() -> None:
-    async with open_house() as house:
-        caller = await called(house)
-        await _agent_declines(house)
-        assert caller.status is None
-
-
-async def test_a_missing_agent_sends_the_caller_to_another_address() -> None:
-    async with open_house(TRUNK, RULE, sip__inbound__fallback="sip:desk@pbx.example") as house:
-        caller = await called(house)
-        await _agent_declines(house)
-        assert (caller.status, caller.headers) == (302, (("Contact", "<sip:desk@pbx.example>"),))
-        await _ended(house, "redirected")
-
-
-async def test_a_missing_agent_is_a_status_where_that_is_wanted() -> None:
-    async with open_house(TRUNK, RULE, sip__inbound__fallback="480") as house:
-        caller = await called(house)
-        await _agent_declines(house)
-        assert (caller.status, caller.reason) == (480, "Temporarily Unavailable")
-        await _ended(house, "no-agent")
-
-
-async def test_a_room_that_stays_empty_is_a_missing_agent_too() -> None:
-    async with open_house(TRUNK, RULE, sip__inbound__fallback="480") as house:
-        caller = await called(house)
-        await asyncio.sleep(29)
-        assert caller.status is None
-        await asyncio.sleep(2)
-        assert caller.status == 480
-
-
-async def test_an_agent_on_its_way_is_waited_for() -> None:
-    async with open_house(TRUNK, RULE, sip__inbound__fallback="480") as house:
-        caller = await called(house)
-        room = house.rooms.get("room")
-        room.request_dispatch(DispatchSpec("other"))
-        await _agent_declines(house)
-        assert caller.status is None
-
-
-async def test_a_trunk_that_names_its_status_for_unanswered_calls_has_its_own_fallback() -> None:
-    trunk = replace(TRUNK, ringing_timeout_status=503)
-    async with open_house(trunk, RULE, sip__inbound__fallback="480") as house:
-        caller = await called(house)
-        await _agent_declines(house)
-        await asyncio.sleep(60)
-        assert caller.status is None
-
-
-async def _forwarded(house: House) -> ScriptedCaller:
-    caller = await called(house)
-    await _agent_declines(house)
-    assert house.carrier.call.invite.request_uri.user == "+12025550121"
-    house.carrier.call.says(180)
-    await house.calm()
-    assert caller.status is None, "a phone that rings is nobody to talk to"
-    return caller
-
-
-FORWARD = {"sip__inbound__fallback": "+12025550121"}
-
-
-async def test_a_missing_agent_is_replaced_by_somebody_at_a_phone() -> None:
-    async with open_house(TRUNK, RULE, **FORWARD) as house:
-        caller = await _forwarded(house)
-        house.carrier.call.answers()
-        await house.calm()
-        assert caller.status == 200
-        caller.acknowledges()
-        await house.calm()
-        assert house.attributes()["sip.callStatus"] == "active"
-        house.carrier.call.hangs_up()
-        await house.calm()
-        assert caller.bye_headers, "whoever was brought in has gone: nobody is left to talk to"
-
-
-async def test_whoever_was_brought_in_is_let_go_when_the_caller_hangs_up() -> None:
-    async with open_house(TRUNK, RULE, **FORWARD) as house:
-        caller = await _forwarded(house)
-        house.carrier.call.answers()
-        await house.calm()
-        caller.acknowledges()
-        caller.hangs_up()
-        await house.calm()
-        assert house.timeline.count("bye") == 1
-        assert not house.rooms.participants("room")
-
-
-async def test_a_caller_who_gives_up_stops_the_forwarding_too() -> None:
-    async with open_house(TRUNK, RULE, **FORWARD) as house:
-        caller = await _forwarded(house)
-        caller.gives_up()
-        await house.calm()
-        assert "cancel" in house.timeline
-
-
-async def test_a_fallback_that_does_not_answer_ends_the_call() -> None:
-    async with open_house(TRUNK, RULE, **FORWARD) as house:
-        caller = await _forwarded(house)
-        house.carrier.call.refuses(486, "Busy Here")
-        await house.calm()
-        assert caller.status == 480
-        await _ended(house, "no-agent")
-
-
-# ── the PIN ──────────────────────────────────────────────────────────────────
-
-PIN_RULE = DispatchRule(room=DirectRoom("room", pin="1234"))
-
-
-def types(house: House, keys: str) -> None:
-    for key in keys:
-        house.engine.happens(DigitReceived(key, 100))
-
-
-def prompt_ends(house: House) -> None:
-    player = house.engine.players[-1]
-    player.handle(("player_finished", player.id))
-
-
-async def _asked(house: House, **wishes: Any) -> ScriptedCaller:
-    caller = await called(house, **wishes)
-    assert caller.status == 200
-    assert not house.rooms.list(), "no room is made for who has no PIN"
-    caller.acknowledges()
-    await house.calm()
-    return caller
-
-
-async def test_the_right_pin_leads_into_the_room() -> None:
-    async with open_house(TRUNK, PIN_RULE) as house:
-        await _asked(house)
-        assert house.timeline[-2:] == ["plays enter_pin", "phone hears 1"]
-        types(house, "1234#")
-        assert house.timeline[-3:] == ["tone stops", "plays room_join", "phone hears 1"]
-        prompt_ends(house)
-        await house.calm()
-        assert house.since("joins active") == [
-            "joins active",
-            f"publishes {SIP} (silent)",
-            "tone starts",
-            "phone hears 1",
-            "active",
-        ]
-        await comes(house)
-        await house.calm()
-        assert house.timeline[-1] == "tone stops"
-        assert house.attributes()["sip.ruleID"]
-        assert house.calls.last.rule_id == house.attributes()["sip.ruleID"]
-        silence_players(house)
-
-
-async def test_three_wrong_pins_and_the_caller_is_told_good_bye() -> None:
-    async with open_house(TRUNK, PIN_RULE) as house:
-        caller = await _asked(house)
-        types(house, "1#")
-        assert house.timeline[-2:] == ["plays wrong_pin", "phone hears 1"]
-        types(house, "0000#")
-        types(house, "12345678901234567")
-        assert house.timeline[-2:] == ["plays goodbye", "phone hears 1"]
-        prompt_ends(house)
-        await house.calm()
-        assert caller.bye_headers
-        await _ended(house, "pin-failed")
-        assert not house.rooms.list()
-
-
-async def test_a_second_try_may_be_right_and_tries_can_be_set() -> None:
-    async with open_house(TRUNK, PIN_RULE) as house:
-        await _asked(house)
-        types(house, "1#1234#")
-        assert house.timeline[-2] == "plays room_join"
-    async with open_house(TRUNK, PIN_RULE, sip__inbound__pin_tries=1) as house:
-        await _asked(house)
-        types(house, "1#")
-        assert house.timeline[-2] == "plays goodbye"
-
-
-async def test_who_types_nothing_is_asked_again_and_then_let_go() -> None:
-    async with open_house(TRUNK, PIN_RULE, sip__inbound__pin_timeout=10) as house:
-        caller = await _asked(house)
-        for expected in ("plays wrong_pin", "plays wrong_pin", "plays goodbye"):
-            await asyncio.sleep(10.01)
-            assert house.timeline[-2] == expected
-        await asyncio.sleep(16)
-        assert caller.bye_headers
-        await _ended(house, "pin-failed")
-
-
-async def test_nothing_but_the_hash_asks_for_a_rule_without_a_pin() -> None:
-    async with open_house(TRUNK, PIN_RULE, DispatchRule(room=DirectRoom("open"))) as house:
-        await _asked(house)
-        types(house, "#")
-        prompt_ends(house)
-        await house.calm()
-        assert [room.name for room in house.rooms.list()] == ["open"]
-
-
-async def test_keys_by_info_count_where_no_rtp_events_were_agreed() -> None:
-    async with open_house(TRUNK, PIN_RULE) as house:
-        caller = await _asked(house, body=answer_sdp(codecs="0"))
-        caller.presses("1234#")
-        assert house.timeline[-2] == "plays room_join"
-    async with open_house(TRUNK, PIN_RULE) as house:
-        caller = await _asked(house)
-        caller.presses("1234#")
-        assert house.timeline[-2] == "plays enter_pin", "some carriers send both"
-
-
-async def test_a_caller_who_hangs_up_over_the_pin_has_hung_up() -> None:
-    async with open_house(TRUNK, PIN_RULE) as house:
-        caller = await _asked(house)
-        caller.hangs_up()
-        await house.calm()
-        await _ended(house, "bye")
-        assert not house.engine.open_handles
-
-
-async def test_a_prompt_that_cannot_be_played_keeps_nobody_waiting() -> None:
-    async with open_house(TRUNK, PIN_RULE) as house:
-        await _asked(house)
-        house.engine.cannot_play = True
-        types(house, "1234#")
-        await house.calm()
-        assert "joins active" in house.timeline

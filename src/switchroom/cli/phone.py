@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import typer
@@ -23,6 +24,12 @@ from .way_in import NUMBER, lay_way_in
 app = typer.Typer(help="Simulated phones that call the server.", no_args_is_help=True)
 
 _SERVER = "127.0.0.1:5060"
+
+_PATIENCE = 5.0
+_HINT = (
+    "It rings until somebody in its room can be heard: start an agent, or join the room "
+    "(switchroom room list) and open a microphone."
+)
 
 
 @app.command("list")
@@ -92,12 +99,15 @@ async def _call(order: CallOrder, *, as_json: bool) -> str:
 async def _tell(carrier: SimulatedCarrier, *, as_json: bool) -> str:
     page = Page()
     failure = "nobody answered"
+    hint = asyncio.get_running_loop().call_later(_PATIENCE, page.print, _HINT)
     async for line in carrier.lines():
         event = events.from_line(line)
         if as_json:
             print(line, flush=True)
         else:
             page.print(pretty(event), highlight=False, markup=False)
+        if as_json or not isinstance(event, events.Dials | events.Ringing):
+            hint.cancel()
         match event:
             case events.Misunderstood(error=error):
                 return error

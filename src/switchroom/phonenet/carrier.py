@@ -22,7 +22,7 @@ from switchroom.phonenet.facilities import Facilities
 from switchroom.phonenet.media_port import MediaPort
 from switchroom.phonenet.messages import MessageFolder
 from switchroom.phonenet.orders import CallOrder, OrderError
-from switchroom.phonenet.outgoing import OutgoingDialog, SipLine, dialling, invite_of, tell
+from switchroom.phonenet.outgoing import OutgoingDialog, SipLine, invite_of, pressing, tell
 from switchroom.phonenet.phones import refusing
 from switchroom.phonenet.script import CallInfo, PhoneCall, run_script
 from switchroom.sip.digest_server import DigestServer
@@ -140,7 +140,7 @@ class Carrier:
                 sip_call_id=invite.call_id,
             )
         )
-        self._run(call, replace(phone, script=dialling(phone.script, order.press)))
+        self._run(call, replace(phone, script=pressing(phone.script, order.press)))
 
     async def aclose(self) -> None:
         """End every call: BYE where somebody talks, 480 where it rings."""

@@ -30,8 +30,8 @@ class Dialler(Protocol):
 class DialledCall(PhoneCall):
     """One call, seen from the phone that places it.
 
-    Any phone's script can have it: ringing and announcing are left out, and ``answer`` waits until
-    the other side has answered.
+    Any phone's script can have it: ringing and announcing are left out, and ``answer`` dials and
+    waits until the other side has answered. So whatever a phone does before takes nobody's time.
     """
 
     dialled = True
@@ -47,16 +47,6 @@ class DialledCall(PhoneCall):
         self._dialler = dialler
         self._picked_up = asyncio.Event()
 
-    async def dial(self) -> None:
-        """Open a port for the sound and send the INVITE."""
-        port = await self._open_port()
-        if self.over:
-            port.close()
-            raise CallOver
-        media = self._media = CallMedia(port, _CODECS)
-        self._ringing_since = self._now()
-        self._dialler.dial(media.offer())
-
     # ── words of phones that are called ──────────────────────────────────────
 
     async def ring(self, seconds: float | None = 2.0) -> None:
@@ -66,15 +56,27 @@ class DialledCall(PhoneCall):
         """Nothing: whoever dials cannot be heard before the answer."""
 
     async def answer(self, codecs: Sequence[str] = _CODECS) -> None:
-        """Wait until the other side answers; after a minute, give up."""
+        """Dial, and wait until the other side answers; after a minute, give up."""
         if self.over:
             raise CallOver
+        if self._media is None:
+            await self._dial()
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._picked_up.wait()
         except TimeoutError:
             self.leave("phone", "nobody answered")
             raise CallOver from None
+
+    async def _dial(self) -> None:
+        """Open a port for the sound and send the INVITE."""
+        port = await self._open_port()
+        if self.over:
+            port.close()
+            raise CallOver
+        media = self._media = CallMedia(port, _CODECS)
+        self._ringing_since = self._now()
+        self._dialler.dial(media.offer())
 
     async def reject(self, status: int, reason: str = "") -> NoReturn:
         """Give up."""

@@ -107,16 +107,15 @@ def tell(call: DialledCall, event: SessionEvent) -> None:
             pass
 
 
-def dialling(script: Script, press: str) -> Script:
-    """A phone's script as it goes when the phone dials: INVITE first, keys after the answer."""
+def pressing(script: Script, keys: str) -> Script:
+    """A phone's script that presses keys first, once the call is answered."""
+    if not keys:
+        return script
 
-    async def dial(call: PhoneCall) -> None:
-        if isinstance(call, DialledCall):
-            await call.dial()
-        if press:
-            await call.answer()
-            await call.wait(_BEFORE_KEYS)
-            await call.press(press)
+    async def press(call: PhoneCall) -> None:
+        await call.answer()
+        await call.wait(_BEFORE_KEYS)
+        await call.press(keys)
         await script(call)
 
-    return dial
+    return press

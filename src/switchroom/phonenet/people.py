@@ -49,7 +49,10 @@ class Person:
     goodbyes: Mapping[str, str] = field(default_factory=dict)
     interrupts: Mapping[int, str] = field(default_factory=dict)
     interrupts_after: float = 1.0
-    again: Sequence[str] = ("[Sorry] I did not catch that", "Could you say (it | that) again?")
+    again: Sequence[str] = (
+        "[Sorry] I did not catch that",
+        "[Sorry] could you say (it | that) again?",
+    )
     pardon: str = "Sorry, what did you say?"
     are_you_there: str = "Hello? Is anybody there?"
     rings: float = 1.0
@@ -157,8 +160,8 @@ async def _talk(call: PhoneCall, who: Person) -> None:
     await call.get_ready_to_talk(who.lines, who.phrases, voice=who.voice)
     await call.wait(who.rings)
     await call.answer()
-    await call.wait(who.draws_breath)
     if not call.dialled:
+        await call.wait(who.draws_breath)
         await call.say(who.hello, voice=who.voice)
     conversation = Conversation(who)
     reply = Reply()

@@ -293,7 +293,7 @@ class Inbound:
             )
         plan = reception_plan(wanted, routed, guest, self._settings.reception)
         self._running.add(runner)
-        _log.debug(
+        _log.info(
             "call comes in",
             call=runner.call_id,
             to=redact_number(wanted.call.called),

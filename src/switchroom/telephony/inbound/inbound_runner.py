@@ -128,6 +128,7 @@ class InboundRunner(CallRunner):
 
     def _answer(self, command: desk.Answer) -> None:
         self.session.answer(command.body, (*self._lobby.headers, *self.own_headers()))
+        _log.info("call answered", call=self.call_id)
 
     def _reject(self, command: do.Reject) -> None:
         self.session.reject(command.status, command.phrase, self.own_headers())
@@ -205,6 +206,17 @@ class InboundRunner(CallRunner):
 
     def _note_seat(self, _command: desk.NoteSeat) -> None:
         self.books.save()
+        seat = self.seat.taken
+        if seat is not None:
+            there = ", ".join(other.identity for other in seat.company) or "nobody"
+            agents = "on their way" if seat.expects_agents else "none was asked for, or none came"
+            _log.info(
+                "caller is in its room",
+                call=self.call_id,
+                room_name=seat.room_name,
+                there=there,
+                agents=agents,
+            )
 
     PERFORM: ClassVar[Mapping[type[Any], Callable[[Any, Any], None]]] = {
         **CallRunner.PERFORM,
