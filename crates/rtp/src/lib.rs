@@ -1,4 +1,5 @@
-//! RTP, RTCP, telephone events, redundant audio and the jitter buffer: bytes and time in, packets out.
+//! RTP, RTCP, SRTP, telephone events, redundant audio and the jitter buffer: bytes and time in,
+//! packets out.
 //!
 //! Parsers borrow from the datagram and refuse what they do not understand; no input makes them
 //! panic. Time is an argument everywhere.
