@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 
 def make(folder: Path, name: str) -> tuple[str, str]:
     """A self-signed certificate for `name` and 127.0.0.1: the paths of chain and key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is missing: apt-get install openssl")
     chain, key = folder / f"{name}.pem", folder / f"{name}.key"
     names = f"subjectAltName=DNS:{name},IP:127.0.0.1"
     options = f"-x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={name}"
