@@ -20,6 +20,8 @@ from switchroom.sip.invite_session import (
     Fields,
     InfoReceived,
     OfferReceived,
+    ReferAnswered,
+    ReferNotified,
     SessionEvent,
     SipFailure,
 )
@@ -77,6 +79,7 @@ class ScriptedCaller:
         self._hear: Callable[[SessionEvent], None] = lambda _: None
         self._dialog: DialogSnapshot | None = None
         self._over = False
+        self._refers = 0
 
     # ── what the caller does ─────────────────────────────────────────────────
 
@@ -114,6 +117,14 @@ class ScriptedCaller:
 
     def offers(self, body: bytes) -> None:
         self._hear(OfferReceived(1, body, Headers()))
+
+    def answers_refer(self, status: int, reason: str = "") -> None:
+        """The final response to the last REFER."""
+        self._hear(ReferAnswered(self._refers, status, reason, Headers()))
+
+    def notifies(self, status: int, reason: str = "", *, over: bool = True) -> None:
+        """How the call goes that the caller was asked to make."""
+        self._hear(ReferNotified(self._refers, status, reason, over, Headers()))
 
     def presses(self, keys: str) -> None:
         """INFO requests."""
@@ -167,13 +178,15 @@ class ScriptedCaller:
         raise AssertionError("we never offer anew")
 
     def refer(self, refer_to: str, headers: Fields = ()) -> int:
-        raise AssertionError("nobody transfers this call")
+        self._refers += 1
+        self._house.note(f"refer to {refer_to}")
+        return self._refers
 
     def respond_refer(self, refer_id: int, status: int, reason: str = "") -> None:
-        raise AssertionError("nobody transfers this call")
+        self._house.note(f"refer {refer_id} answered {status}")
 
     def notify_refer(self, refer_id: int, status: int, reason: str = "") -> None:
-        raise AssertionError("nobody transfers this call")
+        self._house.note(f"refer {refer_id} notified {status}")
 
     def snapshot(self) -> DialogSnapshot | None:
         return None if self._over else self._dialog

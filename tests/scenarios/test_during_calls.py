@@ -78,6 +78,7 @@ async def test_a_participant_ends_the_call_and_is_answered_before_the_phone_leav
 ) -> None:
     await _active(house)
     assert await _ask(house, END_CALL, '{"headers": {"X-Why": "done"}}') == {}
+    await asyncio.sleep(0.05)
     assert house.attributes()["sip.callStatus"] == "active"
     await asyncio.sleep(0.2)
     assert house.since("bye") == [
@@ -220,6 +221,19 @@ async def test_a_name_as_the_phones_address_is_looked_up(
     assert house.since("200") == [
         "200", "leg sendrecv -", "active", "leg sendrecv 4000",
     ]  # fmt: skip
+
+
+async def test_an_address_that_is_found_too_late_is_not_sent_to(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lambda *_, **__: found)
+    named = answer_sdp().replace(b"c=IN IP4 198.51.100.7", b"c=IN IP4 media.example.com")
+    await _active(house, named)
+    house.carrier.call.offers(answer_sdp(port=4002))
+    found.set_result([(0, 0, 0, "", ("203.0.113.5", 4000))])
+    await house.calm()
+    assert house.timeline[-1] == "leg sendrecv 4002"
 
 
 # ── the books ────────────────────────────────────────────────────────────────

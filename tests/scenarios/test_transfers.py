@@ -13,7 +13,10 @@ from scenarios.caller import ScriptedCaller, invite
 from scenarios.carrier import answer_sdp
 from scenarios.house import NUMBER, House
 from switchroom.base.errors import ErrorCode, ServiceError
+from switchroom.rooms.data import DispatchEnded, Dtmf, UserData
 from switchroom.rooms.info import RoomSpec
+from switchroom.rooms.local import LocalParticipantSpec
+from switchroom.rooms.reasons import DisconnectReason
 from switchroom.telephony.calls.termination import Cause
 from switchroom.telephony.calls.transfer_failed import TransferFailedError
 from switchroom.telephony.calls.transfer_outcome import (
@@ -25,6 +28,20 @@ from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.routing.dispatch_rules import DirectRoom, DispatchRule
 from switchroom.telephony.routing.inbound_trunks import InboundTrunk
 from switchroom.telephony.routing.transfer_request import TransferRequest
+
+
+class Silent:
+    """Somebody in the room who says and hears nothing."""
+
+    async def close(self, reason: DisconnectReason) -> None:
+        return
+
+    def on_data(self, data: UserData | Dtmf) -> None:
+        return
+
+    def on_dispatch_ended(self, news: DispatchEnded) -> None:
+        return
+
 
 _ELSEWHERE = "tel:+15105550142"
 
@@ -366,3 +383,51 @@ async def test_a_call_that_has_just_ended_is_taken_over_by_nobody(lenient: House
     successor.replaces = phone.call_id
     successor.calls()
     assert successor.status == 481
+
+
+async def test_a_participant_that_shows_the_id_of_anothers_call_is_no_phone(house: House) -> None:
+    """Attributes can be set by anybody who may: they do not make a participant a phone."""
+    await _active(house)
+    stolen = house.attributes()["sip.callID"]
+    agent = LocalParticipantSpec("room", "agent", attributes={"sip.callID": stolen})
+    await house.rooms.join_local(agent, Silent())
+    with pytest.raises(InvalidRequestError, match="no SIP session"):
+        await _transfer(house, participant_identity="agent")
+
+
+async def test_a_call_does_not_take_its_own_place(house: House) -> None:
+    info = await house.call()
+    house.carrier.call.answers()
+    await house.calm()
+    with pytest.raises(InvalidRequestError, match="no other call"):
+        await _transfer(house, transfer_to=f"call:{info.call_id}")
+
+
+async def test_a_phone_may_want_one_transfer_at_a_time(lenient: House) -> None:
+    await _active(lenient)
+    phone = lenient.carrier.call
+    phone.wants_transfer("<tel:+15105550177>")
+    await lenient.calm()
+    phone.wants_transfer("<tel:+15105550178>")
+    await lenient.calm()
+    assert lenient.timeline[-1] == "refer 1 answered 603"
+    assert len(lenient.carrier.calls) == 2
+
+
+async def test_after_a_takeover_transfers_are_counted_anew(lenient: House) -> None:
+    await _let_in(lenient)
+    await _active(lenient)
+    first = _transfer(lenient)
+    await lenient.calm()
+    lenient.carrier.call.answers_refer(603, "Decline")
+    with pytest.raises(TransferFailedError):
+        await first
+    successor = ScriptedCaller(lenient, invite())
+    successor.replaces = lenient.carrier.call.call_id
+    successor.calls()
+    await lenient.calm()
+    second = _transfer(lenient)
+    await lenient.calm()
+    successor.answers_refer(202)
+    successor.notifies(200)
+    assert (await second).status is TransferStatus.SUCCESSFUL

@@ -16,6 +16,7 @@ from switchroom.rooms.events import RoomStarted
 from switchroom.rooms.info import ParticipantKind, ParticipantState
 from switchroom.rooms.local import LocalParticipantSpec
 from switchroom.rooms.reasons import DisconnectReason as Reason
+from switchroom.rooms.rpc import RpcCode, RpcFailed
 
 from .house import Ears, House, Phone, microphone, settle
 
@@ -299,3 +300,46 @@ async def test_a_room_configuration_that_is_none_is_refused(house: House, text: 
     spec = LocalParticipantSpec("r", "tel", configuration=text)
     with pytest.raises(Invalid):
         await house.rooms.join_local(spec, Phone())
+
+
+async def test_a_sound_of_its_own_is_heard_beside_the_room_and_before_it(house: House) -> None:
+    seat, _ = await house.phone("tel")
+    other, _ = await house.phone("other")
+    other.publish_audio("a", Source(1), "")
+    ears = Ears()
+    seat.hear_beside(ears.sink, Source(9))
+    assert ears.inputs == {Source(9): 1.0}
+    seat.hear(ears.sink)
+    assert ears.inputs == {Source(1): 1.0, Source(9): 1.0}
+    seat.hear_beside(ears.sink, None)
+    assert ears.inputs == {Source(1): 1.0}
+
+
+async def test_a_phone_that_hears_something_else_hears_nothing_of_the_room(house: House) -> None:
+    seat, _ = await house.phone("tel")
+    other, _ = await house.phone("other")
+    ears = Ears()
+    seat.hear(ears.sink)
+    seat.hear_only(ears.sink, Source(9))
+    other.publish_audio("a", Source(1), "")
+    assert ears.inputs == {Source(9): 1.0}
+    seat.hear(ears.sink)
+    assert ears.inputs == {Source(1): 1.0}
+
+
+async def test_the_methods_of_a_phone_are_called_and_what_it_refuses_is_told(house: House) -> None:
+    seat, _ = await house.phone("tel")
+
+    def greet(payload: str) -> str:
+        if not payload:
+            raise RpcFailed(RpcCode.APPLICATION_ERROR, "say whom")
+        return f"hello {payload}"
+
+    seat.offer_methods({"greet": greet})
+    assert await house.rooms.call_method("r", "tel", "greet", "Ann", 5.0) == "hello Ann"
+    for method, payload, message in (
+        ("greet", "", "say whom"),
+        ("sing", "x", "Method not supported at destination"),
+    ):
+        with pytest.raises(RpcFailed, match=message):
+            await house.rooms.call_method("r", "tel", method, payload, 5.0)
