@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import MISSING
 from pathlib import Path
@@ -160,3 +161,27 @@ def test_no_text_does_more_than_be_refused(text: str) -> None:
 
 def test_secrets_do_not_show_when_settings_are_printed() -> None:
     assert "hunter2" not in repr(load_config(env={"LIVEKIT_KEYS": "devkey: hunter2"}))
+
+
+IN_WORDS = {
+    "bind_addresses",
+    "rtc.node_ip",
+    "webhook.api_key",
+    "sip.nat_1_to_1_ip",
+    "sip.media_nat_1_to_1_ip",
+}
+"""Settings whose default the paper describes instead of writing it."""
+
+
+def test_the_paper_gives_every_default_as_it_could_be_written() -> None:
+    paper = Path(__file__).resolve().parents[3] / "docs/configuration.md"
+    rows = re.findall(r"^\| `([a-z0-9_.]+)` \| ([^|]*) \|", paper.read_text(), re.MULTILINE)
+    told = {path: default.strip().strip("`") for path, default in rows}
+    for path, setting in config_module._SETTINGS.items():
+        if path in IN_WORDS:
+            continue
+        default = {} if setting.default is MISSING else setting.default
+        if told[path] == "–":
+            assert not default, path
+        else:
+            assert setting.metadata["read"](told[path]) == default, path
