@@ -270,6 +270,8 @@ async def test_the_status_of_unwanted_calls_can_be_set_and_so_can_silence() -> N
     async with open_house(TRUNK, RULE, sip__hide_inbound_port=True) as house:
         await called(house, called="+1")
         assert house.timeline == ["silence"]
+        assert house.calls.last.termination is not None
+        assert house.calls.last.termination.status is None
 
 
 async def test_a_scanner_hears_nothing_and_leaves_no_record() -> None:

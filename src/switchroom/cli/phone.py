@@ -9,9 +9,7 @@ import typer
 import uvloop
 
 from switchroom.phonenet import events
-from switchroom.phonenet.directory import Directory
 from switchroom.phonenet.orders import CallOrder, OrderError, read_order
-from switchroom.phonenet.phones import PHONES
 from switchroom.phonenet.pretty import pretty
 
 from .api_client import connection_of
@@ -35,6 +33,10 @@ _HINT = (
 @app.command("list")
 def list_phones() -> None:
     """List the phones that can be called, and can call."""
+    # Here, because other commands need no phones.
+    from switchroom.phonenet.directory import Directory  # noqa: PLC0415
+    from switchroom.phonenet.phones import PHONES  # noqa: PLC0415
+
     rows = [(phone.number, phone.name, phone.does) for phone in Directory(PHONES)]
     print_table(("Number", "Name", "Does"), rows, empty="no phones")
 

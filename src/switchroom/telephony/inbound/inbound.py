@@ -27,6 +27,7 @@ from switchroom.telephony.calls.leg_description import LegDescription, refusal_o
 from switchroom.telephony.calls.running_calls import RunningCalls
 from switchroom.telephony.calls.termination import Cause, Termination
 from switchroom.telephony.errors import InvalidRequestError
+from switchroom.telephony.events import CallEnded
 from switchroom.telephony.inbound.arrival import (
     ReceptionSettings,
     guest_of,
@@ -154,13 +155,17 @@ class Inbound:
         status = self._settings.unmatched_status
         if why.cause is Cause.AMBIGUOUS_TRUNKS:
             status = 503
-        self._note_refusal(request, flow, why, status, trunk_id)
-        return SILENCE if self._settings.hide else Refusal(status, why.phrase)
+        silent = self._settings.hide
+        self._note_refusal(request, flow, why, None if silent else status, trunk_id)
+        return SILENCE if silent else Refusal(status, why.phrase)
 
     def _note_refusal(
-        self, request: Request, flow: Flow, why: Declined, status: int, trunk_id: str
+        self, request: Request, flow: Flow, why: Declined, status: int | None, trunk_id: str
     ) -> None:
-        """Keep a record of the refusal, once for a call, and within bounds."""
+        """Keep a record of the refusal, once for a call, and within bounds.
+
+        `status` is None where nothing is answered.
+        """
         key = (request.call_id, request.from_tag or "")
         if key in self._noted or not self._budget.spend(self._ports.clock.monotonic()):
             return
@@ -170,15 +175,7 @@ class Inbound:
         call = read_call(request, flow.remote[0])
         record = self._opened(call, request, "{}:{}".format(*flow.remote), trunk_id, "")
         ending = Termination(why.cause, status, why.phrase, why.detail)
-        self._ports.calls.save(replace(record, termination=ending, ended_at=record.created_at))
-        _log.info(
-            "call refused",
-            call=record.call_id,
-            why=why.cause.value,
-            to=redact_number(call.called),
-            source=flow.remote[0],
-            sip_status=status,
-        )
+        self._close(replace(record, termination=ending, ended_at=record.created_at))
 
     # ── a call ───────────────────────────────────────────────────────────────
 
@@ -308,8 +305,22 @@ class Inbound:
     ) -> None:
         arrived.session.reject(ending.status or 500, ending.reason, headers)
         now = self._ports.clock.unix_ns()
-        self._ports.calls.save(replace(record, termination=ending, ended_at=now))
-        _log.info("call refused", call=record.call_id, why=ending.word, sip_status=ending.status)
+        self._close(replace(record, termination=ending, ended_at=now))
+
+    def _close(self, record: CallRecord) -> None:
+        """Note a call that was refused, and tell of it: whoever runs the server wants to know."""
+        self._ports.calls.save(record)
+        for listener in self._ports.listeners:
+            listener(CallEnded(record))
+        ending = record.termination
+        _log.info(
+            "call refused",
+            call=record.call_id,
+            to=redact_number(record.to_number),
+            source=record.remote_address,
+            sip_status=ending.status if ending is not None else None,
+            why=ending.sentence if ending is not None else "",
+        )
 
     def _opened(
         self, call: IncomingCall, request: Request, source: str, trunk_id: str, rule_id: str
