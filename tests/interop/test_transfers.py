@@ -98,7 +98,7 @@ async def test_one_phone_takes_our_place_in_the_call_of_another(
         await _has_left(front, "second")
 
 
-@each_of(BARESIP, PJSIP)
+@each_of(PJSIP)  # baresip hangs up by itself when it is refused
 async def test_a_phone_that_sends_itself_elsewhere_is_refused_and_the_call_goes_on(
     tmp_path: Path, kind: PhoneKind
 ) -> None:
