@@ -11,6 +11,9 @@ const LENGTH: usize = 24;
 /// Shape of the Kaiser window for a stop band 60 dB down.
 const KAISER_BETA: f64 = 5.65;
 
+const RATES: [u32; 5] = [8_000, 16_000, 24_000, 32_000, 48_000];
+const FILE_RATES: [u32; 3] = [11_025, 22_050, 44_100];
+
 /// A rate this module does not convert.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnsupportedRate(pub u32);
@@ -41,16 +44,26 @@ pub struct Resampler {
 impl Resampler {
     /// Both rates are one of 8,000, 16,000, 24,000, 32,000 and 48,000.
     pub fn new(from: u32, to: u32) -> Result<Self, UnsupportedRate> {
-        for rate in [from, to] {
-            if !matches!(rate, 8_000 | 16_000 | 24_000 | 32_000 | 48_000) {
-                return Err(UnsupportedRate(rate));
-            }
+        match [from, to].into_iter().find(|rate| !RATES.contains(rate)) {
+            Some(rate) => Err(UnsupportedRate(rate)),
+            None => Ok(Self::between(from, to)),
         }
+    }
+
+    /// The same from what files have: the rates of compact discs, 11,025, 22,050 and 44,100, too.
+    pub fn from_file(from: u32, to: u32) -> Result<Self, UnsupportedRate> {
+        if FILE_RATES.contains(&from) && RATES.contains(&to) {
+            return Ok(Self::between(from, to));
+        }
+        Self::new(from, to)
+    }
+
+    fn between(from: u32, to: u32) -> Self {
         let common = greatest_common_divisor(from, to);
         let (up, down) = ((to / common) as usize, (from / common) as usize);
         let taps = (LENGTH * up.max(down)).div_ceil(up);
         let phases = filter(up, down, taps);
-        Ok(Self { up, down, phases, taps, window: vec![0.0; taps - 1], position: 0 })
+        Self { up, down, phases, taps, window: vec![0.0; taps - 1], position: 0 }
     }
 
     /// Samples that [`Self::process`] will write for so many of input.
@@ -135,8 +148,6 @@ fn greatest_common_divisor(a: u32, b: u32) -> u32 {
 mod tests {
     use super::*;
 
-    const RATES: [u32; 5] = [8_000, 16_000, 24_000, 32_000, 48_000];
-
     fn sine(rate: u32, hz: f64) -> Vec<i16> {
         let step = TAU * hz / f64::from(rate);
         (0..rate).map(|at| (10_000.0 * (step * f64::from(at)).sin()) as i16).collect()
@@ -178,6 +189,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn files_of_compact_disc_rates_keep_level_purity_and_length() {
+        for from in FILE_RATES {
+            for to in [8_000, 16_000] {
+                let mut resampler = Resampler::from_file(from, to).unwrap();
+                let samples = sine(from, 1_000.0);
+                let mut converted = vec![0; resampler.output_size(samples.len())];
+                resampler.process(&samples, &mut converted);
+                assert_eq!(converted.len(), to as usize);
+                let (amplitude, rest) = analyse(&converted[to as usize / 2..], to, 1_000.0);
+                let decibels = 20.0 * (amplitude / 10_000.0).log10();
+                assert!(decibels.abs() < 0.3 && rest < 12.0, "{from} to {to}: {decibels} {rest}");
+            }
+        }
+        assert_eq!(Resampler::from_file(12_345, 8_000).err(), Some(UnsupportedRate(12_345)));
     }
 
     #[test]

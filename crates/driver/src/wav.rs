@@ -125,8 +125,8 @@ impl Format {
         if self.rate == rate {
             return Ok((mono, rate));
         }
-        let mut resampler =
-            Resampler::new(self.rate, rate).map_err(|_| "not 8, 16, 24, 32 or 48 kHz")?;
+        let mut resampler = Resampler::from_file(self.rate, rate)
+            .map_err(|_| "not 8, 11.025, 16, 22.05, 24, 32, 44.1 or 48 kHz")?;
         let mut kept = vec![0; resampler.output_size(mono.len())];
         let count = resampler.process(&mono, &mut kept);
         kept.truncate(count);
@@ -178,6 +178,14 @@ mod tests {
     }
 
     #[test]
+    fn music_as_it_is_sold_is_played() {
+        let second = vec![1_000; 88_200];
+        let (wide, rate) = parse(&wav(PCM, 2, 44_100, 16, &second)).unwrap();
+        assert_eq!((wide.len(), rate), (16_000, 16_000));
+        assert!(wide[1_000..15_000].iter().all(|sample| (990..=1_010).contains(sample)));
+    }
+
+    #[test]
     fn a_file_is_kept_once_while_it_is_played_and_read_anew_when_it_changes() {
         let path = std::env::temp_dir().join(format!("switchroom-{}.wav", std::process::id()));
         std::fs::write(&path, wav(PCM, 1, 8_000, 16, &[1; 20])).unwrap();
@@ -200,7 +208,10 @@ mod tests {
         assert_eq!(parse(b"ID3 something else"), Err("not a WAV file"));
         assert_eq!(parse(&wav(3, 1, 8_000, 32, &sound)), Err("not 16-bit PCM"));
         assert_eq!(parse(&wav(PCM, 6, 8_000, 16, &sound)), Err("neither mono nor stereo"));
-        assert_eq!(parse(&wav(PCM, 1, 44_100, 16, &sound)), Err("not 8, 16, 24, 32 or 48 kHz"));
+        assert_eq!(
+            parse(&wav(PCM, 1, 44_000, 16, &sound)),
+            Err("not 8, 11.025, 16, 22.05, 24, 32, 44.1 or 48 kHz")
+        );
         assert_eq!(parse(&wav(PCM, 1, 8_000, 16, &[])), Err("no sound in it"));
         let whole = wav(PCM, 1, 8_000, 16, &sound);
         for cut in 0..whole.len() {

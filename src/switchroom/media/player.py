@@ -24,7 +24,7 @@ class Tone:
 
 @dataclass(frozen=True, slots=True)
 class WavFile:
-    """A WAV file of 16-bit PCM, mono or stereo, 8, 16, 24, 32 or 48 kHz, at most ten minutes.
+    """A WAV file of 16-bit PCM, mono or stereo, 8 to 48 kHz, at most ten minutes.
 
     Wideband listeners hear up to 8 kHz of it."""
 
