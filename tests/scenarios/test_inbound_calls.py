@@ -485,3 +485,29 @@ async def test_an_ack_that_answers_nothing_is_hung_up_on() -> None:
         assert caller.bye_headers
         await ended(house, "sdp-error")
         silence_players(house)
+
+
+async def test_who_gives_up_while_our_answer_waits_for_his_prack_leaves_nothing_behind() -> None:
+    """To a caller who requires 100rel the 200 is held back until then; no BYE would ever come."""
+    async with open_house() as house:
+        await comes(house)
+        caller = await called(house, body=b"")
+        assert caller.status == 200
+        caller.gives_up()
+        await house.calm()
+        assert not house.telephony.running.all
+        await ended(house, "cancelled")
+        silence_players(house)
+
+
+async def test_what_is_no_text_in_an_invite_keeps_no_call_from_the_books() -> None:
+    """A header with broken UTF-8 is kept as half of surrogate pairs, which no database takes."""
+    async with open_house() as house:
+        broken = "\udcff"
+        headers = invite(caller=f"<sip:{broken}@carrier.example>", call_id=f"{broken}@x")
+        caller = ScriptedCaller(house, headers).calls()
+        await house.calm()
+        record = house.calls.last
+        assert (record.from_number, record.sip_call_id) == ("\ufffd", "\ufffd@x")
+        caller.gives_up()
+        await house.calm()

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from switchroom.base.errors import ServiceError
+from switchroom.base.legible import legible
 from switchroom.base.log import get_logger
 from switchroom.media import (
     DigitReceived,
@@ -324,7 +325,7 @@ class CallRunner:
         successor.answer(command.body, self.own_headers())
         if predecessor is not None:
             predecessor.bye((("Reason", 'SIP;cause=200;text="Call taken over"'),))
-        self.books.notes.sip_call_id = successor.call_id
+        self.books.notes.sip_call_id = legible(successor.call_id)
         self.seat.show(
             {
                 "sip.callIDFull": successor.call_id,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from switchroom.base.ids import new_id
+from switchroom.base.legible import legible
 from switchroom.base.log import get_logger
 from switchroom.base.redact import redact_number
 from switchroom.media import EngineError, Leg, LegEvent, Tone, WavFile
@@ -329,14 +330,15 @@ class Inbound:
             call_id=new_id("SCL_"),
             room_name="",
             participant_identity="",
-            from_number=call.caller,
-            to_number=call.called,
+            # As they come from the wire, no database could hold them (half a surrogate pair).
+            from_number=legible(call.caller),
+            to_number=legible(call.called),
             trunk_id=trunk_id,
             trunk_address="",
             created_at=self._ports.clock.unix_ns(),
             direction=CallDirection.INBOUND,
             rule_id=rule_id,
-            sip_call_id=request.call_id,
+            sip_call_id=legible(request.call_id),
             remote_address=source,
         )
 

@@ -443,7 +443,8 @@ _ALONE = (Stage.RINGING, Stage.WAITING)
 _ROWS: tuple[tuple[tuple[Stage, ...], type[Any], _Cell], ...] = (
     ((Stage.SEATING,), Joined, _joined),
     ((Stage.SEATING, Stage.ENTERING), JoinRefused, _join_refused),
-    ((Stage.SEATING, Stage.RINGING), Failed, _failed),
+    # Also after our answer, which is held back while the caller owes us a PRACK (RFC 3262).
+    (tuple(Stage), Failed, _failed),
     ((Stage.RINGING,), CompanyChanged, _company),
     ((Stage.WAITING,), CompanyChanged, _company_while_waiting),
     (_ALONE, NobodyComes, _nobody_comes),
