@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from scenarios.caller import ScriptedCaller, invite
 from scenarios.carrier import answer_sdp
 from scenarios.house import NUMBER, House
 from switchroom.media import MediaStarted
 from switchroom.rooms.rpc import RpcFailed
 from switchroom.telephony.calls.call_record import MediaFigures
 from switchroom.telephony.calls.remote_control import END_CALL, GET_REMOTE_HEADERS
+from switchroom.telephony.routing.dispatch_rules import DirectRoom, DispatchRule
+from switchroom.telephony.routing.inbound_trunks import InboundTrunk
 from switchroom.telephony.routing.media_config import Encryption, MediaConfig
 
 _PHONE = f"sip_{NUMBER}"
@@ -95,6 +98,26 @@ async def test_a_dial_is_ended_too(house: House) -> None:
     assert "cancel" in house.timeline
     assert ("X-Why", "never mind") in house.carrier.call.cancel_headers
     assert house.carrier.call.cancel_headers[0][0] == "Reason"
+
+
+async def test_a_call_that_rings_here_is_refused_with_the_headers_asked_for(house: House) -> None:
+    await house.telephony.inbound_trunks.create(InboundTrunk(numbers=("+15105550100",)))
+    await house.telephony.dispatch_rules.create(DispatchRule(room=DirectRoom("lobby")))
+    caller = ScriptedCaller(house, invite(headers=(("X-Plan", "gold"),))).calls()
+    await house.calm()
+    phone = house.rooms.get_participant("lobby", "sip_+15105550123")
+    asked = (
+        (GET_REMOTE_HEADERS, '{"include": ["x-plan"]}'),
+        (END_CALL, '{"headers": {"X-Why": "no"}}'),
+    )
+    answers = [
+        json.loads(await house.rooms.call_method("lobby", phone.identity, *one, 10.0))
+        for one in asked
+    ]
+    assert answers == [{"headers": {"X-Plan": "gold"}}, {}]
+    await asyncio.sleep(0.2)
+    assert (caller.status, caller.reason) == (486, "Rejected")
+    assert ("X-Why", "no") in caller.headers
 
 
 @pytest.mark.parametrize(

@@ -431,3 +431,33 @@ async def test_after_a_takeover_transfers_are_counted_anew(lenient: House) -> No
     successor.answers_refer(202)
     successor.notifies(200)
     assert (await second).status is TransferStatus.SUCCESSFUL
+
+
+# ── calls that came in ───────────────────────────────────────────────────────
+
+
+@pytest.fixture
+async def prompt() -> AsyncIterator[House]:
+    """A house that answers at once."""
+    house = House(sip__inbound__answer="now")
+    await house.start()
+    yield house
+    await house.stop()
+
+
+async def test_a_caller_is_sent_elsewhere_too(prompt: House) -> None:
+    await _let_in(prompt)
+    caller = ScriptedCaller(prompt, invite()).calls()
+    await prompt.calm()
+    caller.acknowledges()
+    await prompt.calm()
+    phone = prompt.rooms.get_participant("lobby", "sip_+15105550123")
+    request = TransferRequest("lobby", phone.identity, _ELSEWHERE)
+    transfer = asyncio.ensure_future(prompt.telephony.transfer(request))
+    await prompt.calm()
+    assert prompt.timeline[-1] == f"refer to {_ELSEWHERE}"
+    caller.answers_refer(202)
+    caller.notifies(200)
+    assert (await transfer).status is TransferStatus.SUCCESSFUL
+    await asyncio.sleep(1.1)
+    assert prompt.since("bye")[:2] == ["bye", "transferred hangup"]

@@ -131,7 +131,8 @@ class InboundRunner(CallRunner):
         _log.info("call answered", call=self.call_id)
 
     def _reject(self, command: do.Reject) -> None:
-        self.session.reject(command.status, command.phrase, self.own_headers())
+        headers = (*self.own_headers(), *command.headers)
+        self.session.reject(command.status, command.phrase, headers)
 
     def _redirect(self, command: desk.RedirectCaller) -> None:
         contact = ("Contact", f"<{command.uri}>")

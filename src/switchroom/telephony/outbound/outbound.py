@@ -25,6 +25,7 @@ from switchroom.telephony.calls.call_runner import CallRunner
 from switchroom.telephony.calls.running_calls import RunningCalls
 from switchroom.telephony.calls.termination import Cause, Termination
 from switchroom.telephony.errors import NotTakingCallsError, OverloadedError, TrunkNotFoundError
+from switchroom.telephony.events import CallEnded
 from switchroom.telephony.outbound.dial import (
     DEFAULT_DEADLINE,
     WAITING_DEADLINE,
@@ -177,7 +178,10 @@ class Outbound:
         except EngineError as error:
             ending = Termination(Cause.MEDIA_FAILED, detail=str(error))
             now = self._ports.clock.unix_ns()
-            self._ports.calls.save(replace(record, termination=ending, ended_at=now))
+            record = replace(record, termination=ending, ended_at=now)
+            self._ports.calls.save(record)
+            for listener in self._ports.listeners:
+                listener(CallEnded(record))
             raise CallFailedError(ending) from error
         runner = OutboundRunner(dial, leg, self._ports, record, self._finished)
         events.append(runner)
