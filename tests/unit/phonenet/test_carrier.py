@@ -43,6 +43,7 @@ class Session:
     """Takes down what the carrier does with it."""
 
     call_id = "x@test"
+    replaces: str | None = None
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -66,7 +67,7 @@ class Session:
         self.done.append("BYE")
         self.over.set()
 
-    def cancel(self) -> None:
+    def cancel(self, headers: object = ()) -> None:
         self.done.append("CANCEL")
         self.over.set()
 
@@ -74,6 +75,15 @@ class Session:
         self.done.append(f"{offer_id}:{status}")
 
     def offer(self, body: bytes) -> None: ...
+
+    def refer(self, refer_to: str, headers: object = ()) -> int:
+        raise AssertionError("simulated phones do not transfer")
+
+    def respond_refer(self, refer_id: int, status: int, reason: str = "") -> None:
+        self.done.append(f"REFER {status}")
+
+    def notify_refer(self, refer_id: int, status: int, reason: str = "") -> None:
+        raise AssertionError("simulated phones take no transfer on")
 
     def snapshot(self) -> DialogSnapshot | None:
         return None
