@@ -190,6 +190,8 @@ class CallerSession(CallSession):
             self._host.start_request(
                 transaction.flow, build_cancel(transaction.request), _Unheard(), now
             )
+            # Section 9.1, as for the CANCEL of a whole call: it may never say that it has stopped.
+            self._host.timers.schedule(now + self._host.timing.give_up, transaction.abandon)
 
     def _redirect(self, response: Response, now: float) -> bool:
         """Follow a 3xx, if that is wanted and it stays in the house (section 8.1.3.4)."""

@@ -282,7 +282,8 @@ def check_fields(fields: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ..
     """Header fields that somebody asks us to send, if they can be sent safely.
 
     Raises LocalSipError for a name that is no token and for a value with a line break or another
-    control character (header injection). Tabs are allowed.
+    control character (header injection). Tabs are allowed. Half of a surrogate pair, which JSON can
+    bring, fits no message; what stands for a byte of the wire goes out as it came.
     """
     checked = tuple(fields)
     for name, value in checked:
@@ -290,4 +291,8 @@ def check_fields(fields: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ..
             raise LocalSipError("header name is no token")
         if any(ord(mark) < 32 and mark != "\t" for mark in value) or "\x7f" in value:
             raise LocalSipError(f"header {name} holds a control character")
+        try:
+            value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise LocalSipError(f"header {name} holds what is no text") from None
     return checked

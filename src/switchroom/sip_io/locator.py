@@ -56,7 +56,9 @@ class Locator:
         try:
             await asyncio.wait((plain, services), return_when=asyncio.FIRST_COMPLETED)
             if not services.done():
-                await asyncio.wait((services,), timeout=_HEAD_START)
+                # A host that has no address of its own may still have a service.
+                alone = plain.exception() is not None
+                await asyncio.wait((services,), timeout=None if alone else _HEAD_START)
             found = services.result() if services.done() else None
             if found is not None:
                 return await self._targets(host, found)

@@ -13,7 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from switchroom.sip.callee_session import CalleeSession
+from switchroom.sip.endpoint import EndpointConfig
 from switchroom.sip.message import Request
+from switchroom.sip.targets import Hop
+from switchroom.sip.uri import Uri
 from unit.sip.wire import ANSWER, OFFER, Agent, a_call_to_us, in_dialog, reply
 
 TORTURE = [
@@ -24,19 +27,30 @@ SPICE = [
     b"\r\n", b"\r", b"\n", b"\x00", b"\xff", b",", b";", b'"', b"<", b">", b"=", b":", b"@", b"%",
     b" ", b"\r\n ", b"99999999999999999999", b"-1", b"sip:", b"tel:+1", b"sips:", b";tag=theirs",
     b";branch=", b"SIP/2.0", b"z9hG4bK", b"Contact: *", b"\r\nRequire: 100rel\r\nRSeq: 1",
+    b"\r\nMin-SE: 9", b"\r\nReason: x;;", b";q=nan",
     b"\r\nRecord-Route: <x>", b"\r\nVia: SIP/2.0/UDP h", b"[::1]", b"\xf0\x9f\x93\x9e",
 ]  # fmt: skip
 
 
+EVERYTHING = EndpointConfig(user_agent="test", replaces=True, session_expires=120, redirects=2)
+TIMER = (("Session-Expires", "120;refresher=uac"), ("Supported", "timer"), ("Allow", "UPDATE"))
+NEWS = (("Event", "refer;id=2"), ("Subscription-State", "active;expires=60"))
+
+
 def busy_agent() -> tuple[Agent, list[bytes]]:
     """An endpoint with calls out and in and an offer open; and messages that belong to them."""
-    agent = Agent()
+    agent = Agent(config=EVERYTHING)
+    agent.zone["example.com"] = [Hop("udp", f"192.0.2.{n}", 5060, "example.com") for n in (2, 3)]
     agent.endpoint.admit_with(lambda _request, _flow: None)
-    agent.call()
+    agent.call(request_uri=Uri.parse("sip:bob@example.com"))
     invite = agent.sent_request("INVITE")
     ours = agent.call(call_id="call-2")
     answered = agent.sent_request("INVITE")
-    agent.hear(reply(answered, 200, body=ANSWER))
+    agent.hear(reply(answered, 200, headers=TIMER, body=ANSWER))
+    ours.refer(agent.now, "sip:carol@192.0.2.3")
+    agent.settle()
+    refer = agent.sent()[-1]
+    assert isinstance(refer, Request)
     agent.hear(in_dialog("INVITE", answered, body=OFFER))
     agent.hear(a_call_to_us())
     session = next(one for one, _ in reversed(agent.heard) if isinstance(one, CalleeSession))
@@ -51,6 +65,16 @@ def busy_agent() -> tuple[Agent, list[bytes]]:
         reply(invite, 407, headers=(("Proxy-Authenticate", 'Digest realm="r", nonce="n"'),)),
         reply(invite, 486),
         reply(answered, 200),
+        reply(invite, 422, headers=(("Min-SE", "1800"),)),
+        reply(invite, 302, headers=(("Contact", "<sip:bob@edge.example.com>;q=0.5"),)),
+        reply(invite, 503, headers=(("Retry-After", "60"),)),
+        reply(refer, 202),
+        in_dialog("NOTIFY", answered, cseq=11, headers=NEWS, body=b"SIP/2.0 200 OK"),
+        in_dialog("REFER", answered, cseq=12, headers=(("Refer-To", "<sip:x@y?a=b>"),)),
+        in_dialog("UPDATE", answered, cseq=13, headers=TIMER),
+        a_call_to_us(
+            call_id="new", headers=(("Replaces", "call-2;to-tag=ours;from-tag=theirs"), *TIMER)
+        ),
         a_call_to_us(),
         a_call_to_us(method="CANCEL", body=b""),
         a_call_to_us(method="BYE", cseq=2, to_tag=session.local_tag, body=b""),

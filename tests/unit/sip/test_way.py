@@ -77,6 +77,18 @@ def test_a_silent_target_that_rings_after_all_is_cancelled() -> None:
     assert agent.events() == []
 
 
+def test_a_target_that_was_cancelled_and_never_says_so_is_forgotten() -> None:
+    agent = two_targets()
+    agent.call(request_uri=CARRIER)
+    first = agent.sent_request("INVITE")
+    agent.advance(4)
+    second = agent.sent()[-1]
+    assert isinstance(second, Request)
+    agent.hear(reply(first, 180), ONE[1:3])
+    agent.hear(reply(second, 486), TWO[1:3])
+    assert agent.at_rest()
+
+
 def test_a_silent_target_that_answers_first_has_the_call_and_the_other_is_cancelled() -> None:
     agent = two_targets()
     session = agent.call(request_uri=CARRIER)
