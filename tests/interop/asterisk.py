@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,12 +30,12 @@ needs_asterisk = pytest.mark.skipif(
 _INSIDE = "/mnt"
 _START = """\
 mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && mount --bind "$2" "$1/mnt" &&
-touch "$1/etc/hosts" && mount --bind "$2/hosts" "$1/etc/hosts" &&
+touch "$1/etc/resolv.conf" && mount --bind "$2/resolv.conf" "$1/etc/resolv.conf" &&
 exec chroot "$1" asterisk -f -n -C /mnt/asterisk.conf
 """
 _FILES = {
-    # It looks up its own name, and waits long for name servers that cannot be reached.
-    "hosts": "127.0.0.1 localhost {host}\n::1 localhost {host}\n",
+    # It looks up its own name, and would wait long for name servers that cannot be reached.
+    "resolv.conf": "nameserver 127.0.0.1\n",
     "asterisk.conf": """\
 [directories]
 astetcdir => /mnt
@@ -234,7 +233,6 @@ async def asterisk(
     port, manager, wishes = free_port(address), free_port(), wishes or AsteriskWishes()
     facts = {
         **{name: getattr(wishes, name) for name in wishes.__dataclass_fields__},
-        "host": socket.gethostname(),
         "address": address,
         "port": port,
         "manager": manager,

@@ -16,6 +16,7 @@ import pytest
 from livekit import api
 
 from interop.clients import NEWEST, Client, joined, token_for
+from interop.dispatching import trunk_to
 from interop.hearing import steady_stretch
 from interop.inbound_desk import NUMBER, ROOM, Desk, desk, lay_rule
 from interop.phones import (
@@ -59,11 +60,11 @@ class Meeting:
 
     async def call_out(self, to: str = "phone", **wishes: Any) -> api.SIPParticipantInfo:
         """We call the phone, until it has answered."""
-        trunk = api.SIPOutboundConfig(
-            hostname=self.phone.address, transport=wishes.pop("transport", 0)
-        )
+        if "sip_trunk_id" not in wishes:
+            wishes["trunk"] = api.SIPOutboundConfig(
+                hostname=self.phone.address, transport=wishes.pop("transport", 0)
+            )
         request = api.CreateSIPParticipantRequest(
-            trunk=trunk,
             sip_number="+15105550111",
             sip_call_to=to,
             room_name=ROOM,
@@ -255,6 +256,20 @@ async def test_a_phone_that_requires_encryption_is_heard(
         assert_heard(call.phone, OURS)
 
 
+@EACH_PHONE
+@pytest.mark.parametrize("srtp", ["none", "required"])
+async def test_allowed_encryption_reaches_phones_with_it_and_without(
+    tmp_path: Path, kind: PhoneKind, srtp: str
+) -> None:
+    """What has no SRTP refuses the offer of it (488 and the like), and is called in the clear."""
+    async with meeting(tmp_path, kind, Wishes(srtp=srtp)) as call:
+        media = api.SIPMediaConfig(encryption=api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW)
+        await call.call_out(media=media)
+        await call.hear_each_other()
+        await call.room_ends()
+        assert_heard(call.phone, OURS)
+
+
 # ── endings ──────────────────────────────────────────────────────────────────
 
 
@@ -355,3 +370,61 @@ async def test_a_phone_that_is_sent_elsewhere_goes_there(tmp_path: Path, kind: P
         await transferring
         await call.person.next("left")
         await other.hang_up()
+
+
+@each_of(PJSIP, ASTERISK)
+async def test_a_phone_may_have_us_call_somebody_on_its_trunk(
+    tmp_path: Path, kind: PhoneKind
+) -> None:
+    async with meeting(tmp_path, kind, Wishes(), sip__allow_refer=True) as call:
+        trunk = await trunk_to(call.front.lk, call.phone.address)
+        await call.call_out(to="+15105550123", sip_trunk_id=trunk)
+        await call.hear_each_other()
+        await call.phone.transfer(f"sip:+15105550199@{call.phone.address}")
+        second = await call.person.next("heard")
+        assert second["who"] != "phone"
+        await call.person.until_heard(second["sid"], THEIRS)
+        await call.room_ends()
+
+
+@each_of(PJSIP)
+async def test_a_phone_that_asks_unbidden_is_declined(tmp_path: Path, kind: PhoneKind) -> None:
+    async with meeting(tmp_path, kind, Wishes()) as call:
+        trunk = await trunk_to(call.front.lk, call.phone.address)
+        await call.call_out(to="+15105550123", sip_trunk_id=trunk)
+        await call.hear_each_other()
+        await call.phone.transfer(f"sip:+15105550199@{call.phone.address}")
+        refused = await cast("Pjsua", call.phone).told.next("transaction", method="REFER")
+        assert refused["code"] == 405
+        await call.is_heard()
+        await call.room_ends()
+
+
+@needs_pjsua
+async def test_two_phones_of_a_room_are_joined_and_leave_it(tmp_path: Path) -> None:
+    """An attended transfer by us: one phone calls the other in our place (Replaces)."""
+    async with (
+        meeting(tmp_path, PJSIP, Wishes()) as call,
+        pjsua(tmp_path / "other", tmp_path / "pjsip.wav", address=call.host) as other,
+    ):
+        await call.call_out()
+        await call.hear_each_other()
+        second = await call.front.lk.sip.create_sip_participant(
+            api.CreateSIPParticipantRequest(
+                trunk=api.SIPOutboundConfig(hostname=other.address),
+                sip_number="+15105550111",
+                sip_call_to="other",
+                room_name=ROOM,
+                participant_identity="other",
+                wait_until_answered=True,
+            )
+        )
+        request = api.TransferSIPParticipantRequest(
+            room_name=ROOM,
+            participant_identity="phone",
+            transfer_to=f"call:{second.sip_call_id}",
+        )
+        await call.front.lk.sip.transfer_sip_participant(request)
+        await other.told.next("asked_to_replace")
+        await call.person.next("left", who="phone")
+        await call.person.next("left", who="other")
