@@ -150,6 +150,7 @@ def test_only_safe_fields_are_sent() -> None:
         ("X", "a\rb"),
         ("X", "a\nb"),
         ("X", "\x7f"),
+        ("X", "\ud800"),
     ]:
         with pytest.raises(LocalSipError):
             check_fields([field])

@@ -254,7 +254,8 @@ class CallRunner:
         self.tell(do.Joined())
 
     def _headers_asked(self, payload: str) -> str:
-        return remote_headers(self.remote_headers, payload)
+        hides = self.record.hides_numbers
+        return remote_headers(self.remote_headers, payload, hides_numbers=hides)
 
     def _end_asked(self, payload: str) -> str:
         """The answer is on its way to whoever asked before the phone's seat is empty."""

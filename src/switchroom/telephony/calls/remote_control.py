@@ -10,11 +10,18 @@ from switchroom.rooms.rpc import MAX_PAYLOAD, RpcCode, RpcFailed
 from switchroom.sip.headers import Headers
 from switchroom.sip.invite_session import Fields
 from switchroom.telephony.errors import InvalidRequestError
-from switchroom.telephony.routing.headers import check_headers, merge
+from switchroom.telephony.routing.headers import (
+    CREDENTIALS,
+    NUMBER_HEADERS,
+    check_headers,
+    merge,
+)
 
 GET_REMOTE_HEADERS = "lk.sip.GetRemoteHeaders"
 END_CALL = "lk.sip.EndCall"
 
+#: With a second one of these the far end could not tell where our BYE belongs, and would go on.
+_ROUTING = frozenset(("to", "via", "route", "require", "proxy-require"))
 #: Headers that only the wire needs. Contact and the like stay: programs route by them.
 _HIDDEN = frozenset(
     (
@@ -25,15 +32,16 @@ _HIDDEN = frozenset(
 )  # fmt: skip
 
 
-def remote_headers(headers: Headers, payload: str) -> str:
-    """The answer to GetRemoteHeaders: of a repeated header the first value.
+def remote_headers(headers: Headers, payload: str, *, hides_numbers: bool = False) -> str:
+    """The answer to GetRemoteHeaders: of a repeated header the first value, and no credentials.
 
+    With `hides_numbers` the headers that tell the phone's number are left out too.
     `payload` is ``{"include": […], "exclude": […]}``, both optional. Raises RpcFailed.
     """
     asked = _object(payload)
     include, exclude = _names(asked, "include"), _names(asked, "exclude")
     shown: dict[str, str] = {}
-    taken: set[str] = set()
+    taken = set(CREDENTIALS | NUMBER_HEADERS if hides_numbers else CREDENTIALS)
     for name, value in headers:
         lowered = name.lower()
         if lowered in _HIDDEN or lowered in exclude or lowered in taken:
@@ -56,6 +64,8 @@ def end_call_headers(payload: str) -> Fields:
         check_headers(given)
     except InvalidRequestError as refusal:
         raise RpcFailed(RpcCode.APPLICATION_ERROR, refusal.message) from refusal
+    if any(name.lower() in _ROUTING for name in given):
+        raise RpcFailed(RpcCode.APPLICATION_ERROR, "invalid header name: set by the server")
     return merge({}, given)
 
 

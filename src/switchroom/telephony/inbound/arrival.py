@@ -15,6 +15,7 @@ from switchroom.telephony.inbound.intake import Routed, Wanted
 from switchroom.telephony.inbound.reception import AnswerWhen, ReceptionPlan
 from switchroom.telephony.routing.headers import (
     NO_RULES,
+    NUMBER_HEADERS,
     AttributeRules,
     answer_attributes,
 )
@@ -26,13 +27,6 @@ LONGEST_CALL = 24 * 3600.0
 _RINGING_TIMEOUT = 180.0
 _RINGING_STATUS = 486
 
-#: Headers that tell the number of a caller whose rule hides it.
-_TELLING = frozenset(
-    {
-        "from", "contact", "p-asserted-identity", "p-preferred-identity", "remote-party-id",
-        "identity", "diversion", "history-info", "referred-by", "to", "via", "call-id",
-    }
-)  # fmt: skip
 #: Bytes of attributes that headers may fill; a room takes 64 KiB in all.
 _MOST_FROM_HEADERS = 32 * 1024
 
@@ -139,7 +133,7 @@ def _from_headers(
         rules = AttributeRules(trunk.include_headers, tuple(trunk.headers_to_attributes.items()))
     told = answer_attributes(request.headers, rules)
     if match.rule.hide_phone_number:
-        told = {n: v for n, v in told.items() if n.removeprefix("sip.h.") not in _TELLING}
+        told = {n: v for n, v in told.items() if n.removeprefix("sip.h.") not in NUMBER_HEADERS}
     if sum(len(name) + len(value) for name, value in told.items()) > _MOST_FROM_HEADERS:
         # A call with very long headers is a call all the same.
         told = {name: value for name, value in told.items() if not name.startswith("sip.h.")}

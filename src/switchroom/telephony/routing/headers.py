@@ -26,6 +26,15 @@ _OURS = frozenset(
         "k", "l", "m", "o", "r", "t", "u", "v",
     )
 )  # fmt: skip
+#: What a login says: with it, anybody in the room could look for the trunk's password.
+CREDENTIALS = frozenset(("authorization", "proxy-authorization"))
+#: Headers that tell the number of a phone whose number is hidden.
+NUMBER_HEADERS = frozenset(
+    (
+        "from", "contact", "p-asserted-identity", "p-preferred-identity", "remote-party-id",
+        "identity", "diversion", "history-info", "referred-by", "to", "via", "call-id",
+    )
+)  # fmt: skip
 #: What carriers tell about the call, and the attributes that LiveKit puts it into.
 _PROVIDER_ATTRIBUTES: Mapping[str, str] = {
     "x-twilio-accountsid": "sip.twilio.accountSid",
@@ -84,7 +93,12 @@ def _check_name(name: str) -> None:
 
 
 def _check_value(name: str, value: str) -> None:
-    if len(value.encode("utf-8", "surrogatepass")) > _LONGEST_VALUE:
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        # JSON can say half of a surrogate pair; a message with it could never be sent.
+        raise InvalidRequestError(f"invalid header value for {name}: no Unicode text") from None
+    if size > _LONGEST_VALUE:
         raise InvalidRequestError(
             f"invalid header value for {name}: longer than {_LONGEST_VALUE} bytes"
         )
@@ -121,6 +135,8 @@ def answer_attributes(headers: Headers, rules: AttributeRules) -> dict[str, str]
     if rules.include is not HeaderOptions.NONE:
         for name, value in headers:
             lowered = name.lower()
+            if lowered in CREDENTIALS:
+                continue
             if rules.include is HeaderOptions.ALL or lowered.startswith("x-"):
                 found[f"sip.h.{lowered}"] = value
     found.update(provider_attributes(headers))

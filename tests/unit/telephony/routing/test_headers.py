@@ -45,7 +45,9 @@ def test_a_printable_value_is_taken(value: str) -> None:
     check_headers({"X-Note": value})
 
 
-@pytest.mark.parametrize("value", ["a\r\nEvil: yes", "a\nb", "\x00", "\x7f", "\x85", "x" * 1025])
+@pytest.mark.parametrize(
+    "value", ["a\r\nEvil: yes", "a\nb", "\x00", "\x7f", "\x85", "x" * 1025, "\ud800"]
+)
 def test_a_value_that_could_end_the_header_is_refused(value: str) -> None:
     with pytest.raises(InvalidRequestError, match="invalid header value for X-Note: "):
         check_headers({"X-Note": value})
@@ -92,3 +94,10 @@ def test_attributes_become_headers_of_the_farewell_where_a_header_can_hold_them(
     attributes = {"a": "good", "b": "bad\r\nEvil: 1", "c": "", "d": "mine"}
     rules = {"a": "X-A", "b": "X-B", "c": "X-C", "d": "Call-ID", "e": "X-E"}
     assert headers_from(attributes, rules) == (("X-A", "good"),)
+
+
+def test_nobody_in_the_room_is_shown_what_a_caller_logged_in_with() -> None:
+    """A digest is all that it takes to look for the password at leisure."""
+    fields = (("Authorization", "Digest x"), ("Proxy-Authorization", "Digest y"), ("X-A", "b"))
+    told = answer_attributes(Headers(fields), AttributeRules(HeaderOptions.ALL))
+    assert told == {"sip.h.x-a": "b"}
