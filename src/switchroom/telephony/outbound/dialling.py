@@ -113,6 +113,9 @@ class Dialling:
             return cell(self, event, now)
         call, commands = self.call.step(event, now)
         if call.phase is Phase.ENDED:
+            if self.stage is Stage.STORING:
+                # The two sides were connected: what ended that is no failure of the dial.
+                return call, [*commands, dial.ReportActive()]
             return _told_of(call, commands)
         return (self if call is self.call else replace(self, call=call)), commands
 

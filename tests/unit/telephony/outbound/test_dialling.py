@@ -144,7 +144,8 @@ def test_every_event_is_handled_by_the_dial_or_its_call(stage: Stage, event: obj
     if after.call.phase is Phase.ENDED:
         assert _ending(after) is not None
         assert _stage(after) is None
-        assert _kinds(commands)[-3:] == ["CloseLeg", "StoreEnd", "ReportEnded"]
+        told = "ReportActive" if stage is Stage.STORING else "ReportEnded"
+        assert _kinds(commands)[-3:] == ["CloseLeg", "StoreEnd", told]
 
 
 def test_every_cell_of_the_table_is_walked() -> None:
@@ -241,6 +242,12 @@ def test_a_request_that_waits_is_told_only_when_the_dialog_is_on_disk() -> None:
     call, commands = call.step(do.AnswerStored(), 1.0)
     assert commands == [dial.ReportActive()]
     assert _commands(call, do.AnswerStored()) == []
+
+
+def test_a_phone_that_hangs_up_before_the_disk_is_done_had_answered_all_the_same() -> None:
+    call, commands = _STORING.step(ByeReceived(Headers()), 2.0)
+    assert commands[-1] == dial.ReportActive()
+    assert _ending(call) == Termination(Cause.BYE, was_active=True)
 
 
 def test_without_a_request_that_waits_the_dialog_may_be_stored_a_moment_later() -> None:
