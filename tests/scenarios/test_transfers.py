@@ -261,14 +261,16 @@ async def test_one_phone_takes_over_the_call_of_another(house: House) -> None:
     second = house.carrier.call
     second.answers()
     await house.calm()
+    assert house.telephony.room_of(info.call_id) == info.room_name
     request = _transfer(house, transfer_to=f"call:{info.call_id}")
     await house.calm()
     assert house.timeline[-1].startswith("refer to <sip:them@198.51.100.7?Replaces=")
     first.answers_refer(202)
     first.notifies(200)
     assert (await request).status is TransferStatus.SUCCESSFUL
-    with pytest.raises(InvalidRequestError, match="no other call"):
-        await _transfer(house, transfer_to="call:SCL_nobody", participant_identity="second")
+    for nobody in ("call:SCL_nobody", "<call:SCL_nobody>"):
+        with pytest.raises(InvalidRequestError, match="no other call"):
+            await _transfer(house, transfer_to=nobody, participant_identity="second")
 
 
 # ── transfers that the far end wants ─────────────────────────────────────────

@@ -17,12 +17,12 @@ from switchroom.api.convert_sip_calls import (
 )
 from switchroom.api.convert_sip_failures import failure_to_wire, transfer_failure_to_wire
 from switchroom.api.twirp import CallContext, Method
-from switchroom.auth.grants import require_room_admin, require_sip_call
+from switchroom.auth.grants import require_room_admin, require_room_reached, require_sip_call
 from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.calls.transfer_failed import TransferFailedError
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.outbound.request_memory import RequestKey
-from switchroom.telephony.routing.transfer_request import check as check_transfer
+from switchroom.telephony.routing.transfer_request import call_wanted, check as check_transfer
 from switchroom.telephony.telephony import Telephony
 
 
@@ -64,6 +64,10 @@ class SipCallMethods:
         require_room_admin(context.claims, request.room_name)
         asked = transfer_from_wire(request)
         check_transfer(asked)
+        # A call that is taken over leaves its room, which may be one where the token rules nothing.
+        other = self._telephony.room_of(call_wanted(asked.transfer_to))
+        if other is not None:
+            require_room_reached(context.claims, other)
         try:
             return transfer_to_wire(await self._telephony.transfer(asked, context.deadline))
         except TransferFailedError as failure:

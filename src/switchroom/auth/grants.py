@@ -100,6 +100,15 @@ def require_room_admin(claims: Claims | None, room: str) -> None:
         raise PermissionDenied
 
 
+def require_room_reached(claims: Claims | None, room: str) -> None:
+    """Raise PermissionDenied unless the token may send people of its own room to this one.
+
+    That is its own room, and the one that `video.destinationRoom` names.
+    """
+    if room not in (_video(claims).room, _video(claims).destination_room):
+        raise PermissionDenied
+
+
 def require_room_join(claims: Claims | None) -> VideoGrants:
     """Return the video grants; raise PermissionDenied unless they hold `roomJoin`."""
     video = _video(claims)

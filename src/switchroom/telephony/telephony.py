@@ -106,6 +106,11 @@ class Telephony:
         """
         return await self._transfers.transfer(request, deadline)
 
+    def room_of(self, call_id: str) -> str | None:
+        """The name of the room that a call of this server is in, None if there is no such call."""
+        runner = self.running.find(call_id)
+        return None if runner is None else runner.books.notes.room_name
+
     async def start(self) -> None:
         """Read trunks and rules, and settle what a crash left behind. SIP must be up."""
         await self.trunks.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -178,3 +179,20 @@ async def test_a_transfer_that_nobody_answered_says_so_without_a_status(
     assert error["meta"]["sip_transfer_reason"] == "STR_RINGING_TIMEOUT"
     assert "sip_status_code" not in error["meta"]
     assert not _detail(error).HasField("sip_status")
+
+
+@pytest.mark.parametrize("target", ["call:SCL_1", "<call:SCL_1>"])
+async def test_the_call_of_a_room_that_the_token_does_not_name_is_not_taken_over(
+    sip: SipApi, transfers: _Transfers, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """It would leave that room, where the token has nothing to say."""
+    rooms = {"SCL_1": "theirs"}
+    monkeypatch.setattr(sip.house.telephony, "room_of", rooms.get)
+    for video in (_ROOM_ADMIN, replace(_ROOM_ADMIN, destination_room="other")):
+        _, body = await _post(sip, CALL, video, transfer_to=target)
+        assert json.loads(body)["code"] == "unauthenticated"
+    assert transfers.asked == []
+    both = replace(_ROOM_ADMIN, destination_room="theirs")
+    assert (await _post(sip, CALL, both, transfer_to=target))[0] == 200
+    rooms["SCL_1"] = "r"
+    assert (await _post(sip, transfer_to=target))[0] == 200

@@ -14,7 +14,7 @@ from switchroom.telephony.calls.transfer import TransferPlan
 from switchroom.telephony.calls.transfer_outcome import TransferRecord
 from switchroom.telephony.errors import InvalidRequestError, NotPossibleError
 from switchroom.telephony.routing.headers import merge
-from switchroom.telephony.routing.transfer_request import CALL_TARGET, TransferRequest
+from switchroom.telephony.routing.transfer_request import TransferRequest, call_wanted
 
 #: Seconds that a transfer may take unless the request says otherwise.
 PATIENCE = 30.0
@@ -59,9 +59,10 @@ class Transfers:
 
     def _refer_to(self, target: str, runner: CallRunner) -> str:
         """A URI as it is; another call of ours is to be taken over (RFC 3891)."""
-        if not target.startswith(CALL_TARGET):
+        wanted = call_wanted(target)
+        if not wanted:
             return target
-        other = self._running.find(target.removeprefix(CALL_TARGET))
+        other = self._running.find(wanted)
         if other is None or other is runner:
             raise InvalidRequestError("transfer_to names no other call of this server")
         dialog = other.session.snapshot() if other.session is not None else None

@@ -30,13 +30,22 @@ class TransferRequest:
     ringing_timeout: float = 0.0
 
 
+def call_wanted(transfer_to: str) -> str:
+    """The ``SCL_`` id of the call of ours that is to be taken over; empty for all other targets."""
+    target = _bare(transfer_to)
+    return target.removeprefix(CALL_TARGET) if target.startswith(CALL_TARGET) else ""
+
+
+def _bare(target: str) -> str:
+    """A target may come as it would stand in a header."""
+    return target[1:-1] if target.startswith("<") and target.endswith(">") else target
+
+
 def check(request: TransferRequest) -> None:
     """Raises InvalidRequestError with LiveKit's texts."""
     if not request.transfer_to:
         raise InvalidRequestError("missing transfer to")
-    target = request.transfer_to
-    if target.startswith("<") and target.endswith(">"):
-        target = target[1:-1]
+    target = _bare(request.transfer_to)
     if target.startswith(CALL_TARGET):
         check_headers(request.headers)
         return
