@@ -63,6 +63,9 @@ async def test_music_ends_when_nobody_comes() -> None:
         await asyncio.sleep(181)
         assert caller.bye_headers
         await ended(house, "cannot-subscribe")
+        ending = house.calls.last.termination
+        assert ending is not None
+        assert ending.status is None, "a BYE has no status"
 
 
 async def test_music_for_a_late_offer_begins_with_the_ack() -> None:

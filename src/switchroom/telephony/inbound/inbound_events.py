@@ -28,10 +28,8 @@ class Sound(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CompanyChanged:
-    """Somebody came, went or published; `heard` is whether one of them can be heard now."""
-
-    heard: bool
+class SomebodyHeard:
+    """Somebody in the room can be heard now. Told once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ class RedirectCaller:
 
 @dataclass(frozen=True, slots=True)
 class WatchCompany:
-    """From now on CompanyChanged and NobodyComes are told; the first one at once."""
+    """From now on SomebodyHeard and NobodyComes are told, and at once what is so already."""
 
 
 @dataclass(frozen=True, slots=True)

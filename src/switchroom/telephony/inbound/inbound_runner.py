@@ -20,11 +20,11 @@ from switchroom.telephony.calls.call_runner import CallRunner
 from switchroom.telephony.inbound import inbound_events as desk
 from switchroom.telephony.inbound.company import can_be_heard
 from switchroom.telephony.inbound.inbound_events import (
-    CompanyChanged,
     ForwardFailed,
     NobodyComes,
     PinAccepted,
     PinRefused,
+    SomebodyHeard,
     Sound,
     SoundPlayed,
 )
@@ -119,7 +119,7 @@ class InboundRunner(CallRunner):
         self._heard = True
         if self.phase is Phase.ACTIVE:
             self._stop_player()
-        super().tell(CompanyChanged(heard=True))
+        super().tell(SomebodyHeard())
 
     # ── the caller ───────────────────────────────────────────────────────────
 

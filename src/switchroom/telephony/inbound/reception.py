@@ -53,11 +53,11 @@ from switchroom.telephony.calls.termination import Cause, Termination
 from switchroom.telephony.inbound import inbound_events as desk
 from switchroom.telephony.inbound.fallback import Fallback, Forward, Redirect, Refuse
 from switchroom.telephony.inbound.inbound_events import (
-    CompanyChanged,
     ForwardFailed,
     NobodyComes,
     PinAccepted,
     PinRefused,
+    SomebodyHeard,
     Sound,
     SoundPlayed,
 )
@@ -211,16 +211,12 @@ def _patient(state: Reception, now: float) -> Reception:
     return replace(state, until=now + patience)
 
 
-def _company(state: Reception, event: CompanyChanged, _now: float) -> _Step:
+def _heard(state: Reception, _event: SomebodyHeard, _now: float) -> _Step:
     """Somebody can be heard: the phone is picked up, and not earlier (LiveKit's rule)."""
-    if not event.heard:
-        return state, []
     return _picked_up(state, Stage.CONNECTING)
 
 
-def _company_while_waiting(state: Reception, event: CompanyChanged, _now: float) -> _Step:
-    if not event.heard:
-        return state, []
+def _heard_while_waiting(state: Reception, _event: SomebodyHeard, _now: float) -> _Step:
     state = replace(state, stage=Stage.CONNECTING, until=None)
     if state.media is None:
         return state, []
@@ -445,8 +441,8 @@ _ROWS: tuple[tuple[tuple[Stage, ...], type[Any], _Cell], ...] = (
     ((Stage.SEATING, Stage.ENTERING), JoinRefused, _join_refused),
     # Also after our answer, which is held back while the caller owes us a PRACK (RFC 3262).
     (tuple(Stage), Failed, _failed),
-    ((Stage.RINGING,), CompanyChanged, _company),
-    ((Stage.WAITING,), CompanyChanged, _company_while_waiting),
+    ((Stage.RINGING,), SomebodyHeard, _heard),
+    ((Stage.WAITING,), SomebodyHeard, _heard_while_waiting),
     (_ALONE, NobodyComes, _nobody_comes),
     (_ALONE, DeadlineReached, _patience_over),
     (_ALONE, ForwardFailed, _forward_failed),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from switchroom.sip.invite_session import Fields
@@ -83,6 +85,13 @@ def test_only_a_rule_that_says_so_takes_a_call_without_a_trunk() -> None:
     routed = find_rule([ANY, OPEN], wanted, pin=None, random="r")
     assert isinstance(routed, RuleMatch)
     assert routed.rule is OPEN
+
+
+def test_a_rule_that_says_nothing_takes_no_call_without_a_trunk_beside_one_that_does() -> None:
+    elsewhere = replace(OPEN, numbers=("+1777",))
+    declined = find_rule([ANY, elsewhere], Wanted(STRANGER, None), pin=None, random="r")
+    assert isinstance(declined, Declined)
+    assert declined.cause is Cause.NO_RULE
 
 
 def test_an_open_rule_does_not_take_calls_of_a_trunk() -> None:
