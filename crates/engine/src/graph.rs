@@ -20,7 +20,7 @@ use crate::stream::CLOCK_RATE;
 use crate::transcode::{Samples, Sound, Transcoder};
 
 /// Ticks of a mix that somebody may be made to wait for: its buffers hold no more by intent.
-const MOST_PLAYED_OUT: usize = 3;
+const MOST_PLAYED_OUT: usize = 6;
 
 /// Place of a source in the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -14,8 +14,8 @@ use crate::comfort::ComfortNoise;
 use crate::stream::CLOCK_RATE;
 use crate::transcode::Sound;
 
-/// The delay that the jitter buffer of a mix may add by intent.
-const MAX_DELAY: Duration = Duration::from_millis(40);
+/// The delay that the jitter buffer may add by intent: what lies before us may be a mobile network.
+const MAX_DELAY: Duration = Duration::from_millis(100);
 /// Packets taken in one tick: enough for the shortest there are.
 const MAX_TAKEN: usize = 16;
 /// Buffers kept for packets to come.
@@ -79,19 +79,14 @@ struct Raising {
 }
 
 impl Playout {
-    /// At `rate` samples a second, for one mix.
+    /// At `rate` samples a second, for one user.
     pub(crate) fn new(rate: u32) -> Self {
-        Self::with_delay(rate, MAX_DELAY)
-    }
-
-    /// The same with a jitter buffer that may add `most` by intent.
-    pub(crate) fn with_delay(rate: u32, most: Duration) -> Self {
         let size = (rate / 50) as usize;
         Self {
             rate,
             users: 1,
             stream: None,
-            jitter: JitterBuffer::new(CLOCK_RATE, most),
+            jitter: JitterBuffer::new(CLOCK_RATE, MAX_DELAY),
             decoder: Decoder::None { rate: CLOCK_RATE },
             narrow: Raising::new(CLOCK_RATE, rate),
             wide: None,

@@ -3,7 +3,7 @@
 //! Needed only where a phone is not passed through: for listeners that take another codec, for noise
 //! suppression, for keys told by their tones, and for the levels of codecs that have to be decoded.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use switchroom_codecs::denoise::Denoiser;
 use switchroom_codecs::keys::{HeardKey, KeyDetector};
@@ -15,8 +15,6 @@ use crate::graph::{Frame, new_stream};
 use crate::playout::Playout;
 use crate::transcode::{FRAME, Samples, Sound};
 
-/// The delay that the jitter buffer may add by intent: what lies before us may be a mobile network.
-const MAX_DELAY: Duration = Duration::from_millis(100);
 /// Ticks without a listener after which the voice is let go.
 const MAX_IDLE: u32 = 100;
 
@@ -93,7 +91,7 @@ pub(crate) struct Voice {
 impl Voice {
     fn new(rate: u32, stream: u64) -> Self {
         Self {
-            playout: Playout::with_delay(rate, MAX_DELAY),
+            playout: Playout::new(rate),
             rate,
             codec: AudioCodec::Pcmu,
             stream,

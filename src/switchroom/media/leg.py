@@ -187,7 +187,7 @@ class Leg:
     async def play_out(self) -> None:
         """Wait until the phone has been sent what was received for it by now.
 
-        That is at once, but for a phone that hears a mix: 60 ms at most then.
+        That is at once, but for a phone that hears a mix: 120 ms at most then.
         """
         if self._closed:
             return
