@@ -511,3 +511,10 @@ async def test_what_is_no_text_in_an_invite_keeps_no_call_from_the_books() -> No
         assert (record.from_number, record.sip_call_id) == ("\ufffd", "\ufffd@x")
         caller.gives_up()
         await house.calm()
+
+
+async def test_callers_without_telephone_events_are_listened_to_for_keys_if_so_set() -> None:
+    async with open_house(sip__detect_tones=True) as house:
+        await answered(house, body=answer_sdp("0"))
+        assert "processing False True" in house.timeline
+        silence_players(house)

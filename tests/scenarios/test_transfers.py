@@ -348,6 +348,8 @@ async def test_a_pbx_puts_another_of_its_calls_into_the_place_of_one(lenient: Ho
     await _let_in(lenient)
     await _active(lenient)
     phone = lenient.carrier.call
+    answered_at = lenient.calls.last.answered_at
+    await asyncio.sleep(60)
     successor = ScriptedCaller(lenient, invite(body=answer_sdp(port=7000)))
     successor.replaces = phone.call_id
     lenient.timeline.clear()
@@ -357,6 +359,7 @@ async def test_a_pbx_puts_another_of_its_calls_into_the_place_of_one(lenient: Ho
     assert ("Reason", 'SIP;cause=200;text="Call taken over"') in phone.bye_headers
     shown = lenient.attributes()
     assert (shown["sip.callIDFull"], shown["sip.callStatus"]) == (successor.call_id, "active")
+    assert lenient.calls.last.answered_at == answered_at, "the call is no younger than it was"
     assert lenient.calls.last.dialog is not None
     assert lenient.calls.last.dialog.call_id == successor.call_id
     successor.hangs_up()

@@ -7,9 +7,11 @@ import re
 _KEPT_DIGITS = 3
 _SHORTEST_NUMBER = 7
 
-# E.164 with its plus sign, or a user part of a sip: or tel: URI that is mostly digits.
+# E.164 with its plus sign, also in the names of rooms and participants that are made of it
+# (sip_+1..., calls_+1..._x7); or a user part of a sip: or tel: URI that is mostly digits.
 _NUMBER_IN_TEXT = re.compile(
-    r"(?<![\w.:])\+\d{6,15}(?!\w)|(?<=sip:)\+?\d{3,20}(?=[@;>])|(?<=tel:)\+?\d{3,20}"
+    r"(?<![^\W_]|[.:])\+\d{6,15}(?![^\W_])|(?<=sip_)\d{6,20}(?![^\W_])"
+    r"|(?<=sip:)\+?\d{3,20}(?=[@;>])|(?<=tel:)\+?\d{3,20}"
 )
 _AUTHORIZATION = re.compile(r"(?im)^((?:proxy-)?authorization\s*:\s*\w+\s).*$")
 
@@ -28,6 +30,6 @@ def redact_text(text: str) -> str:
     """``text`` with every phone number in it redacted, and the value of SIP credentials removed."""
     if "uthorization" in text:
         text = _AUTHORIZATION.sub(r"\1***", text)
-    if "+" in text or "sip:" in text or "tel:" in text:
+    if "+" in text or "sip" in text or "tel:" in text:
         text = _NUMBER_IN_TEXT.sub(lambda found: redact_number(found.group()), text)
     return text

@@ -202,6 +202,7 @@ def _inbound_settings(sip: SipSettings) -> InboundSettings:
             pin_tries=sip.inbound.pin_tries,
             pin_timeout=sip.inbound.pin_timeout,
             allow_refer=sip.allow_refer,
+            detect_tones=sip.detect_tones,
         ),
         unmatched_status=sip.unmatched_status,
         hide=sip.hide_inbound_port,

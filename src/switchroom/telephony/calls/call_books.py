@@ -57,8 +57,11 @@ class CallBooks:
         self._tell(CallChanged)
 
     def answered(self, dialog: DialogSnapshot | None) -> None:
-        """The call is up; `dialog` is what ends it after a crash."""
-        self.notes.answered_at = self._now()
+        """The call is up; `dialog` is what ends it after a crash.
+
+        Told again when another dialog takes its place: the call is as old as it was.
+        """
+        self.notes.answered_at = self.notes.answered_at or self._now()
         self.notes.dialog = dialog
 
     def sounds(self, media: NegotiatedMedia) -> None:
