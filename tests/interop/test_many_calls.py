@@ -138,9 +138,3 @@ def open_descriptors() -> int:
 async def test_after_three_hundred_calls_nothing_is_left(server: Server, tmp_path: Path) -> None:
     async with asyncio.timeout(90):
         await place_and_look_for_what_is_left(server, tmp_path, 300)
-
-
-@pytest.mark.soak
-async def test_after_a_thousand_calls_nothing_is_left(server: Server, tmp_path: Path) -> None:
-    async with asyncio.timeout(900):
-        await place_and_look_for_what_is_left(server, tmp_path, 1000)
