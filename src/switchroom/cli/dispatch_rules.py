@@ -12,7 +12,8 @@ from .api_client import call, connection_of
 from .errors import CommandFailed
 from .output import print_messages, print_table
 from .request_file import read_request
-from .sip_options import AsJson, CreatedAsJson, Files, Name, print_created, separated
+from .sip_changes import DISPATCH_RULE
+from .sip_options import AsJson, CreatedAsJson, Files, Name, separated
 
 app = typer.Typer(help="Which room callers are led to.", no_args_is_help=True)
 
@@ -39,7 +40,6 @@ Agents = Annotated[
 ]
 Metadata = Annotated[str, typer.Option(help="metadata of the participant")]
 
-_LABEL = "SIPDispatchRuleID"
 _COLUMNS = (
     "SipDispatchRuleID",
     "Name",
@@ -64,17 +64,7 @@ def list_rules(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_messages(answer.items)
         return
-    columns = (
-        "SipDispatchRuleID",
-        "Name",
-        "SipTrunks",
-        "Called",
-        "Callers",
-        "Room",
-        "Pin",
-        "Agents",
-    )
-    print_table(columns, (_row(one) for one in answer.items), empty="no dispatch rules")
+    print_table(_COLUMNS, (_row(one) for one in answer.items), empty="no dispatch rules")
 
 
 @app.command("create")
@@ -102,15 +92,11 @@ def create_rules(
         raise CommandFailed(
             "say where callers go: a JSON file, --direct ROOM, --caller PREFIX or --callee PREFIX"
         )
-    created = []
-    for request in requests or [proto.CreateSIPDispatchRuleRequest()]:
+    requests = requests or [proto.CreateSIPDispatchRuleRequest()]
+    for request in requests:
         if rule is not None or fields:
             _overlay(request, rule, fields)
-        info = call(
-            connection_of(context), "SIP/CreateSIPDispatchRule", request, proto.SIPDispatchRuleInfo
-        )
-        created.append(info)
-    print_created(created, _LABEL, "sip_dispatch_rule_id", as_json=as_json)
+    DISPATCH_RULE.send(context, "SIP/CreateSIPDispatchRule", requests, as_json=as_json)
 
 
 @app.command("update")
@@ -145,13 +131,7 @@ def update_rule(
         requests.append(_partial_update(rule_id, rule, fields))
     if not requests:
         raise CommandFailed("say what to change: a JSON file, or --id and the fields to change")
-    changed = [
-        call(
-            connection_of(context), "SIP/UpdateSIPDispatchRule", request, proto.SIPDispatchRuleInfo
-        )
-        for request in requests
-    ]
-    print_created(changed, _LABEL, "sip_dispatch_rule_id", as_json=as_json)
+    DISPATCH_RULE.send(context, "SIP/UpdateSIPDispatchRule", requests, as_json=as_json)
 
 
 @app.command("delete")

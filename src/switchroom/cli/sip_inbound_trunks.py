@@ -11,6 +11,7 @@ from .api_client import call, connection_of
 from .errors import CommandFailed
 from .output import print_messages, print_table
 from .request_file import read_request
+from .sip_changes import INBOUND_TRUNK, delete_trunks as delete_each
 from .sip_options import (
     AsJson,
     AuthPass,
@@ -19,7 +20,6 @@ from .sip_options import (
     Files,
     Name,
     authentication,
-    print_created,
     separated,
 )
 
@@ -37,8 +37,6 @@ Callers = Annotated[
     list[str] | None, typer.Option("--allowed-numbers", help="numbers that may call")
 ]
 Realm = Annotated[str, typer.Option("--auth-realm", help="realm of the password")]
-
-_LABEL = "SIPTrunkID"
 
 
 @app.command("list")
@@ -99,14 +97,10 @@ def create_trunks(
     ]
     if not requests and not written:
         raise CommandFailed("say whom the trunk takes calls from: a JSON file, or --numbers …")
-    created = []
-    for request in requests or [proto.CreateSIPInboundTrunkRequest()]:
+    requests = requests or [proto.CreateSIPInboundTrunkRequest()]
+    for request in requests:
         request.trunk.MergeFrom(proto.SIPInboundTrunkInfo(**written))
-        trunk = call(
-            connection_of(context), "SIP/CreateSIPInboundTrunk", request, proto.SIPInboundTrunkInfo
-        )
-        created.append(trunk)
-    print_created(created, _LABEL, "sip_trunk_id", as_json=as_json)
+    INBOUND_TRUNK.send(context, "SIP/CreateSIPInboundTrunk", requests, as_json=as_json)
 
 
 @app.command("update")
@@ -139,13 +133,7 @@ def update_trunk(
         requests.append(_partial_update(trunk_id, written))
     if not requests:
         raise CommandFailed("say what to change: a JSON file, or --id and the fields to change")
-    changed = [
-        call(
-            connection_of(context), "SIP/UpdateSIPInboundTrunk", request, proto.SIPInboundTrunkInfo
-        )
-        for request in requests
-    ]
-    print_created(changed, _LABEL, "sip_trunk_id", as_json=as_json)
+    INBOUND_TRUNK.send(context, "SIP/UpdateSIPInboundTrunk", requests, as_json=as_json)
 
 
 @app.command("delete")
@@ -154,14 +142,7 @@ def delete_trunks(
     trunk_ids: Annotated[list[str], typer.Argument(help="trunks to delete, such as ST_…")],
 ) -> None:
     """Delete trunks. Calls that came in by them go on."""
-    for trunk_id in trunk_ids:
-        call(
-            connection_of(context),
-            "SIP/DeleteSIPTrunk",
-            proto.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id),
-            proto.SIPTrunkInfo,
-        )
-        print(f"SIP Trunk {trunk_id} deleted")
+    delete_each(context, trunk_ids)
 
 
 def _written(

@@ -21,7 +21,7 @@ __all__ = [
     "Name",
     "authentication",
     "pair",
-    "print_created",
+    "print_answers",
     "separated",
 ]
 
@@ -59,12 +59,3 @@ def print_answers(answers: Sequence[Message]) -> None:
         print_message(answers[0])
     else:
         print_messages(answers)
-
-
-def print_created(created: Sequence[Message], label: str, id_field: str, *, as_json: bool) -> None:
-    """What a command made or changed: as JSON, or the identifier of each in a line."""
-    if as_json:
-        print_answers(created)
-        return
-    for message in created:
-        print(f"{label}: {getattr(message, id_field)}")

@@ -11,6 +11,7 @@ from .api_client import call, connection_of
 from .errors import CommandFailed
 from .output import print_messages, print_table
 from .request_file import read_request
+from .sip_changes import OUTBOUND_TRUNK, delete_trunks as delete_each
 from .sip_options import (
     AsJson,
     AuthPass,
@@ -19,7 +20,6 @@ from .sip_options import (
     Files,
     Name,
     authentication,
-    print_created,
     separated,
 )
 
@@ -31,8 +31,6 @@ Numbers = Annotated[
 ]
 Transport = Annotated[str, typer.Option(help="auto, udp, tcp or tls")]
 Country = Annotated[str, typer.Option(help="country most calls go to, such as US")]
-
-_LABEL = "SIPTrunkID"
 
 
 @outbound.command("list")
@@ -91,17 +89,10 @@ def create_trunks(
     ]
     if not requests and not written:
         raise CommandFailed("say what the trunk is: a JSON file, or --name --address --numbers")
-    created = []
-    for request in requests or [proto.CreateSIPOutboundTrunkRequest()]:
+    requests = requests or [proto.CreateSIPOutboundTrunkRequest()]
+    for request in requests:
         request.trunk.MergeFrom(proto.SIPOutboundTrunkInfo(**written))
-        trunk = call(
-            connection_of(context),
-            "SIP/CreateSIPOutboundTrunk",
-            request,
-            proto.SIPOutboundTrunkInfo,
-        )
-        created.append(trunk)
-    print_created(created, _LABEL, "sip_trunk_id", as_json=as_json)
+    OUTBOUND_TRUNK.send(context, "SIP/CreateSIPOutboundTrunk", requests, as_json=as_json)
 
 
 @outbound.command("update")
@@ -134,16 +125,7 @@ def update_trunk(
         requests.append(_partial_update(trunk_id, written))
     if not requests:
         raise CommandFailed("say what to change: a JSON file, or --id and the fields to change")
-    changed = [
-        call(
-            connection_of(context),
-            "SIP/UpdateSIPOutboundTrunk",
-            request,
-            proto.SIPOutboundTrunkInfo,
-        )
-        for request in requests
-    ]
-    print_created(changed, _LABEL, "sip_trunk_id", as_json=as_json)
+    OUTBOUND_TRUNK.send(context, "SIP/UpdateSIPOutboundTrunk", requests, as_json=as_json)
 
 
 @outbound.command("delete")
@@ -152,14 +134,7 @@ def delete_trunks(
     trunk_ids: Annotated[list[str], typer.Argument(help="trunks to delete, such as ST_…")],
 ) -> None:
     """Delete trunks. Calls that run through them go on."""
-    for trunk_id in trunk_ids:
-        call(
-            connection_of(context),
-            "SIP/DeleteSIPTrunk",
-            proto.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id),
-            proto.SIPTrunkInfo,
-        )
-        print(f"SIP Trunk {trunk_id} deleted")
+    delete_each(context, trunk_ids)
 
 
 def _written(

@@ -30,9 +30,7 @@ def lay_way_in(connection: Connection) -> str:
     others = [rule for rule in known.items if rule.name != NAME and _takes(rule, trunk_id)]
     stale = [rule for rule in ours if others or list(rule.trunk_ids) != [trunk_id]]
     for rule in stale:
-        request = proto.DeleteSIPDispatchRuleRequest(
-            sip_dispatch_rule_id=rule.sip_dispatch_rule_id
-        )
+        request = proto.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule.sip_dispatch_rule_id)
         call(connection, "SIP/DeleteSIPDispatchRule", request, proto.SIPDispatchRuleInfo)
     if not others and len(stale) == len(ours):
         _make_rule(connection, trunk_id)
