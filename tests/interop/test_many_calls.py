@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from livekit import api
 
+from interop.four_phones import BUSY, HASTY, PATIENT, PHONES, RINGING
 from interop.server import Server
 from switchroom.phonenet.client import PhoneNetwork
 from switchroom.phonenet.events import Called, Ended
@@ -17,32 +18,6 @@ from switchroom.phonenet.events import Called, Ended
 pytestmark = pytest.mark.interop
 
 AT_ONCE = 20
-
-PHONES = '''
-async def patient(call):
-    """Answers at once and listens until somebody hangs up."""
-    await call.answer()
-    await call.listen()
-
-async def hasty(call):
-    """Answers and hangs up."""
-    await call.answer()
-    await call.wait(0.2)
-    await call.hang_up()
-
-async def busy(call):
-    """Is busy."""
-    await call.reject(486)
-
-async def ringing(call):
-    """Is never answered."""
-    await call.ring(seconds=None)
-
-NUMBERS = {
-    "+12025550180": patient, "+12025550181": hasty, "+12025550182": busy, "+12025550183": ringing,
-}
-'''
-PATIENT, HASTY, BUSY, RINGING = (f"+1202555018{n}" for n in range(4))
 
 
 class Caller:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from livekit import api
 
+from interop.four_phones import BUSY, HASTY, PATIENT, PHONES, RINGING
 from interop.peer_process import free_port
 from interop.server import Server, server_process
 from switchroom.phonenet.client import PhoneNetwork
@@ -23,31 +24,6 @@ from switchroom.phonenet.orders import CallOrder
 
 pytestmark = pytest.mark.interop
 
-PHONES = '''
-async def patient(call):
-    """Listens until somebody hangs up."""
-    await call.answer()
-    await call.listen()
-
-async def hasty(call):
-    """Hangs up at once."""
-    await call.answer()
-    await call.wait(0.2)
-    await call.hang_up()
-
-async def busy(call):
-    """Is busy."""
-    await call.reject(486)
-
-async def ringing(call):
-    """Is never answered."""
-    await call.ring(seconds=None)
-
-NUMBERS = {
-    "+12025550180": patient, "+12025550181": hasty, "+12025550182": busy, "+12025550183": ringing,
-}
-'''
-PATIENT, HASTY, BUSY, RINGING = (f"+1202555018{n}" for n in range(4))
 ROOM = "in_"
 """What rooms of calls that come in begin with; the number that was called follows."""
 KEPT = 64
@@ -102,7 +78,6 @@ class Soak:
         await self._place(RINGING, name, wait_until_answered=False)
         who = api.RoomParticipantIdentity(room=name, identity="phone")
         await self.livekit.room.remove_participant(who)
-        await self._delete(name)
 
     async def it_hangs_up(self, name: str) -> None:
         try:
