@@ -109,14 +109,7 @@ class Switchroom:
             config.webhook, config.keys, clock, SqlDeliveryStore(self._database)
         )
         tell_webhooks = (self.webhooks.hear,) if self.webhooks.wanted else ()
-        self._meters = Meters(
-            config.prometheus,
-            self.engine,
-            clock,
-            load=lambda: self._overload.load,
-            takes_calls=lambda: self.condition is Condition.READY,
-            webhooks_waiting=lambda: self.webhooks.pending,
-        )
+        self._meters = self._measuring(clock)
         self.rooms = Rooms(
             self.engine,
             config,
@@ -150,6 +143,16 @@ class Switchroom:
         self._http = HttpPorts(config, self._applications(tokens, clock), certificate)
         self._parts = self._in_order(Pruning(calls, config.storage.keep_calls, clock))
         self._started: list[str] = []
+
+    def _measuring(self, clock: Clock) -> Meters:
+        return Meters(
+            self._config.prometheus,
+            self.engine,
+            clock,
+            load=lambda: self._overload.load,
+            takes_calls=lambda: self.condition is Condition.READY,
+            webhooks_waiting=lambda: self.webhooks.pending,
+        )
 
     def _in_order(self, pruning: Pruning) -> dict[str, _Part]:
         """What is started, in this order."""
