@@ -34,25 +34,3 @@ class DispatchStore(Protocol):
     async def delete(self, dispatch_ids: Collection[str]) -> None:
         """Forget these dispatches and their jobs, as far as they are there."""
         ...
-
-
-class NoDispatchStore:
-    """Keeps nothing: for servers whose dispatches need not survive a restart."""
-
-    async def load(self) -> Sequence[DispatchRecord]:
-        return ()
-
-    def save(self, dispatch: Dispatch) -> None:
-        return
-
-    async def save_durably(self, dispatch: Dispatch) -> None:
-        return
-
-    def save_job(self, job: Job) -> None:
-        return
-
-    async def delete_jobs(self, job_ids: Collection[str]) -> None:
-        return
-
-    async def delete(self, dispatch_ids: Collection[str]) -> None:
-        return

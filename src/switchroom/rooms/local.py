@@ -182,12 +182,6 @@ class Seat:
         if track is not None:
             self._room.set_source(track, source)
 
-    def set_mime_type(self, track_sid: str, mime_type: str) -> None:
-        """Tell what a published track is coded in, once that is known."""
-        track = self._participant.tracks.get(track_sid)
-        if track is not None and track.info.mime_type != mime_type:
-            self._room.change_track(track, mime_type=mime_type)
-
     def hear(self, sink: Sink) -> None:
         """Send everything audible of the others to `sink` from now on, kept up to date."""
         if not self.gone:

@@ -43,10 +43,6 @@ class Codec:
             and (self.channels == other.channels or name == "opus")
         )
 
-    def numbered(self, payload_type: int) -> Codec:
-        """This codec under another payload type."""
-        return replace(self, payload_type=payload_type)
-
     @property
     def rtpmap(self) -> str:
         """The value of its ``a=rtpmap`` line."""
