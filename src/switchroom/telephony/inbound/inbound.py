@@ -170,6 +170,8 @@ class Inbound:
         key = (request.call_id, request.from_tag or "")
         if key in self._noted or not self._budget.spend(self._ports.clock.monotonic()):
             return
+        if left_out := self._budget.take_left_out():
+            _log.warning("refused calls not written down", calls=left_out)
         self._noted[key] = None
         if len(self._noted) > _REMEMBERED_REFUSALS:
             self._noted.popitem(last=False)

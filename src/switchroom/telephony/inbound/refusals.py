@@ -1,7 +1,7 @@
 """How often calls that nobody wanted are written down. Pure.
 
 Whoever knocks at every door of the Internet must not fill the disk: beyond a number a minute,
-refused calls are only counted.
+refused calls are only counted, and the count is told with the next one that is written down.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ class RefusalBudget:
         self._per_minute = per_minute
         self._minute = -1
         self._spent = 0
-        self.left_out = 0
-        """Refusals that were not written down, since the start."""
+        self._left_out = 0
 
     def spend(self, now: float) -> bool:
         """Whether one more may be written down at `now` (monotonic s)."""
@@ -25,7 +24,12 @@ class RefusalBudget:
         if minute != self._minute:
             self._minute, self._spent = minute, 0
         if self._spent >= self._per_minute:
-            self.left_out += 1
+            self._left_out += 1
             return False
         self._spent += 1
         return True
+
+    def take_left_out(self) -> int:
+        """How many were not written down since this was last asked."""
+        left_out, self._left_out = self._left_out, 0
+        return left_out
