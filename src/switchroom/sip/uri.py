@@ -101,22 +101,6 @@ class Uri:
         params = tuple(param for param in self.params if param[0] != "method")
         return replace(self, headers="", params=params)
 
-    def equivalent(self, other: Uri) -> bool:
-        """Comparison of RFC 3261 section 19.1.4 (headers must be equal as text)."""
-        return self._identity() == other._identity() and _same_params(self.params, other.params)
-
-    def _identity(self) -> tuple[object, ...]:
-        user = unescape(self.user or "")
-        return (
-            self.scheme,
-            user,
-            self.password,
-            self.host.lower(),
-            self.port,
-            self.headers,
-            self.opaque,
-        )
-
     def __str__(self) -> str:
         if self.scheme == "tel":
             return f"tel:{self.user}{format_params(self.params)}"
@@ -154,18 +138,6 @@ def _parse_sip(scheme: str, rest: str) -> Uri:
     host, port = split_host_port(hostport)
     parsed = parse_params(params) if semicolon else ()
     return Uri(scheme, host, user, password, port, parsed, headers)
-
-
-def _same_params(ours: Params, theirs: Params) -> bool:
-    mine, yours = dict(ours), dict(theirs)
-    for name in mine.keys() | yours.keys():
-        both = name in mine and name in yours
-        if both and (mine[name] or "").lower() != (yours[name] or "").lower():
-            return False
-        # These never match their own absence; any other parameter is ignored if on one side only.
-        if not both and name in ("user", "ttl", "method", "maddr", "transport"):
-            return False
-    return True
 
 
 def escape_user(text: str) -> str:
