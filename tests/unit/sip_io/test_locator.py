@@ -21,18 +21,8 @@ from switchroom.sip_io.locator import Locator
 from switchroom.sip_io.resolver import Resolver
 from unit.sip.wire import OFFER
 from unit.sip_io.name_server import NameServer, name_server
+from unit.sip_io.stopped_clock import StoppedClock
 from unit.sip_io.test_driver import Ear, Phone, answer
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def unix_ns(self) -> int:
-        return 0
 
 
 @pytest.fixture
@@ -55,15 +45,17 @@ async def server() -> AsyncIterator[NameServer]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> StoppedClock:
+    return StoppedClock()
 
 
-def locator(server: NameServer, clock: Clock) -> Locator:
+def locator(server: NameServer, clock: StoppedClock) -> Locator:
     return Locator(Resolver(clock), Dns(clock, (server.address,)), lambda _most: 0)
 
 
-async def test_srv_records_are_followed_in_their_order(server: NameServer, clock: Clock) -> None:
+async def test_srv_records_are_followed_in_their_order(
+    server: NameServer, clock: StoppedClock
+) -> None:
     hops = await locator(server, clock).locate("carrier.example", None, None)
     assert hops == [
         Hop("udp", "192.0.2.11", 5070, "carrier.example"),
@@ -74,7 +66,7 @@ async def test_srv_records_are_followed_in_their_order(server: NameServer, clock
 
 @pytest.mark.parametrize(("transport", "port"), [("tcp", 5080), ("tls", 5081)])
 async def test_a_transport_that_is_named_has_its_own_records(
-    server: NameServer, clock: Clock, transport: str, port: int
+    server: NameServer, clock: StoppedClock, transport: str, port: int
 ) -> None:
     hops = await locator(server, clock).locate("carrier.example", None, transport)
     assert hops == [Hop(transport, "192.0.2.11", port, "carrier.example")]
@@ -82,7 +74,7 @@ async def test_a_transport_that_is_named_has_its_own_records(
 
 
 async def test_naptr_says_which_transport_the_host_prefers(
-    server: NameServer, clock: Clock
+    server: NameServer, clock: StoppedClock
 ) -> None:
     server.zone["carrier.example", "NAPTR"] = [
         '20 1 "s" "SIP+D2U" "" _sip._udp.carrier.example.',
@@ -96,7 +88,7 @@ async def test_naptr_says_which_transport_the_host_prefers(
 
 @pytest.mark.parametrize("host", ["carrier.example", "plain.example"])
 async def test_a_port_or_an_address_rules_out_srv(
-    server: NameServer, clock: Clock, host: str
+    server: NameServer, clock: StoppedClock, host: str
 ) -> None:
     hops = await locator(server, clock).locate(host, 5099, None)
     assert {hop.port for hop in hops} == {5099}
@@ -106,7 +98,7 @@ async def test_a_port_or_an_address_rules_out_srv(
 
 
 async def test_without_srv_the_addresses_of_the_host_are_meant(
-    server: NameServer, clock: Clock
+    server: NameServer, clock: StoppedClock
 ) -> None:
     hops = await locator(server, clock).locate("plain.example", None, None)
     assert {(hop.transport, hop.ip, hop.port) for hop in hops} == {
@@ -118,14 +110,16 @@ async def test_without_srv_the_addresses_of_the_host_are_meant(
 
 
 async def test_a_target_of_a_dot_says_that_there_is_no_such_service(
-    server: NameServer, clock: Clock
+    server: NameServer, clock: StoppedClock
 ) -> None:
     server.zone["_sip._udp.plain.example", "SRV"] = ["0 0 0 ."]
     with pytest.raises(ResolveError, match="no SIP service"):
         await locator(server, clock).locate("plain.example", None, "udp")
 
 
-async def test_targets_without_an_address_are_passed_over(server: NameServer, clock: Clock) -> None:
+async def test_targets_without_an_address_are_passed_over(
+    server: NameServer, clock: StoppedClock
+) -> None:
     server.zone["_sip._udp.plain.example", "SRV"] = [
         "1 0 5060 gone.example.",
         "2 0 5066 a.carrier.example.",
@@ -137,12 +131,14 @@ async def test_targets_without_an_address_are_passed_over(server: NameServer, cl
         await locator(server, clock).locate("plain.example", None, None)
 
 
-async def test_a_name_that_does_not_exist_is_named(server: NameServer, clock: Clock) -> None:
+async def test_a_name_that_does_not_exist_is_named(server: NameServer, clock: StoppedClock) -> None:
     with pytest.raises(ResolveError, match=r"nobody\.example: no such host"):
         await locator(server, clock).locate("nobody.example", None, None)
 
 
-async def test_a_bare_name_is_not_looked_for_in_the_world(server: NameServer, clock: Clock) -> None:
+async def test_a_bare_name_is_not_looked_for_in_the_world(
+    server: NameServer, clock: StoppedClock
+) -> None:
     server.zone["pbx", "A"] = ["192.0.2.44"]
     hops = await locator(server, clock).locate("pbx", None, None)
     assert hops == [Hop("udp", "192.0.2.44", 5060, "pbx")]
@@ -150,7 +146,7 @@ async def test_a_bare_name_is_not_looked_for_in_the_world(server: NameServer, cl
 
 
 async def test_a_server_that_swallows_srv_questions_does_not_hold_up_a_call(
-    server: NameServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    server: NameServer, clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_HEAD_START", 0.05)
     server.silent = {"SRV", "NAPTR"}
@@ -159,7 +155,7 @@ async def test_a_server_that_swallows_srv_questions_does_not_hold_up_a_call(
 
 
 async def test_a_server_that_says_nothing_at_all_is_given_up(
-    server: NameServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    server: NameServer, clock: StoppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_PATIENCE", 0.1)
     server.silent = {"SRV", "NAPTR", "A", "AAAA"}
@@ -173,7 +169,7 @@ def test_no_look_up_can_take_longer_than_five_seconds() -> None:
 
 
 async def test_answers_are_kept_as_long_as_they_say_and_failures_briefly(
-    server: NameServer, clock: Clock
+    server: NameServer, clock: StoppedClock
 ) -> None:
     asking = locator(server, clock)
     await asking.locate("carrier.example", None, "udp")

@@ -12,17 +12,7 @@ import pytest
 from switchroom.sip_io import resolver as module
 from switchroom.sip_io.errors import ResolveError
 from switchroom.sip_io.resolver import Resolver
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def unix_ns(self) -> int:
-        return 0
+from unit.sip_io.stopped_clock import StoppedClock
 
 
 class System:
@@ -51,19 +41,19 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> StoppedClock:
+    return StoppedClock()
 
 
 @pytest.fixture
-async def resolver(clock: Clock, system: System) -> AsyncIterator[Resolver]:
+async def resolver(clock: StoppedClock, system: System) -> AsyncIterator[Resolver]:
     resolver = Resolver(clock)
     yield resolver
     resolver.close()
 
 
 async def test_addresses_are_kept_for_half_a_minute(
-    resolver: Resolver, system: System, clock: Clock
+    resolver: Resolver, system: System, clock: StoppedClock
 ) -> None:
     assert resolver.known("one.example") == ()
     assert await resolver.resolve("one.example") == ("192.0.2.1", "2001:db8::1")
@@ -78,7 +68,7 @@ async def test_addresses_are_kept_for_half_a_minute(
 
 
 async def test_a_name_that_is_none_is_named_and_asked_again_soon(
-    resolver: Resolver, system: System, clock: Clock
+    resolver: Resolver, system: System, clock: StoppedClock
 ) -> None:
     for _ in range(2):
         with pytest.raises(ResolveError, match=r"nowhere\.invalid: no such host"):
@@ -105,7 +95,7 @@ async def test_a_silent_name_server_is_given_up(
         await resolver.resolve("one.example")
 
 
-async def test_after_closing_nothing_is_asked(clock: Clock, system: System) -> None:
+async def test_after_closing_nothing_is_asked(clock: StoppedClock, system: System) -> None:
     resolver = Resolver(clock)
     resolver.close()
     with pytest.raises(ResolveError):

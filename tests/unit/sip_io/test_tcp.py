@@ -12,24 +12,14 @@ from switchroom.sip.flows import Flow
 from switchroom.sip.targets import Hop
 from switchroom.sip_io import tcp as module
 from switchroom.sip_io.tcp import TcpConnections
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def unix_ns(self) -> int:
-        return 0
+from unit.sip_io.stopped_clock import StoppedClock
 
 
 class Owner:
     """Hears what the connections say."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = StoppedClock()
         self.data: asyncio.Queue[tuple[Flow, bytes]] = asyncio.Queue()
         self.lost: asyncio.Queue[tuple[Flow, str]] = asyncio.Queue()
         self.writers: list[asyncio.StreamWriter] = []

@@ -18,16 +18,7 @@ from switchroom.telephony.routing.dispatch_rules import (
 from switchroom.telephony.routing.incoming_call import IncomingCall
 from switchroom.telephony.routing.rule_matching import NoRule, choose_rule
 from switchroom.telephony.routing.updates import ListUpdate
-
-
-class _Clock:
-    now = 1000
-
-    def monotonic(self) -> float:
-        return float(self.now)
-
-    def unix_ns(self) -> int:
-        return self.now
+from unit.telephony.routing.hand_clock import HandClock
 
 
 class _Store:
@@ -50,23 +41,23 @@ _NEW = DispatchRule(room=IndividualRoom("call"), name="calls")
 
 async def test_a_rule_gets_an_id_and_a_birthday_and_outlives_the_process() -> None:
     store = _Store()
-    rule = await DispatchRules(store, _Clock()).create(_NEW)
+    rule = await DispatchRules(store, HandClock()).create(_NEW)
     assert rule.rule_id.startswith("SDR_")
     assert (rule.created_at, rule.updated_at) == (1000, 1000)
-    again = DispatchRules(store, _Clock())
+    again = DispatchRules(store, HandClock())
     await again.start()
     assert again.list() == [again.get(rule.rule_id)] == [rule]
 
 
 async def test_two_rules_for_the_same_calls_are_never_made_also_at_the_same_time() -> None:
-    rules = DispatchRules(_Store(), _Clock())
+    rules = DispatchRules(_Store(), HandClock())
     made = await asyncio.gather(rules.create(_NEW), rules.create(_NEW), return_exceptions=True)
     assert sum(isinstance(outcome, InvalidRequestError) for outcome in made) == 1
     assert len(rules.list()) == 1
 
 
 async def test_a_change_into_a_conflict_is_refused_and_changes_nothing() -> None:
-    rules = DispatchRules(_Store(), _Clock())
+    rules = DispatchRules(_Store(), HandClock())
     await rules.create(_NEW)
     other = await rules.create(DispatchRule(room=DirectRoom("r"), trunk_ids=("ST_1",)))
     with pytest.raises(InvalidRequestError, match=r'already exists in dispatch rule .* "calls"'):
@@ -82,7 +73,7 @@ def _for(rules: DispatchRules, trunk_id: str, called: str = "+1") -> list[Dispat
 
 
 async def test_rules_are_found_by_trunk_also_after_a_change() -> None:
-    clock = _Clock()
+    clock = HandClock()
     rules = DispatchRules(_Store(), clock)
     own = await rules.create(DispatchRule(room=DirectRoom("r"), trunk_ids=("ST_1", "ST_2")))
     clock.now = 1500
@@ -100,14 +91,14 @@ async def test_rules_are_found_by_trunk_also_after_a_change() -> None:
 
 async def test_of_many_rules_those_are_looked_at_that_may_have_the_number() -> None:
     store = _Store()
-    rules = DispatchRules(store, _Clock())
+    rules = DispatchRules(store, HandClock())
     numbers = (("+0",), ("+1", "+77"))
     named = [
         await rules.create(DispatchRule(room=DirectRoom(f"r{n}"), numbers=numbers[n]))
         for n in range(2)
     ]
     pattern = await rules.create(DispatchRule(room=DirectRoom("p"), numbers=("+4*", "+3")))
-    again = DispatchRules(store, _Clock())
+    again = DispatchRules(store, HandClock())
     await again.start()
     for registry in (rules, again):
         for called, found in (
@@ -123,7 +114,7 @@ async def test_of_many_rules_those_are_looked_at_that_may_have_the_number() -> N
 
 
 async def test_where_no_rule_fits_one_is_left_to_say_why() -> None:
-    rules = DispatchRules(_Store(), _Clock())
+    rules = DispatchRules(_Store(), HandClock())
     assert _for(rules, "ST_1") == []
     await rules.create(DispatchRule(room=DirectRoom("other"), trunk_ids=("ST_2",)))
     call = IncomingCall("+9", "+1", "192.0.2.7")
@@ -141,7 +132,7 @@ async def test_where_no_rule_fits_one_is_left_to_say_why() -> None:
 
 
 async def test_a_rule_for_calls_without_a_trunk_says_so_itself() -> None:
-    clock = _Clock()
+    clock = HandClock()
     rules = DispatchRules(_Store(), clock)
     wild = await rules.create(_NEW)
     clock.now = 2000
@@ -151,7 +142,7 @@ async def test_a_rule_for_calls_without_a_trunk_says_so_itself() -> None:
 
 
 async def test_a_deleted_rule_is_gone_and_says_what_it_was() -> None:
-    rules = DispatchRules(_Store(), _Clock())
+    rules = DispatchRules(_Store(), HandClock())
     rule = await rules.create(_NEW)
     assert await rules.delete(rule.rule_id) == rule
     assert _for(rules, "") == rules.list() == []
@@ -160,7 +151,7 @@ async def test_a_deleted_rule_is_gone_and_says_what_it_was() -> None:
 
 
 async def test_identifiers_are_the_servers() -> None:
-    rules = DispatchRules(_Store(), _Clock())
+    rules = DispatchRules(_Store(), HandClock())
     with pytest.raises(InvalidRequestError, match="rule id must not be set"):
         await rules.create(DispatchRule("SDR_mine", DirectRoom("r")))
     with pytest.raises(InvalidRequestError, match="rule id must be set"):

@@ -15,17 +15,7 @@ from switchroom.telephony.routing.incoming_call import IncomingCall
 from switchroom.telephony.routing.trunk_registry import InboundTrunks, Trunks
 from switchroom.telephony.routing.trunks import OutboundTrunk, OutboundTrunkUpdate
 from switchroom.telephony.routing.updates import ListUpdate
-
-
-class _Clock:
-    now = 1000
-
-    def monotonic(self) -> float:
-        return float(self.now)
-
-    def unix_ns(self) -> int:
-        return self.now
-
+from unit.telephony.routing.hand_clock import HandClock
 
 _Trunk = TypeVar("_Trunk", OutboundTrunk, InboundTrunk)
 
@@ -53,7 +43,7 @@ _NEW = OutboundTrunk(address="sip:sip.example.com", numbers=("+1 510 555 0100",)
 
 async def test_a_new_trunk_gets_an_id_and_a_birthday_and_is_kept() -> None:
     store = _Store[OutboundTrunk]()
-    trunks = Trunks(store, _Clock())
+    trunks = Trunks(store, HandClock())
     trunk = await trunks.create(_NEW)
     assert trunk.trunk_id.startswith("ST_")
     assert (trunk.address, trunk.created_at, trunk.updated_at) == ("sip.example.com", 1000, 1000)
@@ -62,13 +52,13 @@ async def test_a_new_trunk_gets_an_id_and_a_birthday_and_is_kept() -> None:
 
 async def test_an_id_of_the_callers_own_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="trunk id must not be set"):
-        await Trunks(_Store[OutboundTrunk](), _Clock()).create(OutboundTrunk(trunk_id="ST_mine"))
+        await Trunks(_Store[OutboundTrunk](), HandClock()).create(OutboundTrunk(trunk_id="ST_mine"))
 
 
 async def test_trunks_are_there_again_after_a_restart() -> None:
     store = _Store[OutboundTrunk]()
-    trunk = await Trunks(store, _Clock()).create(_NEW)
-    trunks = Trunks(store, _Clock())
+    trunk = await Trunks(store, HandClock()).create(_NEW)
+    trunks = Trunks(store, HandClock())
     await trunks.start()
     assert trunks.list() == [trunk]
 
@@ -76,14 +66,14 @@ async def test_trunks_are_there_again_after_a_restart() -> None:
 async def test_a_trunk_that_could_not_be_kept_does_not_exist() -> None:
     store = _Store[OutboundTrunk]()
     store.broken = True
-    trunks = Trunks(store, _Clock())
+    trunks = Trunks(store, HandClock())
     with pytest.raises(ServiceError, match="disk full"):
         await trunks.create(_NEW)
     assert trunks.list() == []
 
 
 async def test_changes_at_the_same_time_do_not_undo_each_other() -> None:
-    trunks = Trunks(_Store[OutboundTrunk](), _Clock())
+    trunks = Trunks(_Store[OutboundTrunk](), HandClock())
     trunk = await trunks.create(_NEW)
     await asyncio.gather(
         *(
@@ -95,7 +85,7 @@ async def test_changes_at_the_same_time_do_not_undo_each_other() -> None:
 
 
 async def test_a_replacement_keeps_what_is_the_servers() -> None:
-    clock = _Clock()
+    clock = HandClock()
     trunks = Trunks(_Store(), clock)
     trunk = await trunks.create(_NEW)
     clock.now = 2000
@@ -104,7 +94,7 @@ async def test_a_replacement_keeps_what_is_the_servers() -> None:
 
 
 async def test_unknown_trunks_are_not_found_and_deleting_them_is_no_fault() -> None:
-    trunks = Trunks(_Store[OutboundTrunk](), _Clock())
+    trunks = Trunks(_Store[OutboundTrunk](), HandClock())
     with pytest.raises(TrunkNotFoundError, match="requested sip trunk does not exist"):
         trunks.get("ST_none")
     with pytest.raises(TrunkNotFoundError):
@@ -118,7 +108,7 @@ async def test_unknown_trunks_are_not_found_and_deleting_them_is_no_fault() -> N
 
 async def test_a_deleted_trunk_is_gone() -> None:
     store = _Store[OutboundTrunk]()
-    trunks = Trunks(store, _Clock())
+    trunks = Trunks(store, HandClock())
     trunk = await trunks.create(_NEW)
     await trunks.delete(trunk.trunk_id)
     assert trunks.list() == []
@@ -126,7 +116,7 @@ async def test_a_deleted_trunk_is_gone() -> None:
 
 
 async def test_a_trunk_is_found_by_its_number_however_it_is_written() -> None:
-    trunks = Trunks(_Store[OutboundTrunk](), _Clock())
+    trunks = Trunks(_Store[OutboundTrunk](), HandClock())
     trunk = await trunks.create(_NEW)
     assert trunks.with_number("+15105550100") == trunk
     assert trunks.with_number("+15105550199") is None
@@ -143,7 +133,7 @@ def _candidates(trunks: InboundTrunks, called: str, request_user: str = "") -> l
 
 
 async def test_two_trunks_for_the_same_calls_are_never_made_also_at_the_same_time() -> None:
-    trunks = InboundTrunks(_Store[InboundTrunk](), _Clock())
+    trunks = InboundTrunks(_Store[InboundTrunk](), HandClock())
     made = await asyncio.gather(trunks.create(_IN), trunks.create(_IN), return_exceptions=True)
     refused = [outcome for outcome in made if isinstance(outcome, InvalidRequestError)]
     assert [refusal.message.partition(":")[0] for refusal in refused] == [
@@ -154,7 +144,7 @@ async def test_two_trunks_for_the_same_calls_are_never_made_also_at_the_same_tim
 
 async def test_a_change_into_a_conflict_is_refused_and_changes_nothing() -> None:
     store = _Store[InboundTrunk]()
-    trunks = InboundTrunks(store, _Clock())
+    trunks = InboundTrunks(store, HandClock())
     await trunks.create(_IN)
     second = await trunks.create(InboundTrunk(numbers=("+2",)))
     update = InboundTrunkUpdate(numbers=ListUpdate(add=("15105550100",)))
@@ -167,7 +157,7 @@ async def test_a_change_into_a_conflict_is_refused_and_changes_nothing() -> None
 
 async def test_the_candidates_of_a_call_are_those_that_may_have_its_number() -> None:
     store = _Store[InboundTrunk]()
-    trunks = InboundTrunks(store, _Clock())
+    trunks = InboundTrunks(store, HandClock())
     await trunks.create(InboundTrunk(name="exact", numbers=("1 510 555 0100", "+7")))
     await trunks.create(InboundTrunk(name="pattern", numbers=("+49*",)))
     wild = await trunks.create(InboundTrunk(name="wild", allowed_addresses=("192.0.2.1",)))
@@ -176,13 +166,13 @@ async def test_the_candidates_of_a_call_are_those_that_may_have_its_number() -> 
     assert _candidates(trunks, "sales", "7") == ["exact", "pattern", "wild"]
     await trunks.delete(wild.trunk_id)
     assert _candidates(trunks, "sales") == ["pattern"]
-    again = InboundTrunks(store, _Clock())
+    again = InboundTrunks(store, HandClock())
     await again.start()
     assert _candidates(again, "7") == ["exact", "pattern"]
 
 
 async def test_inbound_trunks_are_named_stamped_and_found_like_the_others() -> None:
-    clock = _Clock()
+    clock = HandClock()
     trunks = InboundTrunks(_Store[InboundTrunk](), clock)
     trunk = await trunks.create(_IN)
     clock.now = 2000
