@@ -98,6 +98,18 @@ def _never() -> None:
     return None
 
 
+def _endpoint_config(config: SipConfig) -> EndpointConfig:
+    """What of it the protocol itself must know."""
+    return EndpointConfig(
+        user_agent=config.user_agent,
+        refer=config.refer,
+        replaces=config.replaces,
+        session_expires=config.session_expires,
+        redirects=config.redirects,
+        udp_limit=config.udp_limit,
+    )
+
+
 class SipDriver:
     """The SIP endpoint of this process. Use it from the event loop's thread only."""
 
@@ -120,14 +132,7 @@ class SipDriver:
         self._clock = clock
         self._tap = tap
         self._endpoint = Endpoint(
-            EndpointConfig(
-                user_agent=config.user_agent,
-                refer=config.refer,
-                replaces=config.replaces,
-                session_expires=config.session_expires,
-                redirects=config.redirects,
-                udp_limit=config.udp_limit,
-            ),
+            _endpoint_config(config),
             new_token=Tokens().take,
             secret=secrets.token_bytes(32),
             tap=self._heard,
