@@ -5,7 +5,13 @@ from __future__ import annotations
 from switchroom.sip.call_session import CallSession
 from switchroom.sip.dialog import Dialog
 from switchroom.sip.headers import check_fields
-from switchroom.sip.invite_session import Failed, FailureKind, Fields, SipFailure
+from switchroom.sip.invite_session import (
+    DialogEnded,
+    Failed,
+    FailureKind,
+    Fields,
+    SipFailure,
+)
 from switchroom.sip.message import Request, Response
 from switchroom.sip.offers import SDP
 from switchroom.sip.reliable_provisional import ReliableSender
@@ -26,6 +32,8 @@ class CalleeSession(CallSession):
         self.request = request
         self.replaces = replaces
         """Call-ID of the call that this one is to take over."""
+        self.refused = False
+        """Whether its owner refused it, so that no last event comes."""
         self._early = dialog
         self._transaction: ServerTransaction | None = None
         self._reliable: ReliableSender | None = None
@@ -70,7 +78,7 @@ class CalleeSession(CallSession):
         """Send a 300–699 response; the call is over without a further event."""
         headers = check_fields(headers)
         if status >= 300 and self._end_invite(status, reason, headers, now):
-            self.finished = True
+            self.finished = self.refused = True
             self._host.turned_away(self.request, Refusal(status, reason, headers), now)
             self._host.session_over(self)
 
@@ -79,11 +87,16 @@ class CalleeSession(CallSession):
         self.bye(now, headers)
 
     def bye(self, now: float, headers: Fields = ()) -> None:
-        """Hang up; before the answer, reject with 480."""
-        if self.dialog is None:
-            self.reject(now, 480, "", headers)
-        else:
+        """Hang up; before the answer, reject with 480.
+
+        An answer that waits for its PRACK counts: its owner hears of the end as of any call's.
+        """
+        if self.dialog is not None:
             super().bye(now, headers)
+        elif self._held_answer is None:
+            self.reject(now, 480, "", headers)
+        elif self._end_invite(480, "", check_fields(headers), now):
+            self._finish(DialogEnded())
 
     # ── responses ──
 

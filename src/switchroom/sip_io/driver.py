@@ -379,7 +379,7 @@ class SipDriver:
         if not isinstance(session, CalleeSession):
             return
         self.traces.follow(session.call_id)
-        handle = IncomingHandle(session, self._command)
+        handle = IncomingHandle(session, self._command, self._quiet_end)
         if self._incoming is None:
             handle.reject(503)
             return
@@ -391,6 +391,10 @@ class SipDriver:
             raise
         if not session.finished:
             self._listeners[session] = listener
+
+    def _quiet_end(self, session: CallSession) -> None:
+        """A call was refused: no last event will say that nobody need listen any more."""
+        self._listeners.pop(session, None)
 
     def _send(self, action: Send) -> None:
         flow = action.flow

@@ -75,11 +75,15 @@ class SessionHandle:
 class IncomingHandle(SessionHandle):
     """The ``IncomingInviteSession`` that the driver gives out."""
 
-    __slots__ = ("_callee",)
+    __slots__ = ("_callee", "_quiet")
 
-    def __init__(self, session: CalleeSession, run: Run) -> None:
+    def __init__(
+        self, session: CalleeSession, run: Run, quiet: Callable[[CallSession], None]
+    ) -> None:
+        """``quiet`` is told of a session that ends without a last event, being refused."""
         super().__init__(session, run)
         self._callee = session
+        self._quiet = quiet
 
     @property
     def replaces(self) -> str | None:
@@ -96,4 +100,17 @@ class IncomingHandle(SessionHandle):
 
     def reject(self, status: int, reason: str = "", headers: Fields = ()) -> None:
         """Send a 300–699 response."""
-        self._run(lambda now: self._callee.reject(now, status, reason, headers))
+        self._refuse(lambda now: self._callee.reject(now, status, reason, headers))
+
+    def cancel(self, headers: Fields = ()) -> None:
+        """Not answered: refuse it. Answered: hang up."""
+        self._refuse(lambda now: self._callee.cancel(now, headers))
+
+    def bye(self, headers: Fields = ()) -> None:
+        """Hang up; what is not answered is refused."""
+        self._refuse(lambda now: self._callee.bye(now, headers))
+
+    def _refuse(self, command: Callable[[float], None]) -> None:
+        self._run(command)
+        if self._callee.refused:
+            self._quiet(self._callee)

@@ -343,3 +343,18 @@ def test_a_reliable_response_that_is_never_acknowledged_ends_the_call() -> None:
     assert isinstance(event, Failed)
     assert event.failure.kind is FailureKind.TIMED_OUT
     assert agent.at_rest()
+
+
+def test_who_hangs_up_while_the_200_waits_for_its_prack_hears_of_the_end() -> None:
+    """Its owner has answered: without an event it would wait for one for ever."""
+    agent = Agent()
+    session = ringing(agent, a_call_to_us(headers=REQUIRED))
+    session.ring(agent.now)
+    session.answer(agent.now, ANSWER)
+    session.bye(agent.now)
+    agent.settle()
+    assert agent.sent()[-1].status == 480  # type: ignore[union-attr]
+    assert agent.events() == [DialogEnded()]
+    session.bye(agent.now)
+    assert agent.events() == []
+    assert not agent.endpoint.sessions

@@ -21,6 +21,7 @@ from switchroom.sip.invite_session import (
     FailureKind,
     IncomingInviteSession,
     OutgoingInvite,
+    Provisional,
     SessionEvent,
 )
 from switchroom.sip.message import Request, Response, parse_message
@@ -250,6 +251,26 @@ async def test_who_admits_calls_is_asked_first(ours: SipDriver, theirs: SipDrive
     ours.invite(invite_to(theirs.bound[0]), ear)
     assert (await ear.next(Failed)).failure.status == 403
     assert phone.sessions == []
+
+
+@pytest.mark.parametrize("refuse", ["reject", "cancel", "bye"])
+async def test_nobody_listens_any_more_to_a_call_that_was_refused_after_it_had_rung(
+    ours: SipDriver, theirs: SipDriver, refuse: str
+) -> None:
+    """No last event tells of its end: who listens would be kept for ever."""
+    phone = Phone(lambda session: session.ring())
+    theirs.set_incoming_handler(phone)
+    ear = Ear()
+    ours.invite(invite_to(theirs.bound[0]), ear)
+    await ear.next(Provisional)
+    (session,) = phone.sessions
+    if refuse == "reject":
+        session.reject(486)
+    else:
+        getattr(session, refuse)()
+    await ear.next(Failed)
+    assert phone.ear.events == []
+    assert not theirs._listeners
 
 
 async def test_a_handler_that_fails_costs_its_call_and_no_other(
