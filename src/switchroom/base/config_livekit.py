@@ -156,7 +156,10 @@ NOT_HONOURED: Mapping[str, str] = {
         "a refused call that comes again within a minute gets the same answer; leave it out"
     ),
     "add_record_route": "a phone system is the end of a route, not on it; leave it out",
-    "audio_dtmf": "digits go as RFC 4733 events or INFO; to hear tones of keys, sip.detect_tones",
+    "audio_dtmf": (
+        "digits go as RFC 4733 events, as tones only where there are none; "
+        "to hear tones, sip.detect_tones"
+    ),
     "enable_jitter_buffer": _ALWAYS,
     "enable_jitter_buffer_prob": _ALWAYS,
     "opus": "the engine tunes Opus for speech; leave it out",
