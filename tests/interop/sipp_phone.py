@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from interop.peer_process import free_port
 
 needs_sipp = pytest.mark.skipif(
     shutil.which("sipp") is None, reason="sipp is missing: apt-get install sip-tester"
@@ -91,7 +92,7 @@ async def sipp_phone(folder: Path, steps: Sequence[str], *options: str) -> Async
         + "\n".join(steps)
         + "\n</scenario>\n"
     )
-    port = _free_port()
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         "sipp", "-sf", str(scenario), "-i", "127.0.0.1", "-p", str(port), "-m", "1",
         "-nostdin", "-rtp_echo", "-timeout", "60s", "-trace_err", *options,
@@ -105,13 +106,6 @@ async def sipp_phone(folder: Path, steps: Sequence[str], *options: str) -> Async
         if process.returncode is None:
             process.kill()
         await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def _until_bound(port: int, protocol: str) -> None:
