@@ -237,7 +237,9 @@ class Offers:
         self.heard(request.headers)
         if request.method == "UPDATE" and not request.body:
             dialog.refresh_target(request)
-            headers = (*self._success_fields(transaction), *self.timer.answer(request, now))
+            # A session has a timer from its answer to its end (RFC 4028 section 5).
+            timer = self.timer.answer(request, now) if self._call.up else ()
+            headers = (*self._success_fields(transaction), *timer)
             transaction.respond(transaction.response(200, headers=headers), now)
             return
         if not self._call.up or self._out:
@@ -338,7 +340,7 @@ class Offers:
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
-        self.timer.stop()
+        self.timer.end()
 
 
 def _gone(outcome: Outcome) -> bool:

@@ -81,6 +81,7 @@ class SessionTimer:
         self._floor = SHORTEST
         self._due: Timer | None = None
         self._end: Timer | None = None
+        self._ended = False
 
     # ── requests of ours ──
 
@@ -165,8 +166,15 @@ class SessionTimer:
                 timer.cancel()
         self._due = self._end = None
 
+    def end(self) -> None:
+        """No timer from now on: what is still answered belongs to a call that is over."""
+        self._ended = True
+        self.stop()
+
     def _start(self, seconds: int, ours: bool, now: float) -> None:
         self.stop()
+        if self._ended:
+            return
         interval = max(seconds, _SHORTEST_TAKEN)
         self._interval, self._ours = interval, ours
         if ours:

@@ -358,3 +358,38 @@ def test_who_hangs_up_while_the_200_waits_for_its_prack_hears_of_the_end() -> No
     session.bye(agent.now)
     assert agent.events() == []
     assert not agent.endpoint.sessions
+
+
+def timed(seconds: int) -> tuple[tuple[str, str], ...]:
+    return (("Supported", "timer"), ("Session-Expires", f"{seconds};refresher=uac"))
+
+
+def test_a_session_that_is_not_answered_yet_has_no_timer() -> None:
+    """An UPDATE while it rings would start one, which ends the call, or outlives it."""
+    agent = Agent()
+    session = ringing(agent, a_call_to_us())
+    session.ring(agent.now)
+    agent.settle()
+    rings = agent.sent_response(180)
+    agent.hear(later("UPDATE", rings, 2, timed(90)))
+    assert agent.sent_response(200).headers.get("Session-Expires") is None
+    agent.advance(100)
+    assert agent.events() == []
+    agent.hear(later("BYE", rings, 3))
+    (event,) = agent.events()
+    assert isinstance(event, Failed)
+
+
+def test_a_session_that_is_being_hung_up_gets_no_timer() -> None:
+    agent = Agent()
+    session = ringing(agent, a_call_to_us())
+    session.answer(agent.now, ANSWER)
+    agent.settle()
+    ok = agent.sent_response(200)
+    agent.hear(ack_for(ok))
+    session.bye(agent.now)
+    agent.settle()
+    agent.hear(later("UPDATE", ok, 2, timed(1800)))
+    agent.advance(40)
+    assert isinstance(agent.events()[-1], DialogEnded)
+    assert agent.at_rest()
