@@ -53,8 +53,8 @@ class Soak:
             self._numbers[event.call] = event.number
         if isinstance(event, Dials | Called):
             self.under_way += 1
-        if isinstance(event, Answered) and event.call in self._numbers:
-            self._answers[self._numbers[event.call]].set()
+        if isinstance(event, Answered) and (number := self._numbers.get(event.call)):
+            self._answers.pop(number, asyncio.Event()).set()
         if isinstance(event, Ended):
             self.under_way -= 1
             if number := self._numbers.pop(event.call, ""):
@@ -114,9 +114,9 @@ class Soak:
 
     async def comes_and_is_ended(self, name: str) -> None:
         number = f"+1510{name}"
+        answered = self._answers[number] = asyncio.Event()
         coming = asyncio.ensure_future(self._dial(number, PATIENT))
-        await asyncio.sleep(0)
-        await asyncio.wait_for(self._answers[number].wait(), 120)
+        await asyncio.wait_for(answered.wait(), 120)
         while not coming.done():
             try:
                 await self._delete(f"{ROOM}{number}")
@@ -126,10 +126,9 @@ class Soak:
 
     async def _dial(self, number: str, phone: str) -> None:
         ended = self._ends[number] = asyncio.Event()
-        self._answers[number] = asyncio.Event()
         self.network.place(CallOrder(number, self.server, as_=phone))
         await asyncio.wait_for(ended.wait(), 120)
-        del self._ends[number], self._answers[number]
+        del self._ends[number]
 
 
 async def _lay_rules(livekit: api.LiveKitAPI) -> None:
@@ -196,16 +195,16 @@ async def call_many(soak: Soak, calls: range, at_once: int) -> None:
 async def calm(server: Server, soak: Soak, fresh: Footprint) -> Footprint:
     """What the process holds once every call has ended, rooms are closed and ports are free."""
     async with asyncio.timeout(90):
-        while True:
-            now = await footprint(server)
-            listed = await soak.livekit.room.list_rooms(api.ListRoomsRequest())
-            if (
-                not listed.rooms
-                and not soak.under_way
-                and now.descriptors <= fresh.descriptors + KEPT
-            ):
-                return now
+        while not await is_calm(server, soak, fresh):  # noqa: ASYNC110 - /proc tells nothing
             await asyncio.sleep(LOOK_AGAIN)
+    return await footprint(server)
+
+
+async def is_calm(server: Server, soak: Soak, fresh: Footprint) -> bool:
+    """Whether no call, no room and no more descriptors than usual are left."""
+    listed = await soak.livekit.room.list_rooms(api.ListRoomsRequest())
+    now = await footprint(server)
+    return not listed.rooms and not soak.under_way and now.descriptors <= fresh.descriptors + KEPT
 
 
 async def soak_it(tmp_path: Path, calls: int, at_once: int, growth_kib: int) -> None:
