@@ -25,6 +25,11 @@ _ANSWER_MARGIN = 0.5
 # A phone that was transferred hangs up on its own within a second, else we do.
 _TRANSFER_MARGIN = 5.0
 
+Identity = Annotated[
+    str, typer.Option("--identity", "-i", help="identity of the phone in the room")
+]
+Header = Annotated[list[str] | None, typer.Option(help="SIP header Name:Value, as often as needed")]
+
 
 @app.command("create")
 def create_participants(
@@ -34,9 +39,7 @@ def create_participants(
         typer.Argument(metavar="FILE", help="CreateSIPParticipantRequest as JSON, or -"),
     ] = None,
     room: Annotated[str, typer.Option("--room", "-r", help="the room to call into")] = "",
-    identity: Annotated[
-        str, typer.Option("--identity", "-i", help="identity of the phone in the room")
-    ] = "",
+    identity: Identity = "",
     trunk: Annotated[str, typer.Option(help="the trunk to call through, such as ST_…")] = "",
     number: Annotated[str, typer.Option(help="the caller number to show")] = "",
     call_to: Annotated[str, typer.Option("--call", help="the number to call")] = "",
@@ -46,9 +49,7 @@ def create_participants(
     timeout: Annotated[
         str, typer.Option(help="how long it may ring, such as 30s")
     ] = f"{_DIAL_TIMEOUT:.0f}s",
-    header: Annotated[
-        list[str] | None, typer.Option(help="SIP header Name:Value, as often as needed")
-    ] = None,
+    header: Header = None,
     as_json: CreatedAsJson = False,
 ) -> None:
     """Call a phone into a room, as JSON files or options (or both) say."""
@@ -144,9 +145,7 @@ def transfer_participant(
         typer.Argument(metavar="FILE", help="TransferSIPParticipantRequest as JSON, or -"),
     ] = None,
     room: Annotated[str, typer.Option("--room", "-r", help="the room the phone is in")] = "",
-    identity: Annotated[
-        str, typer.Option("--identity", "-i", help="identity of the phone in the room")
-    ] = "",
+    identity: Identity = "",
     to: Annotated[str, typer.Option(help="where to: sip:…, sips:… or tel:…")] = "",
     play_dialtone: Annotated[
         bool, typer.Option("--play-dialtone", help="a ringing tone for the phone meanwhile")
@@ -154,9 +153,7 @@ def transfer_participant(
     timeout: Annotated[
         str, typer.Option(help="how long it may ring there, such as 30s")
     ] = f"{_PLAIN_TIMEOUT:.0f}s",
-    header: Annotated[
-        list[str] | None, typer.Option(help="SIP header Name:Value, as often as needed")
-    ] = None,
+    header: Header = None,
     as_json: CreatedAsJson = False,
 ) -> None:
     """Transfer a phone to another number, as JSON files or options (or both) say."""
