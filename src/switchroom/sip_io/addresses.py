@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from functools import lru_cache
 from typing import Final
 
 from switchroom.sip.flows import Address
 
 _DISCARD_PORT: Final = 9
 _WILDCARDS: Final = ("0.0.0.0", "::")
+# 45 for an IPv4 address in an IPv6 one, and a zone: longer texts are names, and not remembered.
+_LONGEST: Final = 64
 
 
 def is_ip(text: str) -> bool:
     """Whether ``text`` is an IP address rather than a name."""
+    return len(text) <= _LONGEST and _is_ip(text)
+
+
+@lru_cache(maxsize=1024)
+def _is_ip(text: str) -> bool:
+    # Asked several times for each message, mostly of the same few trunks.
     try:
         ipaddress.ip_address(text)
     except ValueError:

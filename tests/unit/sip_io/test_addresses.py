@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 
 from switchroom.sip_io.addresses import choose_local, is_ip, is_ipv6, is_loopback, is_wildcard
@@ -20,6 +22,22 @@ def test_addresses_are_told_from_names() -> None:
     assert is_loopback("127.0.0.5")
     assert not is_loopback("localhost")
     assert is_wildcard("::")
+    assert is_ip("fe80::1%eth0")
+    assert not is_ip("fe80::1%" + 64 * "0")
+
+
+def test_the_address_of_a_trunk_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    parse = ipaddress.ip_address
+
+    def counted(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        parsed.append(text)
+        return parse(text)
+
+    monkeypatch.setattr(ipaddress, "ip_address", counted)
+    assert all(is_ip("198.51.100.231") for _ in range(10))
+    assert not any(is_ip("carrier.example.com") for _ in range(10))
+    assert parsed == ["198.51.100.231", "carrier.example.com"]
 
 
 @pytest.mark.parametrize(
