@@ -237,7 +237,8 @@ class Desk:
         candidates = self._pools.candidates(run.key, now, run.progress.refused)
         if run.only:
             candidates = tuple(worker for worker in candidates if worker.id == run.only)
-        chosen = choose(candidates, self._draw())
+        # Most jobs of rooms that nobody serves end here: they cost no random number.
+        chosen = choose(candidates, self._draw()) if candidates else None
         if chosen is None:
             return False
         self.feed(run, happening.Offered(chosen.id))

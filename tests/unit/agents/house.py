@@ -98,6 +98,7 @@ class House:
         self.time = TimeOfDay()
         self.events: list[JobEvent] = []
         self.draw = draw
+        self.draws = 0
         self.rooms = Rooms(
             cast("Engine", FakeEngine()),
             Config(),
@@ -113,7 +114,7 @@ class House:
             self.kept.dispatches,
             wait=10.0,
             listeners=(self.events.append,),
-            draw=lambda: self.draw,
+            draw=self._drawn,
         )
         self._listener = HttpListener(
             build_app(
@@ -125,6 +126,10 @@ class House:
             ("127.0.0.1",),
             0,
         )
+
+    def _drawn(self) -> float:
+        self.draws += 1
+        return self.draw
 
     @property
     def url(self) -> str:

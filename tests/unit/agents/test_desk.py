@@ -29,6 +29,16 @@ async def test_the_random_number_chooses_by_free_capacity(house: House) -> None:
         await second.offer()
 
 
+async def test_no_random_number_is_drawn_where_there_is_nobody_to_choose_from(
+    house: House,
+) -> None:
+    await house.dispatch()
+    assert house.draws == 0
+    async with house.worker() as worker:
+        await worker.offer()
+    assert house.draws == 1
+
+
 @pytest.mark.parametrize("load", [float("nan"), float("inf"), -1e30, 1e30])
 async def test_a_worker_that_lies_about_its_load_is_served_like_the_others(
     house: House, load: float
