@@ -10,6 +10,11 @@ def test_an_id_is_its_prefix_and_twelve_letters_of_livekits_alphabet() -> None:
     assert set(sid[3:]) <= set(ALPHABET)
 
 
+def test_every_letter_can_stand_in_every_place() -> None:
+    drawn = [new_id("") for _ in range(2000)]
+    assert all({sid[place] for sid in drawn} == set(ALPHABET) for place in range(12))
+
+
 def test_the_alphabet_has_no_letters_that_are_mistaken_for_one_another() -> None:
     assert len(set(ALPHABET)) == len(ALPHABET) == 57
     assert not set("01IOl") & set(ALPHABET)
