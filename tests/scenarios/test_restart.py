@@ -14,7 +14,9 @@ from switchroom.telephony.calls.call_events import CallStatus
 from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.calls.call_record import CallRecord, StatusChange
 from switchroom.telephony.calls.termination import Cause, Termination
+from switchroom.telephony.calls.transfer_outcome import TransferStatus
 from switchroom.telephony.outbound.request_memory import RequestKey
+from switchroom.telephony.routing.transfer_request import TransferRequest
 
 _DIALOG = DialogSnapshot(
     "abc", "<sip:us@a>;tag=SCL_1", "<sip:them@b>;tag=far", "sip:them@c", (), 2, None, None
@@ -53,6 +55,27 @@ async def test_a_crashed_calls_phone_gets_its_bye_and_its_record_an_end() -> Non
     assert record.ended_at == 205
     assert record.dialog is None
     assert not house.carrier.calls
+    await house.stop()
+
+
+async def test_a_transfer_cut_off_by_a_crash_is_on_disk_and_does_not_go_on_for_ever() -> None:
+    house = House()
+    await house.start()
+    await house.call(wait_until_answered=False)
+    house.carrier.call.answers()
+    await house.calm()
+    wish = TransferRequest("room", f"sip_{NUMBER}", "tel:+15105550177")
+    asked = asyncio.ensure_future(house.telephony.transfer(wish))
+    await house.calm()
+    stored = house.calls.last
+    assert [transfer.status for transfer in stored.transfers] == [TransferStatus.ONGOING]
+    later = await _started(stored)
+    (transfer,) = later.calls.records[stored.call_id].transfers
+    assert (transfer.status, transfer.completed_at > 0) == (TransferStatus.FAILED, True)
+    await later.stop()
+    house.carrier.call.hangs_up()
+    with pytest.raises(ServiceError):
+        await asked
     await house.stop()
 
 

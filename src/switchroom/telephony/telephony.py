@@ -19,7 +19,13 @@ from switchroom.telephony.calls.call_ports import CallPorts
 from switchroom.telephony.calls.call_record import CallRecord
 from switchroom.telephony.calls.running_calls import RunningCalls
 from switchroom.telephony.calls.termination import Cause, Termination
-from switchroom.telephony.calls.transfer_outcome import TransferRecord
+from switchroom.telephony.calls.transfer import TransferResult
+from switchroom.telephony.calls.transfer_desk import finished
+from switchroom.telephony.calls.transfer_outcome import (
+    TransferReason,
+    TransferRecord,
+    TransferStatus,
+)
 from switchroom.telephony.calls.transfers import Transfers
 from switchroom.telephony.errors import NotPossibleError
 from switchroom.telephony.events import CallEnded, Listener
@@ -162,7 +168,8 @@ class Telephony:
         if record.termination is None:
             last_known = max(record.created_at, *(change.at for change in record.path))
             ending = Termination(Cause.SERVER_RESTART, was_active=record.answered_at > 0)
-            record = replace(record, termination=ending, ended_at=last_known)
+            transfers = tuple(_cut_off(transfer, last_known) for transfer in record.transfers)
+            record = replace(record, termination=ending, ended_at=last_known, transfers=transfers)
             for listener in self._listeners:
                 listener(CallEnded(record))
         self._calls.save(record)
@@ -176,6 +183,14 @@ class Telephony:
         """Until the far end has heard of it, the dialog stays in the record: we may crash again."""
         await self._sip.end_orphan(dialog)
         self._calls.save(replace(record, dialog=None))
+
+
+def _cut_off(transfer: TransferRecord, at: int) -> TransferRecord:
+    """Nobody will learn how a transfer went on that a crash cut off."""
+    if transfer.status is not TransferStatus.ONGOING:
+        return transfer
+    lost = TransferResult(TransferStatus.FAILED, TransferReason.UNSPECIFIED)
+    return finished(transfer, lost, max(at, transfer.initiated_at))
 
 
 def _dial_settings(sip: SipSettings) -> DialSettings:

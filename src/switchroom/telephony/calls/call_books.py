@@ -80,6 +80,7 @@ class CallBooks:
         transfer = TransferRecord(plan.transfer_id, plan.transfer_to, self._now())
         del self.notes.transfers[: 1 - _MOST_TRANSFERS]
         self.notes.transfers.append(transfer)
+        self.save()
         self._publish(lambda record: CallTransferChanged(record, transfer))
 
     def transfer_ends(self, result: TransferResult) -> TransferRecord:
