@@ -390,6 +390,22 @@ async def test_a_call_that_has_just_ended_is_taken_over_by_nobody(lenient: House
     assert successor.status == 481
 
 
+async def test_a_call_id_that_two_calls_share_says_not_which_is_to_be_taken_over(
+    lenient: House,
+) -> None:
+    """Who calls with the Call-ID of another must not get at that one by his own dialog."""
+    await _let_in(lenient)
+    await _active(lenient)
+    shared = lenient.carrier.call.call_id
+    ScriptedCaller(lenient, invite(call_id=shared)).calls()
+    await lenient.calm()
+    successor = ScriptedCaller(lenient, invite(call_id="other"))
+    successor.replaces = shared
+    successor.calls()
+    assert successor.status == 481
+    assert lenient.attributes()["sip.callStatus"] == "active"
+
+
 async def test_a_participant_that_shows_the_id_of_anothers_call_is_no_phone(house: House) -> None:
     """Attributes can be set by anybody who may: they do not make a participant a phone."""
     await _active(house)

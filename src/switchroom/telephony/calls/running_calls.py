@@ -32,11 +32,17 @@ class RunningCalls:
         return self._running.get(call_id)
 
     def with_sip_call_id(self, sip_call_id: str) -> CallRunner | None:
-        """The call whose SIP dialog has this Call-ID."""
-        for runner in self._running.values():
-            if runner.session is not None and runner.session.call_id == sip_call_id:
-                return runner
-        return None
+        """The call whose SIP dialog has this Call-ID; None also if there are two.
+
+        A call of ours that a proxy sends back to us has one Call-ID on both sides, and a caller can
+        choose that of another: then it does not tell which call is meant.
+        """
+        found = [
+            runner
+            for runner in self._running.values()
+            if runner.session is not None and runner.session.call_id == sip_call_id
+        ]
+        return found[0] if len(found) == 1 else None
 
     def add(self, runner: CallRunner) -> None:
         """A call begins."""
