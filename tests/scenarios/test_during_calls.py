@@ -246,6 +246,33 @@ async def test_a_name_as_the_phones_address_is_looked_up(
     ]  # fmt: skip
 
 
+async def test_names_are_looked_up_one_after_the_other_and_the_last_one_counts(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each re-INVITE may bring another one: they must not pile up in front of a slow resolver."""
+    asked: list[str] = []
+    answers: list[asyncio.Future[Any]] = []
+
+    def look_up(host: str, *_: Any, **__: Any) -> asyncio.Future[Any]:
+        asked.append(host)
+        answers.append(asyncio.get_running_loop().create_future())
+        return answers[-1]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+    await _active(house, answer_sdp().replace(b"IP4 198.51.100.7", b"IP4 first.example"))
+    for name in (b"second", b"third", b"last"):
+        body = answer_sdp().replace(b"IP4 198.51.100.7", b"IP4 " + name + b".example")
+        house.carrier.call.offers(body)
+        await house.calm()
+    assert asked == ["first.example"]
+    answers[0].set_exception(UnicodeError("label too long"))
+    await house.calm()
+    assert asked == ["first.example", "last.example"]
+    answers[1].set_result([(0, 0, 0, "", ("203.0.113.5", 4000))])
+    await house.calm()
+    assert house.timeline[-1] == "leg sendrecv 4000"
+
+
 async def test_an_address_that_is_found_too_late_is_not_sent_to(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

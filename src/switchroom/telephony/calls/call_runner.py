@@ -92,6 +92,7 @@ class CallRunner:
         self.transfers = TransferDesk(self.tell)
         self._dialogs = 0
         self._agreed: do.UpdateLeg | None = None
+        self._looking_up = False
         self._successor: IncomingInviteSession | None = None
         self._successor_headers = self.remote_headers
         self._figures: Awaitable[LegStats] | None = None
@@ -398,13 +399,26 @@ class CallRunner:
         else:
             # Rare, and allowed (RFC 4566 section 5.7): until the name is known we only receive.
             self.sound.update(command.media, None, command.silence)
-            self.send_out(lambda: self._resolve(command, *remote), "resolve media address of")
+            if not self._looking_up:
+                self._looking_up = True
+                self.send_out(self._resolve, "resolve media address of")
 
-    async def _resolve(self, command: do.UpdateLeg, host: str, port: int) -> None:
+    async def _resolve(self) -> None:
+        """One look-up at a time, however often the phone tells another name meanwhile."""
+        done: do.UpdateLeg | None = None
+        try:
+            while self._agreed is not None and self._agreed is not done:
+                done = self._agreed
+                if done.media.remote is not None and not is_ip(done.media.remote[0]):
+                    await self._look_up(done, *done.media.remote)
+        finally:
+            self._looking_up = False
+
+    async def _look_up(self, command: do.UpdateLeg, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             _log.warning("no address for sound", call=self.call_id, host=host, why=str(error))
             return
         if self._agreed is command and self.phase in (Phase.ANSWERED, Phase.ACTIVE):
