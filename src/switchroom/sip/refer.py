@@ -218,13 +218,15 @@ class Refers:
             return
         taken.over = status >= 200
         if not taken.wants_news:
+            if taken.over:
+                del self._taken[number]
             return
         # One at a time: a NOTIFY that overtakes another gets a 500 for its CSeq.
         if len(taken.waiting) < _AT_ONCE or taken.over:
             taken.waiting.append((status, one_line(reason) or reason_phrase(status)))
-        self._send_news(taken, now)
+        self._send_news(number, taken, now)
 
-    def _send_news(self, taken: _Taken, now: float) -> None:
+    def _send_news(self, number: int, taken: _Taken, now: float) -> None:
         if taken.sending or not taken.waiting:
             return
         status, reason = taken.waiting.pop(0)
@@ -241,11 +243,14 @@ class Refers:
         def done(outcome: Outcome, at: float) -> None:
             taken.sending = False
             if isinstance(outcome, Response) and outcome.is_success:
-                self._send_news(taken, at)
+                self._send_news(number, taken, at)
             else:
                 # RFC 6665 section 4.2.2: whoever does not want to hear is not told.
                 taken.over = True
                 taken.waiting.clear()
+            if taken.over and not taken.waiting and not taken.sending:
+                # A call may last a day, and its peer ask again and again.
+                self._taken.pop(number, None)
 
         taken.sending = self._call.send_request("NOTIFY", headers, body, done, now) is not None
 

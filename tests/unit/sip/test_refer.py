@@ -252,6 +252,7 @@ def test_a_peer_that_transfers_us_is_told_how_it_goes() -> None:
     assert news(third)[1:] == ("terminated;reason=noresource", b"SIP/2.0 200 Fine\r\n")
     agent.hear(reply(third, 200))
     assert agent.sent() == []
+    assert not session._refers._taken, "what is over is not kept as long as the call"
 
 
 def news(request: Request) -> tuple[str | None, str | None, bytes]:
@@ -313,6 +314,7 @@ def test_who_wants_no_news_gets_none() -> None:
     session.notify_refer(agent.now, 1, 200)
     agent.settle()
     assert agent.sent_response(202).headers.get("Refer-Sub") == "false"
+    assert not session._refers._taken
 
 
 def test_the_second_transfer_of_a_call_is_named_in_its_news() -> None:
