@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from switchroom.base.clock import Clock
 from switchroom.telephony.errors import InvalidRequestError, TrunkNotFoundError
@@ -19,7 +20,32 @@ _PREFIX = "ST_"
 _NO_ID = "trunk id must be set"
 
 
-class Trunks(RecordRegistry[OutboundTrunk]):
+Trunk = TypeVar("Trunk", OutboundTrunk, InboundTrunk)
+
+
+class TrunkRegistry(RecordRegistry[Trunk]):
+    """What trunks of both directions have in common."""
+
+    async def delete(self, trunk_id: str) -> None:
+        """Forget it; an unknown one is no fault, as in LiveKit. Calls that use it go on."""
+        if not trunk_id:
+            raise InvalidRequestError("trunk ID is required")
+        await self._forget(trunk_id)
+
+    def _id_of(self, record: Trunk) -> str:
+        return record.trunk_id
+
+    def _stamped(self, record: Trunk, record_id: str, created_at: int) -> Trunk:
+        return replace(record, trunk_id=record_id, created_at=created_at, updated_at=created_at)
+
+    def _touched(self, record: Trunk, updated_at: int) -> Trunk:
+        return replace(record, updated_at=updated_at)
+
+    def _unknown(self) -> TrunkNotFoundError:
+        return TrunkNotFoundError()
+
+
+class Trunks(TrunkRegistry[OutboundTrunk]):
     """What the API does with outbound trunks."""
 
     def with_number(self, number: str) -> OutboundTrunk | None:
@@ -59,25 +85,8 @@ class Trunks(RecordRegistry[OutboundTrunk]):
         """Change some fields. Raises InvalidRequestError, TrunkNotFoundError."""
         return await self._change(trunk_id, update.applied_to, _NO_ID)
 
-    async def delete(self, trunk_id: str) -> None:
-        """Forget it; an unknown one is no fault, as in LiveKit. Calls that use it go on."""
-        _check_named(trunk_id)
-        await self._forget(trunk_id)
 
-    def _id_of(self, record: OutboundTrunk) -> str:
-        return record.trunk_id
-
-    def _stamped(self, record: OutboundTrunk, record_id: str, created_at: int) -> OutboundTrunk:
-        return replace(record, trunk_id=record_id, created_at=created_at, updated_at=created_at)
-
-    def _touched(self, record: OutboundTrunk, updated_at: int) -> OutboundTrunk:
-        return replace(record, updated_at=updated_at)
-
-    def _unknown(self) -> TrunkNotFoundError:
-        return TrunkNotFoundError()
-
-
-class InboundTrunks(RecordRegistry[InboundTrunk]):
+class InboundTrunks(TrunkRegistry[InboundTrunk]):
     """What the API does with inbound trunks, and those that a call may belong to."""
 
     def __init__(self, store: RecordStore[InboundTrunk], clock: Clock) -> None:
@@ -120,11 +129,6 @@ class InboundTrunks(RecordRegistry[InboundTrunk]):
         """Change some fields. Raises InvalidRequestError, TrunkNotFoundError."""
         return await self._change(trunk_id, update.applied_to, _NO_ID)
 
-    async def delete(self, trunk_id: str) -> None:
-        """Forget it; an unknown one is no fault, as in LiveKit. Calls that came by it go on."""
-        _check_named(trunk_id)
-        await self._forget(trunk_id)
-
     def _index(self, old: InboundTrunk | None, new: InboundTrunk | None) -> None:
         if old is not None:
             self._by_number.drop(old.trunk_id, old.numbers)
@@ -135,24 +139,7 @@ class InboundTrunks(RecordRegistry[InboundTrunk]):
         rivals = self._by_number.find(record.numbers)
         inbound_trunks.check_conflicts(record, rivals.values())
 
-    def _id_of(self, record: InboundTrunk) -> str:
-        return record.trunk_id
-
-    def _stamped(self, record: InboundTrunk, record_id: str, created_at: int) -> InboundTrunk:
-        return replace(record, trunk_id=record_id, created_at=created_at, updated_at=created_at)
-
-    def _touched(self, record: InboundTrunk, updated_at: int) -> InboundTrunk:
-        return replace(record, updated_at=updated_at)
-
-    def _unknown(self) -> TrunkNotFoundError:
-        return TrunkNotFoundError()
-
 
 def _check_unnamed(trunk_id: str) -> None:
     if trunk_id:
         raise InvalidRequestError("trunk id must not be set")
-
-
-def _check_named(trunk_id: str) -> None:
-    if not trunk_id:
-        raise InvalidRequestError("trunk ID is required")
