@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,18 @@ async def furnish(livekit: api.LiveKitAPI) -> None:
     await livekit.sip.create_dispatch_rule(api.CreateSIPDispatchRuleRequest(dispatch_rule=rule))
 
 
+@asynccontextmanager
+async def moving_house(folder: Path) -> AsyncIterator[tuple[Server, Server]]:
+    """The old server, furnished, and the new one."""
+    folders = [folder / name for name in ("old", "new")]
+    for own in folders:
+        own.mkdir()
+    async with server_here(folders[0]) as old, server_here(folders[1]) as new:
+        async with old.api() as livekit:
+            await furnish(livekit)
+        yield old, new
+
+
 async def move(old: Server, new: Server, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     for name, value in {
         "OLD_URL": old.url,
@@ -56,16 +70,7 @@ async def move(old: Server, new: Server, monkeypatch: pytest.MonkeyPatch) -> dic
 async def test_trunks_and_rules_are_copied_once_however_often_it_is_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folders = [tmp_path / name for name in ("old", "new")]
-    for folder in folders:
-        folder.mkdir()
-    async with (
-        server_here(folders[0]) as old,
-        server_here(folders[1]) as new,
-        old.api() as before,
-        new.api() as after,
-    ):
-        await furnish(before)
+    async with moving_house(tmp_path) as (old, new), new.api() as after:
         copied = await move(old, new, monkeypatch)
         assert len(copied) == 3
         assert await move(old, new, monkeypatch) == copied
@@ -82,16 +87,7 @@ async def test_trunks_and_rules_are_copied_once_however_often_it_is_run(
 async def test_what_the_new_server_refuses_is_told_and_the_rest_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folders = [tmp_path / name for name in ("old", "new")]
-    for folder in folders:
-        folder.mkdir()
-    async with (
-        server_here(folders[0]) as old,
-        server_here(folders[1]) as new,
-        old.api() as before,
-        new.api() as after,
-    ):
-        await furnish(before)
+    async with moving_house(tmp_path) as (old, new), new.api() as after:
         taken = api.SIPInboundTrunkInfo(name="there already", numbers=["+15550000000"])
         await after.sip.create_inbound_trunk(api.CreateSIPInboundTrunkRequest(trunk=taken))
         copied = await move(old, new, monkeypatch)
