@@ -184,6 +184,10 @@ class House:
         self._requests.append(placed)
         return placed
 
+    def forget_requests(self) -> None:
+        """Those that were answered."""
+        self._requests = [request for request in self._requests if not request.done()]
+
     async def calm(self) -> None:
         """Until nothing more happens without time passing, and then ten milliseconds."""
         await asyncio.sleep(0.01)
