@@ -114,7 +114,6 @@ async def test_a_flood_of_calls_to_a_full_node_leaves_the_sound_of_the_one_that_
     assert all("\r\nRetry-After: " in answer for answer in answers)
     assert ended.lost == 0
     assert ended.heard.tone_hz == pytest.approx(440, abs=5)
-    assert ended.heard.longest_gap_ms <= 100, "the client shares this process with the flood"
 
 
 async def answers_to_a_flood(address: tuple[str, int]) -> list[str]:
