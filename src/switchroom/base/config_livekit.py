@@ -45,7 +45,7 @@ FOLDED = {"api_key": read.text, "api_secret": read.secret, "enable_opus": read.f
 
 _ONE_NODE = "one process holds everything; leave it out"
 _ONE_PORT = "one port serves every client; open rtc.udp_port in the firewall"
-_NO_VIDEO = "it tunes video, which is forwarded as it comes; leave it out"
+_NO_VIDEO = "there is no video; leave it out"
 _NO_TURN = (
     "there is no TURN server inside; clients that reach rtc.udp_port need none, for the others run "
     "one of your own (coturn) and hand it to them in the client's rtcConfig"
