@@ -57,9 +57,9 @@ async def lay_rule(lk: api.LiveKitAPI, trunk_id: str, *, pin: str = "", **wishes
 
 
 @asynccontextmanager
-async def desk(data: Path, *, pin: str = "", **settings: Any) -> AsyncIterator[Desk]:
+async def desk(data: Path, *, pin: str = "", port: int = 0, **settings: Any) -> AsyncIterator[Desk]:
     """A server in this process with a trunk for NUMBER and a rule that leads into ROOM."""
-    port = free_sip_port()
+    port = port or free_sip_port()
     async with server_here(data, sip__port=port, **settings) as server, server.api() as lk:
         trunk_id = await lay_trunk(lk)
         rule_id = await lay_rule(lk, trunk_id, pin=pin)

@@ -71,12 +71,13 @@ class Linphonec:
     async def dial(self, uri: str) -> None:
         self.peer.tell(f"call {uri}")
 
-    async def is_called(self) -> None:
-        """Until a call rings."""
-        await self.peer.says("Receiving new incoming call from")
+    async def is_called(self, calls: int = 1) -> None:
+        """Until so many calls have rung."""
+        await self.peer.says("Receiving new incoming call from", times=calls)
 
-    async def answer(self) -> None:
-        self.peer.tell("answer")
+    async def answer(self, call: int = 1) -> None:
+        """It answers only its first call by itself, and holds it when it takes another."""
+        self.peer.tell(f"answer {call}")
 
     async def is_up(self, calls: int = 1) -> None:
         """Until so many calls were answered, and their sound has a way."""

@@ -38,6 +38,8 @@ class Wishes:
     answers: bool = True
     hz: int = 1000
     """The tone that it says."""
+    user: str = "phone"
+    """Whom it is, of those that care."""
     login: str = ""
     password: str = ""
 
@@ -184,6 +186,7 @@ async def _baresip(folder: Path, server: str, wishes: Wishes) -> AsyncIterator[P
     set_up = BaresipWishes(
         codecs=_BARESIP_CODECS[wishes.codec],
         answers=wishes.answers,
+        user=wishes.user,
         transport=wishes.transport,
         encryption={"none": "", "required": "srtp-mand"}[wishes.srtp],
         login=wishes.login,

@@ -51,6 +51,7 @@ class Call(pj.Call):  # type: ignore[misc]
 
     def onCallState(self, _: Any) -> None:  # noqa: N802
         info = self.getInfo()
+        self._phone.calls[info.id] = self  # one that a REFER asked for has no number before
         say(
             event="state",
             call=info.id,

@@ -19,6 +19,7 @@ from interop.clients import NEWEST, Client, joined, token_for
 from interop.dispatching import trunk_to
 from interop.hearing import steady_stretch
 from interop.inbound_desk import NUMBER, ROOM, Desk, desk, lay_rule
+from interop.linphonec import Linphonec
 from interop.phones import (
     ASTERISK,
     BARESIP,
@@ -31,12 +32,15 @@ from interop.phones import (
     each_of,
 )
 from interop.pjsua import Pjsua, needs_pjsua, pjsua
+from interop.recordings import write_tone
 
 pytestmark = pytest.mark.interop
 
 OURS = 440
 """The tone of the person in the room, in Hz."""
 THEIRS = 1000
+COLLEAGUES = 700
+"""The tone of who takes the phone's place."""
 WIDE = 5000
 """A tone that no telephone of 8 kHz carries."""
 GUARDED = "+15105550177"
@@ -52,6 +56,7 @@ class Meeting:
         self.phone = phone
         self.person = person
         self._track = ""
+        self._identity = ""
 
     @property
     def host(self) -> str:
@@ -64,8 +69,8 @@ class Meeting:
             wishes["trunk"] = api.SIPOutboundConfig(
                 hostname=self.phone.address, transport=wishes.pop("transport", 0)
             )
+        wishes.setdefault("sip_number", "+15105550111")
         request = api.CreateSIPParticipantRequest(
-            sip_number="+15105550111",
             sip_call_to=to,
             room_name=ROOM,
             participant_identity="phone",
@@ -81,12 +86,19 @@ class Meeting:
     async def hear_each_other(self, ours: int = OURS, theirs: int = THEIRS) -> None:
         """The call is up; the person hears the phone's tone. What the phone heard is seen later."""
         await self.phone.is_up()
-        self._track = (await self.person.next("heard"))["sid"]
+        heard = await self.person.next("heard")
+        self._track, self._identity = heard["sid"], heard["who"]
         await self.person.until_heard(self._track, theirs)
 
-    async def is_heard(self) -> None:
+    async def is_heard(self, theirs: int = THEIRS) -> None:
         """The person hears the phone's tone, for the most part of a second."""
-        await self.person.until_heard(self._track, THEIRS)
+        await self.person.until_heard(self._track, theirs)
+
+    async def phone_in_room(self) -> tuple[str, str, str]:
+        """Which participant the phone is: its sid, its call and its track."""
+        wanted = api.RoomParticipantIdentity(room=ROOM, identity=self._identity)
+        seen = await self.front.lk.room.get_participant(wanted)
+        return seen.sid, seen.attributes["sip.callID"], seen.tracks[0].sid
 
     async def press_keys(self) -> None:
         """Both ways."""
@@ -110,10 +122,10 @@ class Meeting:
         await self.person.next("left")
         await self.phone.is_over()
 
-    async def room_ends(self) -> None:
-        """The room is deleted: the phone is hung up on."""
+    async def room_ends(self, phone: Phone | None = None) -> None:
+        """The room is deleted: the phone, or who took its place, is hung up on."""
         await self.front.lk.room.delete_room(api.DeleteRoomRequest(room=ROOM))
-        await self.phone.is_over()
+        await (phone or self.phone).is_over()
 
 
 @asynccontextmanager
@@ -372,15 +384,21 @@ async def test_a_phone_that_is_sent_elsewhere_goes_there(tmp_path: Path, kind: P
         await other.hang_up()
 
 
-@each_of(PJSIP, ASTERISK)
+@each_of(BARESIP, LINPHONEC, PJSIP, ASTERISK)
 async def test_a_phone_may_have_us_call_somebody_on_its_trunk(
     tmp_path: Path, kind: PhoneKind
 ) -> None:
-    async with meeting(tmp_path, kind, Wishes(), sip__allow_refer=True) as call:
+    """Itself, as it is the only one there: baresip takes calls to no name but its own."""
+    wishes = Wishes(user="+15105550123")
+    async with meeting(tmp_path, kind, wishes, sip__allow_refer=True) as call:
         trunk = await trunk_to(call.front.lk, call.phone.address)
-        await call.call_out(to="+15105550123", sip_trunk_id=trunk)
+        await call.call_out(to=wishes.user, sip_trunk_id=trunk)
         await call.hear_each_other()
-        await call.phone.transfer(f"sip:+15105550199@{call.phone.address}")
+        await call.phone.transfer(f"sip:{wishes.user}@{call.phone.address}")
+        if kind is LINPHONEC:
+            itself = cast("Linphonec", call.phone)
+            await itself.is_called(2)
+            await itself.answer(2)
         second = await call.person.next("heard")
         assert second["who"] != "phone"
         await call.person.until_heard(second["sid"], THEIRS)
@@ -428,3 +446,40 @@ async def test_two_phones_of_a_room_are_joined_and_leave_it(tmp_path: Path) -> N
         await other.told.next("asked_to_replace")
         await call.person.next("left", who="phone")
         await call.person.next("left", who="other")
+
+
+@needs_pjsua
+@pytest.mark.parametrize("direction", ["called", "calling"])
+async def test_a_phone_hands_its_call_to_a_colleague_whom_it_has_asked(
+    tmp_path: Path, direction: str
+) -> None:
+    """An attended transfer by the phone: a call with Replaces takes the place of its own."""
+    voice = tmp_path / "colleague.wav"
+    write_tone(voice, COLLEAGUES, -20, 60)
+    # PJSIP sends its colleague to whom it called or who called it, not to their Contact; a From
+    # has no port.
+    port = 5060 if direction == "called" else 0
+    async with (
+        meeting(tmp_path, PJSIP, Wishes(), sip__allow_replaces=True, port=port) as call,
+        pjsua(tmp_path / "colleague", voice, address=call.host) as colleague,
+    ):
+        if direction == "called":
+            # Who is to replace a call has to be admitted: an inbound trunk takes this number.
+            await call.call_out(sip_number=NUMBER)
+        else:
+            await call.call_in()
+        await call.hear_each_other()
+        phone, before = cast("Pjsua", call.phone), await call.phone_in_room()
+        ours = phone.call
+        await call.phone.dial("colleague", colleague.address)
+        await colleague.is_called()
+        await call.phone.is_up()
+        await phone.do("transfer_to_call", other=ours)
+        await phone.told.next("over", call=ours)
+        colleague.call = (await colleague.told.next("state", state="CALLING"))["call"]
+        await colleague.is_up()
+        await call.is_heard(COLLEAGUES)
+        assert await call.phone_in_room() == before
+        assert call.person.told("left") is None
+        await call.room_ends(cast("Phone", colleague))
+    assert_heard(cast("Phone", colleague), OURS)
