@@ -213,6 +213,7 @@ class Program:
                 "name": person.name,
                 "metadata": person.metadata,
                 "attributes": dict(person.attributes),
+                "is_phone": person.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
                 "tracks": {
                     p.sid: {"name": p.name, "muted": p.muted, "subscribed": p.subscribed}
                     for p in person.track_publications.values()

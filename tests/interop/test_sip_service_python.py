@@ -93,6 +93,17 @@ async def test_an_outbound_trunk_lives_its_life(lk: api.LiveKitAPI) -> None:
     assert list(listed.items) == [replaced]
 
 
+async def test_an_outbound_trunk_by_the_older_name_of_the_method(lk: api.LiveKitAPI) -> None:
+    """As courses have it: the SDK warns, and the address has a scheme."""
+    wanted = _outbound(
+        name="My", address="sip:trunk.provider.com", numbers=["+15551234567"], auth_username="u"
+    )
+    with pytest.deprecated_call():
+        trunk = await lk.sip.create_sip_outbound_trunk(wanted)
+    assert trunk.sip_trunk_id.startswith("ST_")
+    assert trunk.address == "trunk.provider.com"
+
+
 async def test_a_dispatch_rule_lives_its_life(lk: api.LiveKitAPI) -> None:
     config = api.RoomConfiguration(
         agents=[api.RoomAgentDispatch(agent_name="inbound", metadata="m")]

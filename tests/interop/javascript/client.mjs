@@ -214,7 +214,9 @@ const commands = {
         p.sid,
         { name: p.name, muted: p.muted, subscribed: p.subscribed },
       ]);
-      seen[person.identity] = { sid, name, metadata, attributes, tracks: Object.fromEntries(published) };
+      const isPhone = person.kind === rtc.ParticipantKind.SIP;
+      const known = { sid, name, metadata, attributes, is_phone: isPhone };
+      seen[person.identity] = { ...known, tracks: Object.fromEntries(published) };
     }
     return seen;
   },
