@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 from livekit import rtc
 
-from interop.hearing import CLIENT_RATE, Voice, Window, listen, steady_stretch, windows
+from interop.hearing import CLIENT_RATE, Voice, Window, listen, windows
 from interop.server import Server
 
 pytestmark = pytest.mark.interop
@@ -50,8 +50,9 @@ async def client(server: Server, identity: str, single: bool) -> AsyncIterator[C
         await joined.room.disconnect()
 
 
-def tone_in(samples: list[int], hz: float) -> list[Window]:
-    return steady_stretch(windows(samples, CLIENT_RATE), hz)
+def windows_of(tone: int, found: list[Window]) -> int:
+    """How many windows hold this tone and no other."""
+    return sum(abs(window.tone_hz - tone) <= 10 and window.purity > 0.9 for window in found)
 
 
 @MODES
@@ -69,9 +70,12 @@ async def test_every_track_of_a_crowd_is_heard_for_itself(server: Server, single
             task.cancel()
     found = []
     for samples in heard:
-        best = max(tones, key=lambda hz: len(tone_in(samples, hz)))
-        assert len(tone_in(samples, best)) >= 15, best
-        found.append(best)
+        counts = {hz: windows_of(hz, windows(samples, CLIENT_RATE)) for hz in tones}
+        own = max(counts, key=counts.__getitem__)
+        # Twelve voices of one Python process may stumble; what they never do is change places.
+        assert counts.pop(own) >= 20, own
+        assert not any(counts.values()), (own, counts)
+        found.append(own)
     assert sorted(found) == tones
 
 
