@@ -12,7 +12,7 @@ from .api_client import call, connection_of
 from .errors import CommandFailed
 from .output import print_messages, print_table
 from .request_file import read_request
-from .sip_changes import DISPATCH_RULE
+from .sip_changes import DISPATCH_RULE, fill_update
 from .sip_options import AsJson, CreatedAsJson, Files, Name, separated
 
 app = typer.Typer(help="Which room callers are led to.", no_args_is_help=True)
@@ -227,13 +227,8 @@ def _partial_update(
 ) -> proto.UpdateSIPDispatchRuleRequest:
     if not rule_id:
         raise CommandFailed("--id is needed to say which rule to change")
-    given = dict(fields)
     update = proto.SIPDispatchRuleUpdate(rule=rule)
-    update.trunk_ids.set.extend(given.pop("trunk_ids", ()))
-    if not update.trunk_ids.set:
-        update.ClearField("trunk_ids")
-    for field, value in given.items():
-        setattr(update, field, value)
+    fill_update(update, fields)
     return proto.UpdateSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id, update=update)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import typer
 from google.protobuf.message import Message
@@ -36,6 +37,15 @@ class Noun:
 OUTBOUND_TRUNK = Noun(proto.SIPOutboundTrunkInfo, "sip_trunk_id", "SIPTrunkID")
 INBOUND_TRUNK = Noun(proto.SIPInboundTrunkInfo, "sip_trunk_id", "SIPTrunkID")
 DISPATCH_RULE = Noun(proto.SIPDispatchRuleInfo, "sip_dispatch_rule_id", "SIPDispatchRuleID")
+
+
+def fill_update(update: Message, fields: Mapping[str, Any]) -> None:
+    """Set the fields of a partial update; a list replaces the one that is there (ListUpdate)."""
+    for field, value in fields.items():
+        if isinstance(value, list):
+            getattr(update, field).set.extend(value)
+        else:
+            setattr(update, field, value)
 
 
 def delete_trunks(context: typer.Context, trunk_ids: Iterable[str]) -> None:

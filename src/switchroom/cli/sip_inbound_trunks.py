@@ -11,7 +11,7 @@ from .api_client import call, connection_of
 from .errors import CommandFailed
 from .output import print_messages, print_table
 from .request_file import read_request
-from .sip_changes import INBOUND_TRUNK, delete_trunks as delete_each
+from .sip_changes import INBOUND_TRUNK, delete_trunks as delete_each, fill_update
 from .sip_options import (
     AsJson,
     AuthPass,
@@ -170,9 +170,5 @@ def _partial_update(trunk_id: str, written: dict[str, Any]) -> proto.UpdateSIPIn
     if not trunk_id:
         raise CommandFailed("--id is needed to say which trunk to change")
     update = proto.SIPInboundTrunkUpdate()
-    for field, value in written.items():
-        if isinstance(value, list):
-            getattr(update, field).set.extend(value)
-        else:
-            setattr(update, field, value)
+    fill_update(update, written)
     return proto.UpdateSIPInboundTrunkRequest(sip_trunk_id=trunk_id, update=update)

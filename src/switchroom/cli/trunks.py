@@ -11,7 +11,7 @@ from .api_client import call, connection_of
 from .errors import CommandFailed
 from .output import print_messages, print_table
 from .request_file import read_request
-from .sip_changes import OUTBOUND_TRUNK, delete_trunks as delete_each
+from .sip_changes import OUTBOUND_TRUNK, delete_trunks as delete_each, fill_update
 from .sip_options import (
     AsJson,
     AuthPass,
@@ -162,12 +162,8 @@ def _written(
 def _partial_update(trunk_id: str, written: dict[str, Any]) -> proto.UpdateSIPOutboundTrunkRequest:
     if not trunk_id:
         raise CommandFailed("--id is needed to say which trunk to change")
-    fields = dict(written)
     update = proto.SIPOutboundTrunkUpdate()
-    if "numbers" in fields:
-        update.numbers.set.extend(fields.pop("numbers"))
-    for field, value in fields.items():
-        setattr(update, field, value)
+    fill_update(update, written)
     return proto.UpdateSIPOutboundTrunkRequest(sip_trunk_id=trunk_id, update=update)
 
 
