@@ -9,7 +9,6 @@ import asyncio
 import gc
 import signal
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
 
 from switchroom import __version__
 from switchroom.agents.dispatcher import Dispatcher
@@ -32,6 +31,7 @@ from switchroom.base.load_meter import LoadMeter
 from switchroom.base.log import get_logger
 from switchroom.base.node_address import Reach, reach
 from switchroom.base.overload import Limits, Overload, Overloaded
+from switchroom.base.records import record, replace
 from switchroom.media import Engine, EngineConfig, EngineError
 from switchroom.rooms.events import RoomEvent
 from switchroom.rooms.registry import Rooms
@@ -78,7 +78,7 @@ _START_FAILURES = (StorageError, CertificateError, EngineError, SipStartError, L
 _DRAIN_RETRY = 10
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Part:
     start: Callable[[], Awaitable[None]]
     stop: Callable[[], Awaitable[None]]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Protocol
 
 from switchroom.agents import job as happening, protocol
@@ -22,6 +21,7 @@ from switchroom.agents.worker import Worker
 from switchroom.base.clock import Clock
 from switchroom.base.errors import ServiceError
 from switchroom.base.log import get_logger
+from switchroom.base.records import replace
 from switchroom.base.timers import Timers
 from switchroom.rooms.dispatches import DispatchOutcome, JobReason, JobStatus
 from switchroom.rooms.limits import check_attributes, check_metadata, check_name

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.rooms.dispatches import Dispatch, Job
 from switchroom.rooms.info import RoomInfo
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JobStarted:
     """A worker has the job, and its agent will come."""
 
@@ -18,7 +18,7 @@ class JobStarted:
     job: Job
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JobEnded:
     """A job is over; `job.status`, `job.reason` and `job.error` say how.
 

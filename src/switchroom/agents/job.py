@@ -10,10 +10,11 @@ and one that left for good has ended its job, whether or not its worker ever say
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from enum import Enum
 from typing import Any
 
+from switchroom.base.records import record, replace
 from switchroom.rooms.dispatches import DispatchOutcome, JobReason, JobStatus
 
 OFFER_TIMEOUT = 10.0
@@ -56,7 +57,7 @@ class Parting(Enum):
     LOST = "its connection was lost"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Acceptance:
     """Who the agent will be, as its worker says."""
 
@@ -66,7 +67,7 @@ class Acceptance:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ending:
     """How a job ended. `retry`: another worker may take over what it was for."""
 
@@ -77,7 +78,7 @@ class Ending:
     retry: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Progress:
     """Where one job stands.
 
@@ -103,14 +104,14 @@ class Progress:
 # ── what happens ─────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Offered:
     """A worker was chosen."""
 
     worker_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Accepted:
     """A worker wants the job."""
 
@@ -118,7 +119,7 @@ class Accepted:
     acceptance: Acceptance
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Declined:
     """A worker does not want the job; if `final`, nobody is to have it."""
 
@@ -126,28 +127,28 @@ class Declined:
     final: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reconsidered:
     """A worker that had refused has room again."""
 
     worker_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WorkerLost:
     """A worker's socket closed."""
 
     worker_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claimed:
     """A worker that just connected says that it has this job (`migrate_job`)."""
 
     worker_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reported:
     """A worker tells the job's status (`update_job`)."""
 
@@ -156,19 +157,19 @@ class Reported:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AgentJoined:
     """The agent is in the room and connected."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AgentLeft:
     """The agent is not in the room any more."""
 
     parting: Parting
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Due:
     """The deadline has come.
 
@@ -180,17 +181,17 @@ class Due:
     silent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoomClosed:
     """The room is over."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pointless:
     """Whom the job was for has left."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deleted:
     """The dispatch was taken back."""
 
@@ -215,14 +216,14 @@ Event = (
 # ── what to do ───────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Offer:
     """Ask this worker."""
 
     worker_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Withdraw:
     """An open offer is settled; `lapsed` when the worker did not answer it in time."""
 
@@ -230,14 +231,14 @@ class Withdraw:
     lapsed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Assign:
     """Give this worker the token."""
 
     worker_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Terminate:
     """Tell this worker to stop the job."""
 

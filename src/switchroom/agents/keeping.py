@@ -8,13 +8,13 @@ running waits for its agent or its worker, both of which come back by themselves
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 
 from switchroom.agents.job import Claimed, begin, resume
 from switchroom.agents.run import Run
 from switchroom.agents.stores import DispatchStore
 from switchroom.agents.worker import Worker
 from switchroom.base.log import get_logger
+from switchroom.base.records import replace
 from switchroom.rooms.dispatches import Dispatch, DispatchRecord, Job, JobReason
 from switchroom.rooms.room import Room
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from switchroom.base.records import record, replace
 from switchroom.rooms.dispatches import JobKind
 
 MAX_WORKERS = 1024
@@ -26,7 +27,7 @@ _LEAST_WEIGHT = 0.01
 """A worker that is available is never out of the question, however loaded it says it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PoolKey:
     """What makes workers interchangeable; all parts match exactly."""
 
@@ -35,7 +36,7 @@ class PoolKey:
     deployment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WorkerState:
     """What counts for the choice. `offers` are unanswered; `silent_until` is monotonic seconds."""
 

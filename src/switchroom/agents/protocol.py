@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from google.protobuf import json_format
@@ -16,6 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from livekit.protocol import agent, agent_dispatch
 
 from switchroom.agents.job import Acceptance
+from switchroom.base.records import record
 from switchroom.rooms.dispatches import (
     Dispatch,
     DispatchRecord,
@@ -47,7 +47,7 @@ class NotAMessage(ValueError):
 # ── what workers say ─────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Register:
     """A worker introduces itself. `kind` is None for a type that we don't know."""
 
@@ -59,7 +59,7 @@ class Register:
     permissions: Permissions
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Availability:
     """The answer to an offer."""
 
@@ -69,7 +69,7 @@ class Availability:
     acceptance: Acceptance
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WorkerReport:
     """`update_worker`: `full` is None when it does not say."""
 
@@ -79,7 +79,7 @@ class WorkerReport:
     job_count: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JobReport:
     """`update_job`."""
 
@@ -88,14 +88,14 @@ class JobReport:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ping:
     """`timestamp` in the worker's own time."""
 
     timestamp: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SimulateJob:
     """The worker wants a job of its own in a room."""
 
@@ -104,14 +104,14 @@ class SimulateJob:
     participant_identity: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MigrateJob:
     """The jobs that a worker still has, told after it connected again."""
 
     job_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unknown:
     """A message of a newer protocol."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from switchroom.agents.job import Progress, Stage
 from switchroom.agents.pool import PoolKey
 from switchroom.agents.worker import Worker
+from switchroom.base.records import replace
 from switchroom.base.timers import Timer
 from switchroom.rooms.dispatches import (
     Dispatch,

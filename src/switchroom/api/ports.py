@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 from switchroom.api.asgi import AsgiApp
 from switchroom.api.listener import HttpListener
 from switchroom.base.certificates import ServerCertificate
 from switchroom.base.config import Config
 from switchroom.base.node_address import LOOPBACK
+from switchroom.base.records import record
 
 _EVERYWHERE = ("0.0.0.0", "::")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Applications:
     """What the ports serve."""
 

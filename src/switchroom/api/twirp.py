@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf import json_format
@@ -32,6 +31,7 @@ from switchroom.auth.grants import Claims
 from switchroom.base.clock import Clock
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.base.log import get_logger
+from switchroom.base.records import record
 from switchroom.rooms.signal.proto_json import read_json
 
 _log = get_logger("api")
@@ -63,7 +63,7 @@ _PROTOBUF = "application/protobuf"
 _JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallContext:
     """What a handler knows of its caller.
 
@@ -82,7 +82,7 @@ Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Method(Generic[Request, Response]):
     """One remote procedure.
 
@@ -105,7 +105,7 @@ class Service(Protocol):
     def methods(self) -> Mapping[str, Method[Any, Any]]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answered:
     """A call of the API that is over; `service` as in `RoomService`, no `error` if it went well."""
 

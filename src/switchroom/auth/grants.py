@@ -6,13 +6,14 @@ The claim names are LiveKit's: a token minted by any of its SDKs reads the same 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from switchroom.base.errors import ErrorCode, ServiceError
+from switchroom.base.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VideoGrants:
     """The `video` claim. `None` in a tri-state means that the token does not say."""
 
@@ -36,7 +37,7 @@ class VideoGrants:
     can_manage_agent_session: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SipGrants:
     """The `sip` claim: `admin` manages trunks and rules, `call` places calls."""
 
@@ -44,7 +45,7 @@ class SipGrants:
     call: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claims:
     """One verified token.
 

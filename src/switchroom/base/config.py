@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import yaml
+
+from switchroom.base.records import record
 
 from .config_files import (
     ConfigError,
@@ -64,7 +66,7 @@ _SHORTEST_SECRET = 32
 """Bytes; HS256 wants a key as long as its hash (RFC 7518 section 3.2), and LiveKit warns below."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sources:
     """Where settings are written."""
 
@@ -77,7 +79,7 @@ class Sources:
     """Whether an unknown key is refused; else it is a remark."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """The settings of one server, and what its operator should know of them."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from switchroom.base.records import record
 
 _MERGE, _MERGE_TAG = "<<", "tag:yaml.org,2002:merge"
 
@@ -17,7 +18,7 @@ class ConfigError(Exception):
     """A setting that can't be used; the message names it and says what would do."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Written:
     """What somebody wrote for a setting."""
 
@@ -26,7 +27,7 @@ class Written:
     """Where, as in ``livekit.yaml, line 3``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Document:
     """A configuration file, or the text of one."""
 

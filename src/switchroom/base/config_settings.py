@@ -7,8 +7,10 @@ the environment; `docs/configuration.md` lists them in this order.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from switchroom.base.records import record
 
 from . import config_values as read
 from .config_values import Certificate, PortRange
@@ -30,7 +32,7 @@ def _section(section: type[Any]) -> Any:
     return field(default_factory=section, metadata={"section": section})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HttpsSettings:
     """TLS of HTTP and WebSockets. Without certificates a proxy in front of the server does it."""
 
@@ -41,7 +43,7 @@ class HttpsSettings:
     """A port of its own for HTTPS beside the plain one; 0: `port` itself speaks HTTPS."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PrometheusSettings:
     """Where figures are fetched."""
 
@@ -52,7 +54,7 @@ class PrometheusSettings:
     """With both set, basic authentication is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RtcSettings:
     """WebRTC: one UDP port for every client."""
 
@@ -65,7 +67,7 @@ class RtcSettings:
     """`host:port` of each STUN server to ask."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoomSettings:
     """What a room is like unless its creator says otherwise."""
 
@@ -83,7 +85,7 @@ class RoomSettings:
     """RoomConfiguration by name, for `room_preset` of CreateRoom and `roomPreset` of tokens."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AgentSettings:
     """Agent workers and their jobs."""
 
@@ -91,7 +93,7 @@ class AgentSettings:
     """Seconds that a dispatch waits for a worker that takes it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WebhookFilter:
     """Which events are told; without either list, all of them."""
 
@@ -99,7 +101,7 @@ class WebhookFilter:
     exclude_events: tuple[str, ...] = _setting((), read.words)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WebhookSettings:
     """Who is told of rooms, participants and tracks."""
 
@@ -111,7 +113,7 @@ class WebhookSettings:
     filter_params: WebhookFilter = _section(WebhookFilter)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SipTlsSettings:
     """SIP over TLS. Listened for when there are certificates; dialling out needs none."""
 
@@ -134,7 +136,7 @@ class SipTlsSettings:
     """Whether the certificate of a carrier that we dial must be valid for its name."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SipInboundSettings:
     """Calls that come in, before somebody in the room talks to them."""
 
@@ -159,7 +161,7 @@ class SipInboundSettings:
     in it is ours."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SipSettings:
     """The side of the carriers."""
 
@@ -215,7 +217,7 @@ class SipSettings:
     inbound: SipInboundSettings = _section(SipInboundSettings)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StorageSettings:
     """What outlives the process."""
 
@@ -225,7 +227,7 @@ class StorageSettings:
     """Seconds after which the record of an ended call is deleted; 0: never."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ShutdownSettings:
     """A planned stop."""
 
@@ -233,7 +235,7 @@ class ShutdownSettings:
     """Seconds that running calls get to end by themselves; 0: end them now."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoggingSettings:
     """What is written to standard error."""
 
@@ -241,7 +243,7 @@ class LoggingSettings:
     json: bool = _setting(False, read.flag)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Config:
     """Everything that can be set. Made by :func:`config.load_config`."""
 

@@ -10,12 +10,13 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+
+from switchroom.base.records import record
 
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|s)")
 _UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -29,7 +30,7 @@ _DESTINATION = re.compile(r"\+?[0-9*#]{1,32}|(?:sips?|tel):[!-~]+", re.ASCII)
 _HOST_NAME = re.compile(r"[^\s$%{}\[\]:/|\\]*")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PortRange:
     """UDP ports, both ends included."""
 
@@ -40,7 +41,7 @@ class PortRange:
         return f"{self.first}-{self.last}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Certificate:
     """A certificate chain and its private key, both PEM files."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+
+from switchroom.base.records import record
 
 LOOPBACK = "127.0.0.1"
 
@@ -25,7 +26,7 @@ def default_route_source() -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reach:
     """Where SIP and media listen, and what others are told."""
 

@@ -9,7 +9,8 @@ node at its limit does not flap.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+
+from switchroom.base.records import record
 
 SAMPLE_EVERY = 0.5
 """Seconds between two measurements."""
@@ -24,7 +25,7 @@ _CALLS_RETRY = 10
 _BUSY_RETRY = 30
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """What a node bears; 0, and 1 for the CPU, switch a limit off."""
 
@@ -35,7 +36,7 @@ class Limits:
     """Seconds that the event loop may run late."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Load:
     """One measurement."""
 
@@ -43,7 +44,7 @@ class Load:
     lag: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Overloaded:
     """Why a new call is refused."""
 

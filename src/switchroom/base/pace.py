@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from switchroom.base.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Allowance:
     """So much a second for long, and so much at once."""
 

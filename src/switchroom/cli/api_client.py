@@ -9,7 +9,6 @@ import ssl
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from google.protobuf.message import Message
 
 from switchroom.auth.grants import Claims, SipGrants, VideoGrants
 from switchroom.auth.tokens import mint
+from switchroom.base.records import record
 
 from .errors import CommandFailed
 
@@ -29,7 +29,7 @@ _SCHEMES = {"http": False, "ws": False, "https": True, "wss": True}
 Answer = TypeVar("Answer", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Connection:
     """Which server, and as whom. ``url`` may be http(s) or ws(s)."""
 

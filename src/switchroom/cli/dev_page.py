@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.padding import Padding
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from switchroom import __version__
+from switchroom.base.records import record
 from switchroom.phonenet import events
 
 from .way_in import NUMBER
@@ -37,7 +37,7 @@ asyncio.run(main())"""
 _USUAL_URL = "http://127.0.0.1:7880"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Running:
     """Everything that somebody needs who wants to use the server that has just started."""
 

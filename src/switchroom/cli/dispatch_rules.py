@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 from livekit.protocol import agent_dispatch, sip as proto
+
+from switchroom.base.records import record
 
 from .api_client import call, connection_of
 from .errors import CommandFailed
@@ -150,7 +151,7 @@ def delete_rules(
         print(f"SIP Dispatch Rule {rule_id} deleted")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Room:
     """What options say of the room; None where one was not given."""
 

@@ -6,8 +6,8 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.phonenet import events
 from switchroom.phonenet.orders import CallOrder
 
@@ -18,7 +18,7 @@ _STOP_SECONDS = 5.0
 _LONGEST_LINE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SimulatedCarrier:
     """A carrier that starts, or runs."""
 

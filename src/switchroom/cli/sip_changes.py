@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import typer
 from google.protobuf.message import Message
 from livekit.protocol import sip as proto
 
+from switchroom.base.records import record
+
 from .api_client import call, connection_of
 from .sip_options import print_answers
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Noun:
     """What the server answers for one kind of thing, and how its identifier is called."""
 

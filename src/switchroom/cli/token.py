@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +16,7 @@ from switchroom.auth.grants import Claims, SipGrants, VideoGrants
 from switchroom.auth.tokens import mint
 from switchroom.base.config_values import seconds
 from switchroom.base.ids import new_id
+from switchroom.base.records import replace
 
 from .api_client import connection_of
 from .errors import CommandFailed

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from switchroom.base.log import get_logger
+from switchroom.base.records import record
 
 from . import _engine
 from .errors import EngineError, EngineFailed, EngineStopped, PeerError, engine_error
@@ -22,7 +23,7 @@ from .stats import EngineStats, engine_stats
 _log = get_logger("media")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EngineConfig:
     """What the engine is told once."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from switchroom.base.records import record
 
 from .graph import Source
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LevelChanged:
     """A source began or ceased to speak, or became louder or softer (LiveKit's speaker rule)."""
 
@@ -21,7 +21,7 @@ class LevelChanged:
 # ── legs ─────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MediaStarted:
     """The phone's first packets came, or they now come from another address."""
 
@@ -29,12 +29,12 @@ class MediaStarted:
     """Where they come from, and where ours go."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MediaTimedOut:
     """Nothing came from the phone for ``LegMedia.media_timeout``. Told once for each silence."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DigitReceived:
     """A key was pressed and let go (RFC 4733)."""
 
@@ -43,7 +43,7 @@ class DigitReceived:
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DigitsSent:
     """All digits that were to be sent have been."""
 
@@ -54,29 +54,29 @@ LegEvent = MediaStarted | MediaTimedOut | DigitReceived | DigitsSent | LevelChan
 # ── peers ────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Connected:
     """Media and data flow: for the first time, or again after :class:`Disconnected`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Disconnected:
     """Nothing was heard of the client for a while. It may come back."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Closed:
     """The client closed the connection. Only ``close`` is of use now."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """The connection broke for good. Only ``close`` is of use now."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChannelOpened:
     """A data channel can be written to."""
 
@@ -84,7 +84,7 @@ class ChannelOpened:
     """``_reliable``, ``_lossy`` or ``_data_track``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DataReceived:
     """A message of the client."""
 
@@ -92,7 +92,7 @@ class DataReceived:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrackStarted:
     """The first packet of a section came, or the first one in another codec."""
 
@@ -116,7 +116,7 @@ PeerEvent = (
 # ── players ──────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finished:
     """A player came to its end by itself."""
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from switchroom.base.records import record
 
 Send = Callable[..., None]
 """Queues one command: its name and its arguments."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Source:
     """Something that can be heard: a phone's voice, a client's track, a player."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sink:
     """Something that hears: a phone, or one section of a client's connection."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any, Literal
+
+from switchroom.base.records import record
 
 from .errors import BadAddress, EngineError
 from .events import (
@@ -27,7 +29,7 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 _DIGITS = frozenset("0123456789*#ABCDabcdwW")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LegCodec:
     """One payload type of the session description."""
 
@@ -63,7 +65,7 @@ CRYPTO_KEY_SIZES: Mapping[CryptoSuite, int] = MappingProxyType(
 """Octets of master key and salt together, of each suite (RFC 4568, RFC 6188, RFC 7714)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LegCrypto:
     """SRTP by keys that session descriptions exchange (RFC 4568)."""
 
@@ -76,7 +78,7 @@ class LegCrypto:
     """Octets of the master key identifier in the phone's packets."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LegMedia:
     """What was negotiated with a phone, whole. Directions are ours (RFC 3264 §5.1)."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
+
+from switchroom.base.records import record
 
 from .errors import PeerError
 from .events import (
@@ -36,7 +37,7 @@ class PeerKind(StrEnum):
     """We: the subscribing one of two."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LocalTransport:
     """Our end of a connection, as an offer says it."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from switchroom.base.records import record
 
 from .events import Finished, PlayerEvent
 from .graph import Send, Source
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tone:
     """A cadence: parts that sound, one after another, from the beginning again if ``repeat``."""
 
@@ -22,7 +23,7 @@ class Tone:
     repeat: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WavFile:
     """A WAV file of 16-bit PCM, mono or stereo, 8 to 48 kHz, at most ten minutes.
 

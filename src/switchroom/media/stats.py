@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from switchroom.base.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class LegStats:
     """Counters of one leg since it was opened."""
 
@@ -50,7 +51,7 @@ class LegStats:
     """Seconds since the last packet of the phone."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PeerStats:
     """Counters of one peer since it was opened."""
 
@@ -74,7 +75,7 @@ class PeerStats:
     """Seconds, by RTCP."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EngineStats:
     """What is open, and the counters of each leg and peer."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
+from switchroom.base.records import record
 from switchroom.offline.errors import BadRequest, shown
 
 MOST_MESSAGES = 2000
@@ -21,21 +22,21 @@ _MOST_FIELDS = 10_000
 """Characters of a result whose fields are read: Python's own notation takes its time."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Told:
     """Instructions: the system prompt, or what ``generate_reply(instructions=…)`` adds."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Heard:
     """The user said something."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spoke:
     """The model said something, called tools, or both."""
 
@@ -43,7 +44,7 @@ class Spoke:
     tools: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Returned:
     """A tool that the model had called returned."""
 
@@ -54,7 +55,7 @@ class Returned:
 Turn: TypeAlias = Told | Heard | Spoke | Returned
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tool:
     """A tool that the agent offers: its name and the JSON schema of its parameters."""
 
@@ -62,7 +63,7 @@ class Tool:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Conversation:
     """What was said so far, and what may be called now."""
 

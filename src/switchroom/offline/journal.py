@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from switchroom.base.log import get_logger
+from switchroom.base.records import record
 
 _KEPT = 10_000
 _log = get_logger("offline")
@@ -19,7 +20,7 @@ JOB_HEADER = "X-LiveKit-Job-ID"
 """Where livekit-agents names the job that asks."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Understood:
     """An utterance of ``seconds`` was taken for ``text`` (empty: for nothing) within ``took``."""
 
@@ -31,7 +32,7 @@ class Understood:
     """Seconds since 1970; so in the other events."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Replied:
     """The model said ``text``, called ``tool``, or both, by the rule at ``line`` (0: by none)."""
 
@@ -44,7 +45,7 @@ class Replied:
     at: float = dataclasses.field(default_factory=time.time)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Spoken:
     """``text`` became sound of ``seconds`` within ``took``."""
 

@@ -12,9 +12,10 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from switchroom.base.records import record
 from switchroom.offline import answering
 from switchroom.offline.conversation import (
     Conversation,
@@ -50,7 +51,7 @@ _LONGEST_READ = 2000
 """Characters of a message that are held against phrases: with dots in them that takes its time."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """A tool to call, with arguments as JSON text."""
 
@@ -58,7 +59,7 @@ class Call:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reply:
     """What the model does now. ``line`` is that of the rule, 0 if none was for it.
 
@@ -113,7 +114,7 @@ def _who_answered(script: Script, conversation: Conversation, offered: Mapping[s
     return Reply(call=Call(answering.SAVE, json.dumps({"label": category.value})))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Choice:
     rule: Rule
     slots: Mapping[str, str] = field(default_factory=dict)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from switchroom.base.records import record
 from switchroom.offline.templates import Fact
 from switchroom.speech.phrases import Phrases
 
@@ -29,19 +30,19 @@ class Category(StrEnum):
     UNCERTAIN = "uncertain"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AtStart:
     """The model is asked to speak before anybody said anything."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OnHearing:
     """The user said one of these phrases."""
 
     phrases: Phrases
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OnResult:
     """This tool returned; with ``phrases``, it returned one of them."""
 
@@ -49,14 +50,14 @@ class OnResult:
     phrases: Phrases | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OnTold:
     """The agent's code asked for this reply with one of these instructions."""
 
     phrases: Phrases
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Otherwise:
     """The user said something that no other rule is for."""
 
@@ -64,7 +65,7 @@ class Otherwise:
 Trigger = AtStart | OnHearing | OnResult | OnTold | Otherwise
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     """When ``trigger`` happens in one of ``states`` (any, if empty): say, call, and go on.
 
@@ -80,7 +81,7 @@ class Rule:
     next: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Script:
     """A whole script. ``book`` holds every phrase that a user may say, for the recogniser."""
 

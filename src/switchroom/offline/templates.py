@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.offline.errors import CannotAnswer
 
 _PLACE = re.compile(r"\{\s*([A-Za-z_][\w.]*)\s*\}")
@@ -32,7 +32,7 @@ def fill(text: str, known: Mapping[str, str]) -> str:
     return _PLACE.sub(put, text)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fact:
     """A sentence of the instructions with places to read, such as "the name is {name}."."""
 

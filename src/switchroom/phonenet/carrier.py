@@ -11,9 +11,9 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
+from switchroom.base.records import record, replace
 from switchroom.base.tasks import Tasks
 from switchroom.phonenet import events
 from switchroom.phonenet.dialling import DialledCall
@@ -49,7 +49,7 @@ _AFTER_CALLS_SECONDS = 3.0
 """How long a carrier that is stopped waits for last words to be understood and messages kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Login:
     """What callers must know; an empty username lets everybody in."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from switchroom.base.records import record
 from switchroom.phonenet.hearing import Impression
 
 _STEADY = 5
@@ -13,7 +12,7 @@ _SAME_TONE = 0.03
 """Half a semitone."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """``silence``, ``sound`` or ``tone``, with the mean level since it began."""
 

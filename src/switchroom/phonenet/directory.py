@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from switchroom.base.records import record
 from switchroom.phonenet.script import Script
 
 
@@ -15,7 +15,7 @@ class DirectoryError(ValueError):
     """A file of numbers that cannot be used; the message is for its author."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Phone:
     """A phone and its number. A `locked` one's carrier takes nobody's password (407, always)."""
 

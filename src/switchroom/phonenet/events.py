@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from typing import Any, ClassVar
 
+from switchroom.base.records import record
 from switchroom.phonenet.hearing import Heard
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Event:
     """Any event. `time` is set when it is reported."""
 
@@ -27,7 +28,7 @@ class Event:
         return {"event": self.kind} | asdict(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Ready(Event):
     """The first event: the carrier listens at `address` (``ip:port``, UDP and TCP).
 
@@ -41,14 +42,14 @@ class Ready(Event):
     numbers: Sequence[Mapping[str, str]] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class CallEvent(Event):
     """Anything that happens in a call."""
 
     call: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Called(CallEvent):
     """An INVITE for `number` has come in. `headers` are those beginning with ``X-``."""
 
@@ -60,7 +61,7 @@ class Called(CallEvent):
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Dials(CallEvent):
     """A phone of the network calls `number` at a server (`to`, ``ip:port``); `name` is whose."""
 
@@ -72,7 +73,7 @@ class Dials(CallEvent):
     sip_call_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Misunderstood(Event):
     """A command that could not be followed, and why."""
 
@@ -80,7 +81,7 @@ class Misunderstood(Event):
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Ringing(CallEvent):
     """The phone rings (180), or speaks before it is answered (183)."""
 
@@ -88,7 +89,7 @@ class Ringing(CallEvent):
     status: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Answered(CallEvent):
     """The phone was picked up. `media` is where the caller wants its sound."""
 
@@ -97,7 +98,7 @@ class Answered(CallEvent):
     media: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Rejected(CallEvent):
     """The call was refused with a SIP status."""
 
@@ -106,7 +107,7 @@ class Rejected(CallEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Plays(CallEvent):
     """The phone begins to play a sound."""
 
@@ -114,7 +115,7 @@ class Plays(CallEvent):
     sound: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Hears(CallEvent):
     """What the phone hears has changed and stayed so for half a second.
 
@@ -127,7 +128,7 @@ class Hears(CallEvent):
     tone_hz: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Listened(CallEvent):
     """A `listen` of the phone's script is over; the fields of `heard` are those of `Heard`."""
 
@@ -135,7 +136,7 @@ class Listened(CallEvent):
     heard: Heard
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Said(CallEvent):
     """The phone begins to say a text, which takes so many seconds."""
 
@@ -144,7 +145,7 @@ class Said(CallEvent):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Understood(CallEvent):
     """What the caller said between two moments (Unix seconds); `text` is "" if it made no sense.
 
@@ -159,7 +160,7 @@ class Understood(CallEvent):
     replied_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class MessageKept(CallEvent):
     """A message was recorded: a WAV file at `path`, and what was understood of it.
 
@@ -174,7 +175,7 @@ class MessageKept(CallEvent):
     because: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Digit(CallEvent):
     """The caller pressed a key (RFC 4733)."""
 
@@ -183,7 +184,7 @@ class Digit(CallEvent):
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Held(CallEvent):
     """The caller changed the call's media: who sends now, as the phone sees it."""
 
@@ -191,7 +192,7 @@ class Held(CallEvent):
     direction: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Noted(CallEvent):
     """A remark of the phone's script."""
 
@@ -199,7 +200,7 @@ class Noted(CallEvent):
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Failed(CallEvent):
     """The phone's script broke; the caller got 500 or BYE."""
 
@@ -207,7 +208,7 @@ class Failed(CallEvent):
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Ended(CallEvent):
     """The call is over.
 
@@ -231,7 +232,7 @@ class Ended(CallEvent):
     jitter_ms: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Stopped(Event):
     """The last event: the network is down and every call over."""
 

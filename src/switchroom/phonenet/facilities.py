@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, TypeVar
 
+from switchroom.base.records import record
 from switchroom.phonenet.events import Event
 from switchroom.phonenet.messages import MessageFolder
 from switchroom.phonenet.talking import LocalTalking, Talking
@@ -21,7 +22,7 @@ class AfterCalls(Protocol):
     def spawn(self, coro: Coroutine[Any, Any, _Result], *, name: str) -> asyncio.Task[_Result]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Facilities:
     """`report` takes every event, `wall_clock` gives Unix seconds as events have them."""
 

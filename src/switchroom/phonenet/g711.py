@@ -6,10 +6,11 @@ Samples are signed 16 bit at 8 kHz, in an ``array("h")``; both laws use their up
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
+
+from switchroom.base.records import record
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Law:
     """One of the two laws. ``silence`` is the octet nearest to zero."""
 

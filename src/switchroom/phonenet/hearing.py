@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 
+from switchroom.base.records import record, replace
 from switchroom.phonenet.sounds import FULL_SCALE, RATE
 
 FRAME = 160
@@ -64,7 +65,7 @@ def crossing_hz(samples: array[int]) -> float | None:
     return (crossings - 1) / 2 * RATE / (final - first)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Impression:
     """One window: its level, and its tone if it is one."""
 
@@ -76,7 +77,7 @@ class Impression:
         return self.level_dbov > AUDIBLE_DBOV
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Heard:
     """What was heard over a time.
 

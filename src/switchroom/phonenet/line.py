@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+from switchroom.base.records import record
 from switchroom.phonenet.g711 import LAWS, Law
 from switchroom.phonenet.hearing import FRAME, Ear, Impression
 from switchroom.phonenet.rtp import (
@@ -29,7 +29,7 @@ _LONGEST_LOSS = 50
 """Frames of silence that a jump in the sequence is worth at most; beyond, it is a new beginning."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LineCodecs:
     """What was agreed: laws by payload type, the first one to send with, and the type of digits.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from switchroom.base.clock import SystemClock
+from switchroom.base.records import record
 from switchroom.phonenet import events
 from switchroom.phonenet.carrier import Carrier, Login
 from switchroom.phonenet.directory import Directory
@@ -18,7 +19,7 @@ from switchroom.phonenet.sounds import melody
 from switchroom.sip_io.driver import SipConfig, SipDriver
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NetworkConfig:
     """`bind` is the address of both SIP and sound; port 0 lets the system choose.
 

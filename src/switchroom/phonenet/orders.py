@@ -15,8 +15,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any
+
+from switchroom.base.records import record
 
 _SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?", re.ASCII)
 _NUMBER = re.compile(r"[A-Za-z0-9+*#._-]{1,64}", re.ASCII)
@@ -27,7 +29,7 @@ class OrderError(ValueError):
     """An order that cannot be followed; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallOrder:
     """One call to place."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Protocol
 
+from switchroom.base.records import replace
 from switchroom.phonenet.dialling import DialledCall
 from switchroom.phonenet.orders import CallOrder, OrderError
 from switchroom.phonenet.script import PhoneCall, Script

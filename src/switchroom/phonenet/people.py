@@ -24,15 +24,16 @@ of her script and no others, one or several of them at a time; how they may be w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from switchroom.base.records import record
 from switchroom.phonenet.script import PhoneCall, Script
 from switchroom.phonenet.talking import VOICE
 from switchroom.speech.phrases import parse
 from switchroom.speech.spoken import words
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Person:
     """A person's script. Times are in seconds.
 
@@ -74,7 +75,7 @@ class Person:
         return tuple(dict.fromkeys(line for line in (*said, *more) if line))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reply:
     """What a person says next (perhaps nothing), and whether that is the end."""
 

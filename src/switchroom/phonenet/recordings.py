@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.phonenet import events
 from switchroom.phonenet.facilities import Facilities
 from switchroom.phonenet.hearing import level_dbov
@@ -62,7 +62,7 @@ class Recording:
         self.on_end()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """A message that is to be kept: of which call, and which phrases it may have in it."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from dataclasses import dataclass
+
+from switchroom.base.records import record
 
 DIGITS = "0123456789*#ABCD"
 """Digits in the order of their event codes (RFC 4733 section 3.2)."""
@@ -18,7 +19,7 @@ _EVENT = struct.Struct("!BBH")
 _END_REPEATS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Packet:
     """One RTP packet without its extensions and contributing sources."""
 
@@ -105,7 +106,7 @@ class Jitter:
         self._transit = transit
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PressedDigit:
     """A digit that was received; `duration_ms` is what its last packet said."""
 
@@ -145,7 +146,7 @@ class DigitReader:
         return [digit]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EventPacket:
     """What to send in place of an audio packet: `age` is the packets since the event began."""
 

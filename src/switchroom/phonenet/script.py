@@ -20,9 +20,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import NoReturn, Protocol
 
+from switchroom.base.records import record, replace
 from switchroom.phonenet import events
 from switchroom.phonenet.call_media import CODECS, CallMedia
 from switchroom.phonenet.changes import HearingChanges
@@ -61,7 +62,7 @@ class Signalling(Protocol):
     def respond_offer(self, offer_id: int, status: int, reason: str, body: bytes) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallInfo:
     """What came with a call: an id of ours, who calls whom, and the headers beginning with X-."""
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import wave
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
+
+from switchroom.base.records import record
 
 RATE = 8000
 """Samples a second."""
@@ -24,7 +26,7 @@ class SoundError(ValueError):
     """A sound that cannot be made or a recording that cannot be read."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Sound:
     """Something to play. ``endless`` ones are played over and over, without a seam."""
 
@@ -38,7 +40,7 @@ class Sound:
         return len(self.samples) / RATE
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Tone(Sound):
     """A sine wave, which can be listened for as well."""
 

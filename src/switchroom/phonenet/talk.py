@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.phonenet import events
 from switchroom.phonenet.facilities import Facilities
 from switchroom.phonenet.line import Line
@@ -20,7 +20,7 @@ _MOST_UNHEARD = 20
 """Utterances that wait for a script that does not listen; older ones are forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Speech:
     """An utterance of the caller. `text` is "" if it was not understood."""
 

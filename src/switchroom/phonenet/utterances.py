@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.phonenet.sounds import RATE
 from switchroom.speech.endpoint import Endpointer, EndpointSettings, SpeechEnded, SpeechStarted
 
 END_SILENCE = 0.7
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Utterance:
     """8 kHz samples with a little quiet around them; `seconds` is what lies between.
 

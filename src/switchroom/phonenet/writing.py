@@ -7,9 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TextIO
 
+from switchroom.base.records import replace
 from switchroom.phonenet import events
 
 _MOST_WAITING = 10_000

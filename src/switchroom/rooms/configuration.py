@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
+from switchroom.base.records import replace
 from switchroom.rooms.errors import Invalid
 from switchroom.rooms.info import RoomSpec
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
+from switchroom.base.records import record
 from switchroom.rooms.rpc import Rpc
 
 RETAIN_SECONDS = 2.0
@@ -21,7 +22,7 @@ DISPATCH_TOPIC = "switchroom.dispatch"
 """Topic of the messages that tell a room of a dispatch which ended without an agent."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UserData:
     """Bytes with a topic, as `publish_data` sends them."""
 
@@ -29,7 +30,7 @@ class UserData:
     topic: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dtmf:
     """A digit pressed: RFC 4733 event `code` and the `digit` as text."""
 
@@ -37,7 +38,7 @@ class Dtmf:
     digit: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DispatchEnded:
     """An agent that was asked for does not come.
 
@@ -51,8 +52,7 @@ class DispatchEnded:
 
     def as_user_data(self) -> UserData:
         """What clients are sent."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return UserData(json.dumps(fields).encode(), DISPATCH_TOPIC)
+        return UserData(json.dumps(asdict(self)).encode(), DISPATCH_TOPIC)
 
 
 Content = UserData | Dtmf | DispatchEnded

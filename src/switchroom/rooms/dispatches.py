@@ -8,10 +8,11 @@ can learn how it went. The enumerations carry the numbers of LiveKit's protocol 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from enum import IntEnum, StrEnum
 
 from switchroom.base.errors import ErrorCode, ServiceError
+from switchroom.base.records import record, replace
 from switchroom.rooms.info import ParticipantInfo
 
 MAX_DISPATCHES = 256
@@ -69,7 +70,7 @@ class DispatchOutcome(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DispatchSpec:
     """An agent as someone asks for it.
 
@@ -85,7 +86,7 @@ class DispatchSpec:
     implicit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dispatch:
     """A dispatch that a room holds. Times are Unix nanoseconds."""
 
@@ -96,7 +97,7 @@ class Dispatch:
     created_at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Job:
     """One attempt at a dispatch. Times are Unix nanoseconds, 0 where it has not come to that.
 
@@ -126,7 +127,7 @@ class Job:
         return self.ended_at_ns != 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DispatchRecord:
     """A dispatch with its jobs, the oldest first; `deleted_at_ns` once it was taken back."""
 

@@ -7,14 +7,14 @@ in a task of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.rooms.dispatches import Dispatch
 from switchroom.rooms.info import ParticipantInfo, RoomInfo, TrackInfo
 from switchroom.rooms.reasons import DisconnectReason
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoomStarted:
     """A room came to be. `configuration` is the proto-JSON it was created with, or empty.
 
@@ -26,7 +26,7 @@ class RoomStarted:
     restored: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoomFinished:
     """A room is closed; everybody has left.
 
@@ -39,7 +39,7 @@ class RoomFinished:
     resumes: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ParticipantJoined:
     """A participant became ACTIVE: media can flow."""
 
@@ -47,7 +47,7 @@ class ParticipantJoined:
     participant: ParticipantInfo
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ParticipantLeft:
     """A participant that had been ACTIVE left; `participant.disconnect_reason` says why."""
 
@@ -55,7 +55,7 @@ class ParticipantLeft:
     participant: ParticipantInfo
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ParticipantConnectionAborted:
     """A participant left without ever having been ACTIVE."""
 
@@ -63,7 +63,7 @@ class ParticipantConnectionAborted:
     participant: ParticipantInfo
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrackPublished:
     """A track can be heard from now on."""
 
@@ -72,7 +72,7 @@ class TrackPublished:
     track: TrackInfo
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrackUnpublished:
     """A track ended."""
 
@@ -81,7 +81,7 @@ class TrackUnpublished:
     track: TrackInfo
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DispatchRequested:
     """A room wants an agent."""
 
@@ -89,7 +89,7 @@ class DispatchRequested:
     dispatch: Dispatch
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DispatchDeleted:
     """A room does not want that agent any more."""
 

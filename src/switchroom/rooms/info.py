@@ -6,9 +6,10 @@ The enumerations carry the numbers of LiveKit's protocol, so that the wire form 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
+from switchroom.base.records import record
 from switchroom.rooms.reasons import DisconnectReason
 
 
@@ -83,7 +84,7 @@ class ConnectionQuality(IntEnum):
     LOST = 3
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Permissions:
     """LiveKit's ParticipantPermission: the materialised form of a token's grants.
 
@@ -120,7 +121,7 @@ def is_dependent(kind: ParticipantKind, permissions: Permissions) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrackInfo:
     """LiveKit's TrackInfo as far as audio needs it.
 
@@ -145,7 +146,7 @@ class TrackInfo:
     updated_at_us: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ParticipantInfo:
     """LiveKit's ParticipantInfo. `version` rises with every change."""
 
@@ -172,7 +173,7 @@ class ParticipantInfo:
         return is_dependent(self.kind, self.permissions)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoomInfo:
     """LiveKit's Room. Timeouts in seconds."""
 
@@ -188,7 +189,7 @@ class RoomInfo:
     active_recording: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Speaker:
     """How loud a participant is: `level` 0 to 1."""
 
@@ -197,7 +198,7 @@ class Speaker:
     active: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoomSpec:
     """A room as someone asks for it; zero or empty leaves it to the server's settings.
 
@@ -215,7 +216,7 @@ class RoomSpec:
     preset: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClientFacts:
     """What a participant's client says of itself that others need to know."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from switchroom.base.records import record
 from switchroom.media import Sink, Source
 from switchroom.rooms.configuration import spec_from_configuration
 from switchroom.rooms.data import DataMessage, DispatchEnded, Dtmf, UserData
@@ -67,7 +68,7 @@ class LocalParticipant(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LocalParticipantSpec:
     """Who joins which room; the room is created when there is none of that name.
 
@@ -96,7 +97,7 @@ class LocalParticipantSpec:
         return spec_from_configuration(self.room_name, given, self.preset)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Companion:
     """Somebody else in a local participant's room.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 
 from switchroom.base.clock import Clock
 from switchroom.base.config import Config
 from switchroom.base.ids import new_id
 from switchroom.base.log import get_logger
+from switchroom.base.records import replace
 from switchroom.base.tasks import Tasks
 from switchroom.base.timers import LoopTimers, Timers
 from switchroom.media import Engine

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 
 from switchroom.base.clock import Clock
 from switchroom.base.ids import new_id
 from switchroom.base.legible import legible, legible_json
 from switchroom.base.log import get_logger
+from switchroom.base.records import record, replace
 from switchroom.base.tasks import Tasks
 from switchroom.base.timers import Timer, Timers
 from switchroom.media import Source
@@ -47,7 +47,7 @@ _UNDERSTANDS_NEW_SID = 12
 """From this protocol on a client takes a new sid of a known identity for what it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoomTerms:
     """What a room was created with, all settled. Timeouts in seconds."""
 
@@ -63,7 +63,7 @@ class RoomTerms:
     """Whether the room is there again after a restart."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class House:
     """What all rooms share: time, deadlines, tasks, and who is told."""
 

@@ -13,6 +13,7 @@ from enum import IntEnum
 from functools import partial
 
 from switchroom.base.errors import ErrorCode, ServiceError
+from switchroom.base.records import record
 from switchroom.base.timers import Timer, Timers
 
 ACK_LIMIT = 2.0
@@ -44,7 +45,7 @@ class RpcCode(IntEnum):
     RECIPIENT_DISCONNECTED = 1503
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RpcRequest:
     """A method is called. `response_timeout_ms` is what the caller will wait for the answer."""
 
@@ -54,14 +55,14 @@ class RpcRequest:
     response_timeout_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RpcAck:
     """The request has come."""
 
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RpcAnswer:
     """What the method returned, or how it failed: a code, a sentence, and data of its own."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from switchroom.base.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class StoredRoom:
     """A room created by API. Timeouts in seconds; `configuration` is opaque text (proto-JSON)."""
 

@@ -7,8 +7,9 @@ restrict who hears it (LiveKit's SubscriptionPermission). The permission wins.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from switchroom.base.records import record
 
 
 class Verdict(Enum):
@@ -20,7 +21,7 @@ class Verdict(Enum):
     """It wants to, and the publisher does not let it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrackPermission:
     """One line of a publisher's list: a subscriber, by sid or identity, and what it may hear."""
 
@@ -30,7 +31,7 @@ class TrackPermission:
     track_sids: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Audience:
     """Who may hear a publisher. The default lets everybody."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from switchroom.base.ids import new_id
+from switchroom.base.records import replace
 from switchroom.media import Source
 from switchroom.rooms.info import TrackInfo, TrackSource, TrackType
 

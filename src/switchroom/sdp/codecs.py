@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from switchroom.base.records import record, replace
 from switchroom.sdp.errors import SdpError
 
 TELEPHONE_EVENT = "telephone-event"
@@ -19,7 +19,7 @@ _SPELLING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Codec:
     """One entry of an ``m=`` line's format list.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from enum import Enum
 from types import MappingProxyType
 
+from switchroom.base.records import record, replace
 from switchroom.sdp.codecs import bounded_number
 from switchroom.sdp.errors import SdpError
 
@@ -62,7 +63,7 @@ class SrtpPolicy(Enum):
         return self in (SrtpPolicy.PREFERRED, SrtpPolicy.REQUIRED)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CryptoAttribute:
     """One ``a=crypto`` line. ``key`` is master key and salt, of the suite's `KEY_SIZES`.
 
@@ -78,7 +79,7 @@ class CryptoAttribute:
         return f"{self.tag} {self.suite} inline:{b64encode(self.key).decode()}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NegotiatedCrypto:
     """A suite and both sides' keys (master key and salt), each for what that side sends."""
 

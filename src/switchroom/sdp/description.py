@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, TypeGuard
 
+from switchroom.base.records import record
 from switchroom.sdp.codecs import Codec, bounded_number, listed_codecs
 from switchroom.sdp.errors import SdpError
 
@@ -25,7 +26,7 @@ _LONGEST_ADDRESS = 45
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Origin:
     """The ``o=`` line. Identifier and version stay text: many devices exceed any integer type."""
 
@@ -35,7 +36,7 @@ class Origin:
     address: str = "0.0.0.0"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attribute:
     """``a=name`` (value None) or ``a=name:value``."""
 
@@ -46,7 +47,7 @@ class Attribute:
         return self.name if self.value is None else f"{self.name}:{self.value}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MediaSection:
     """One ``m=`` line and what belongs to it. `address` is its own ``c=``, None if it has none."""
 
@@ -80,7 +81,7 @@ class MediaSection:
         return listed_codecs(self.formats, self.values("rtpmap"), self.values("fmtp"))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SessionDescription:
     """A whole description; `address` is the session's ``c=``, which sections may override."""
 

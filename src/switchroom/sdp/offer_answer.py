@@ -7,8 +7,9 @@ Both sides' wishes come in as values and one `NegotiatedMedia` comes out. Direct
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 
+from switchroom.base.records import record, replace
 from switchroom.sdp import audio_section as section_of
 from switchroom.sdp.audio_section import DEFAULT_PTIME_MS
 from switchroom.sdp.codecs import CN, TELEPHONE_EVENT, Codec
@@ -33,7 +34,7 @@ _MIRROR: dict[Direction, Direction] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LocalMedia:
     """What we want: where we receive, our codecs by preference (telephone-event among them).
 
@@ -51,7 +52,7 @@ class LocalMedia:
     keys: tuple[CryptoAttribute, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NegotiatedMedia:
     """What both sides agreed on.
 
@@ -201,7 +202,7 @@ def _settled_crypto(
 # ── which of several sections ────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Choice:
     """A section of an offer, how it would be encrypted (with our line of it), and codecs."""
 

@@ -12,8 +12,8 @@ The media engine answers as a browser would; LiveKit's clients expect a LiveKit 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.sdp.codecs import Codec, listed_codecs
 from switchroom.sdp.description import Direction, is_ip
 from switchroom.sdp.errors import SdpError
@@ -25,7 +25,7 @@ _STEREO = ("stereo=1", "maxaveragebitrate=510000")
 _TRANSPORT = ("ice-ufrag", "ice-pwd", "ice-options", "fingerprint", "setup")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrackLabel:
     """Whose track a section carries: sids with their ``PA_`` and ``TR_`` prefixes."""
 
@@ -41,7 +41,7 @@ class TrackLabel:
         return f"{self.participant_sid}|{self.track_sid} {self.track_sid}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PublishedAudio:
     """How the client wants to send a track that it publishes.
 
@@ -53,7 +53,7 @@ class PublishedAudio:
     stereo: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OfferedSection:
     """One section of a client's offer.
 

@@ -7,10 +7,10 @@ track the client hears, each in a section of its own, sent by us and never by th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
+from switchroom.base.records import record
 from switchroom.sdp.codecs import G722, PCMA, PCMU, Codec
 from switchroom.sdp.description import Direction
 from switchroom.sdp.errors import SdpError
@@ -49,7 +49,7 @@ class OfferedTransport(Protocol):
     def candidates(self) -> Sequence[str]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SubscriberSection:
     """A section for one track, or, with `label` None, one that is free and stays in its place."""
 
@@ -58,14 +58,14 @@ class SubscriberSection:
     label: TrackLabel | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DataSection:
     """The section of the data channels."""
 
     mid: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AnsweredSection:
     """What the client made of one of our sections.
 
@@ -80,7 +80,7 @@ class AnsweredSection:
     payload_types: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SubscriberAnswer:
     """A client's answer: its transport, and its sections in our order.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.sdp.codecs import bounded_number
 from switchroom.sdp.description import Direction
 from switchroom.sdp.errors import SdpError
@@ -24,7 +24,7 @@ _MID = re.compile(r"[A-Za-z0-9_]{1,16}")
 _DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Section:
     """The lines of one ``m=`` section, that line first, without line ends."""
 
@@ -70,7 +70,7 @@ class Section:
         return (line[len(prefix) :].strip() for line in self.lines if line.startswith(prefix))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WebRtcText:
     """A description as session lines and sections."""
 

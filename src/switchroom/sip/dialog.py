@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Self
 
+from switchroom.base.records import record
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.flows import Flow
 from switchroom.sip.headers import tag_of
@@ -13,7 +14,7 @@ from switchroom.sip.message import Request, Response
 from switchroom.sip.uri import NameAddr, Uri
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DialogSnapshot:
     """A dialog as plain text and numbers, to be stored and brought back after a crash."""
 

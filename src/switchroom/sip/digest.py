@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Final
 
+from switchroom.base.records import record
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.grammar import end_of_quoted, quote, unquote
 from switchroom.sip.message import Response
@@ -24,7 +25,7 @@ ALGORITHMS: Final[dict[str, Callable[[str], str]]] = {
 """Strongest first; a new algorithm is a line here. A challenge without one means MD5."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Credentials:
     """A user name and password for one trunk."""
 
@@ -32,7 +33,7 @@ class Credentials:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Challenge:
     """One challenge of a 401 or 407."""
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from switchroom.base.records import record
 from switchroom.sip.actions import Action, CloseFlow, Connect, Locate, Send
 from switchroom.sip.call_session import CallSession, restore
 from switchroom.sip.caller_session import CallerSession
@@ -52,7 +53,7 @@ Tap = Callable[[Flow, str, bytes], None]
 EndpointEvent = tuple[CallSession, SessionEvent | IncomingInvite]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EndpointConfig:
     """What an endpoint is and how much it takes on."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+from switchroom.base.records import record, replace
 from switchroom.sip.grammar import Params
 from switchroom.sip.message import Request
 
@@ -11,7 +10,7 @@ Address = tuple[str, int]
 """IP address as text (IPv6 without brackets) and port."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Flow:
     """A pair of addresses over one transport: a UDP socket and a peer, or one connection."""
 

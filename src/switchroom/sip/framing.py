@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from switchroom.base.records import record
 from switchroom.sip.errors import MalformedMessageError, MessageTooLargeError, RemoteSipError
 from switchroom.sip.grammar import DEFAULT_LIMITS, Limits
 
@@ -23,7 +23,7 @@ class KeepAlive(Enum):
     """CRLF CRLF: the peer wants a CRLF back."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BrokenStream:
     """The stream can't be cut any further: answer the fault if ``head`` allows, then close."""
 

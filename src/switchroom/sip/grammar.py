@@ -7,9 +7,9 @@ copied once per delimiter. RFC 3261 section 25.1 unless another source is named.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from switchroom.base.records import record
 from switchroom.sip.errors import LocalSipError, MalformedValueError
 
 TOKEN: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
@@ -28,7 +28,7 @@ Params = tuple[tuple[str, str | None], ...]
 """Parameters in the order they came: lower-cased name, and the value as written or ``None``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """How much of a peer's message we are willing to look at."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from switchroom.base.records import record
 from switchroom.sip.errors import LocalSipError, MalformedMessageError, MalformedValueError
 from switchroom.sip.grammar import (
     Params,
@@ -159,7 +159,7 @@ class Headers:
         return f"Headers({list(self.fields)!r})"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Via:
     """One hop of the response path (RFC 3261 section 20.42)."""
 
@@ -225,7 +225,7 @@ def branch_of(via: str) -> str:
     return branch.strip(" \t")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CSeq:
     """Command sequence (section 20.16): a number below 2**31 and the method."""
 
@@ -244,7 +244,7 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RAck:
     """What a PRACK acknowledges (RFC 3262 section 7.2)."""
 

@@ -7,10 +7,11 @@ authentication, forking, cancellation and re-negotiation, and ends with exactly 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol
 
+from switchroom.base.records import record
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.sip.digest import Credentials
 from switchroom.sip.headers import Headers
@@ -22,7 +23,7 @@ Fields = tuple[tuple[str, str], ...]
 """Extra header fields in the order they are to be written."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OutgoingInvite:
     """A call to place. Text that would break a header is refused with LocalSipError at once."""
 
@@ -72,7 +73,7 @@ class AuthProblem(StrEnum):
     TOO_MANY_ATTEMPTS = "too_many_attempts"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SipFailure:
     """The one reason why a call did not come about."""
 
@@ -93,7 +94,7 @@ class SipFailure:
         return parse_reasons(self.headers)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Provisional:
     """A 1xx response, 100 included. ``body`` may be early SDP.
 
@@ -111,7 +112,7 @@ class Provisional:
     """Acknowledged with PRACK, so that SDP in it is the answer to the offer."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answered:
     """The 2xx that makes the call. Its ACK is already on its way.
 
@@ -127,14 +128,14 @@ class Answered:
     """The tag of who answered."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """The call never came about, or its set-up broke (last event)."""
 
     failure: SipFailure
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ByeReceived:
     """The peer hung up; its BYE is already answered (last event)."""
 
@@ -146,7 +147,7 @@ class ByeReceived:
         return parse_reasons(self.headers)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DialogEnded:
     """Our BYE was answered or given up, or the dialog broke (last event).
 
@@ -156,7 +157,7 @@ class DialogEnded:
     failure: SipFailure | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OfferReceived:
     """A re-INVITE or an UPDATE wants new media: answer with ``respond_offer(offer_id, …)``.
 
@@ -168,7 +169,7 @@ class OfferReceived:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Acknowledged:
     """The ACK to our 200 has come. ``offer_id`` is 0 for the first INVITE of a call we answered.
 
@@ -179,7 +180,7 @@ class Acknowledged:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OfferAnswered:
     """The final response to a re-INVITE or UPDATE of ours (``offer``)."""
 
@@ -189,7 +190,7 @@ class OfferAnswered:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InfoReceived:
     """An INFO inside the dialog, already answered with 200."""
 
@@ -198,7 +199,7 @@ class InfoReceived:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReferAnswered:
     """The final response to a REFER of ours. 2xx: the peer tries, and ReferNotified will tell."""
 
@@ -215,7 +216,7 @@ class ReferAnswered:
         return (self.headers.get("Refer-Sub") or "").strip().lower() == "false"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReferNotified:
     """A NOTIFY about a REFER of ours, already answered. It may come before ReferAnswered."""
 
@@ -228,7 +229,7 @@ class ReferNotified:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReferReceived:
     """The peer wants this call to be transferred: answer with ``respond_refer`` within 5 s.
 
@@ -242,7 +243,7 @@ class ReferReceived:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IncomingInvite:
     """Somebody calls. The session that comes with it rings, answers or rejects."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from switchroom.base.records import record
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.grammar import find_param, parse_params, quote, unquote
 from switchroom.sip.headers import Headers
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reason:
     """One reason, such as ``Q.850;cause=16;text="Normal call clearing"``."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from switchroom.base.records import record
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.grammar import find_param, is_token, parse_params
@@ -15,7 +15,7 @@ from switchroom.sip.uri import Uri
 _UNSAFE_IN_HEADER: Final = re.compile(r"[^A-Za-z0-9\-_.!~*'()]")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Replaces:
     """A Replaces header field. The tags are named as its recipient sees them."""
 

@@ -7,9 +7,9 @@ a response for cseq, call_id and the tags.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from switchroom.base.records import record
 from switchroom.sip.errors import (
     MalformedValueError,
     MessageTooLargeError,
@@ -25,7 +25,7 @@ from switchroom.sip.uri import NameAddr
 _SERVED_SCHEMES: Final = frozenset({"sip", "sips", "tel"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refusal:
     """A final answer to a request that goes no further."""
 

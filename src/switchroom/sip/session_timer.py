@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from switchroom.base.records import record
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.grammar import find_param, parse_number, parse_params
 from switchroom.sip.headers import Headers
@@ -23,7 +23,7 @@ _SHORTEST_TAKEN: Final = 32
 """What we live with in a 2xx of a peer that breaks section 4."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SessionExpires:
     """A Session-Expires field."""
 

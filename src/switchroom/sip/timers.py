@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from switchroom.base.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Timing:
     """The three base times, in seconds."""
 

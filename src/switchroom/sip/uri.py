@@ -6,9 +6,9 @@ RFC 3261 sections 19.1 and 20.10, RFC 3966.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import Final
 
+from switchroom.base.records import record, replace
 from switchroom.sip.errors import LocalSipError, MalformedValueError
 from switchroom.sip.grammar import (
     Params,
@@ -31,7 +31,7 @@ _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _BLANK_OR_ANGLE: Final = re.compile(r"[\s<>\"]")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Uri:
     """One URI, kept as written (escapes included) so that printing gives back what was read.
 
@@ -164,7 +164,7 @@ def unescape(text: str) -> str:
     return out.decode("utf-8", "replace")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NameAddr:
     """``"Display" <uri>;params`` as in From, To, Contact, Route (RFC 3261 section 20.10)."""
 

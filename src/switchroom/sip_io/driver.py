@@ -10,11 +10,12 @@ import asyncio
 import errno
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from switchroom.base.clock import Clock
 from switchroom.base.log import get_logger
+from switchroom.base.records import record
 from switchroom.base.tasks import Tasks
 from switchroom.sip.actions import CloseFlow, Connect, Locate, Send
 from switchroom.sip.call_session import CallSession
@@ -64,7 +65,7 @@ IncomingHandler = Callable[[IncomingInviteSession, Request, str], Listener]
 """(session, INVITE, source as ``ip:port``) → who hears the events of this call."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SipConfig:
     """Where the SIP endpoint lives."""
 

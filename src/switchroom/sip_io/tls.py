@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from switchroom.base.records import record
 from switchroom.sip.flows import Address
 from switchroom.sip_io.errors import SipStartError
 
@@ -18,7 +18,7 @@ VERSIONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TlsConfig:
     """SIP over TLS, both sides."""
 

@@ -11,6 +11,7 @@ from array import array
 from collections import deque
 from dataclasses import dataclass, field
 
+from switchroom.base.records import record
 from switchroom.speech.pcm import SAMPLE_BYTES, Pcm
 
 _FRAME_SECONDS = 0.02
@@ -18,14 +19,14 @@ _FULL_SCALE = 32_768.0
 _QUIETEST = -96.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SpeechStarted:
     """Somebody speaks since sample ``start`` (the first audible one, told a little later)."""
 
     start: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SpeechEnded:
     """Nobody speaks any more: ``start`` and ``end`` frame what was audible, in samples.
 
@@ -37,7 +38,7 @@ class SpeechEnded:
     sound: Pcm = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EndpointSettings:
     """Levels in dB of full scale, times in seconds."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import wave
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from switchroom.base.records import record
 from switchroom.speech.errors import CannotHear
 from switchroom.speech.resampling import resample
 
@@ -15,7 +16,7 @@ RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 """Samples a second that sound may have here."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pcm:
     """Sound: signed 16-bit little-endian samples of one channel, and their number a second."""
 

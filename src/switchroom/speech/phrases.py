@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from switchroom.base.records import record
 from switchroom.speech.errors import PhraseError
 from switchroom.speech.spoken import words
 
@@ -32,14 +33,14 @@ _DEEPEST = 20
 """Brackets within brackets."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Word:
     """One word, as the recogniser writes it."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slot:
     """One of several phrases, remembered by a name."""
 
@@ -47,19 +48,19 @@ class Slot:
     choices: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """One of several; an optional part is a choice with nothing as its last."""
 
     choices: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gap:
     """Any words."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """One after the other."""
 
@@ -72,7 +73,7 @@ Node: TypeAlias = Word | Slot | Choice | Gap | Row
 _NOTATION = re.compile(r"[\[\](){}|…]|\.\.\.")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Match:
     """A phrase that was said: as it is written in the list, its words, and what its slots held."""
 
@@ -86,7 +87,7 @@ class Match:
         return self.said if _NOTATION.search(self.phrase) else self.phrase
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Phrases:
     """Phrases that may be heard. Made by :func:`parse`."""
 

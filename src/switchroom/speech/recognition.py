@@ -11,10 +11,10 @@ import importlib.util
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from switchroom.base.records import record
 from switchroom.speech.decoder import LENGTH, Request
 from switchroom.speech.errors import (
     NUMPY_MISSING,
@@ -43,7 +43,7 @@ _MOST_STRAIN_IF_THOROUGH = 0.5
 _PADDING = 0.15
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Heard:
     """What was heard: words in lower case, without punctuation; empty if nothing was understood.
 

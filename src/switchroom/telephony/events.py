@@ -6,34 +6,34 @@ A listener is called at once and must not wait or fail; what takes time it does 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.telephony.calls.call_record import CallRecord
 from switchroom.telephony.calls.transfer_outcome import TransferRecord
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallStarted:
     """The phone has its seat in the room and is about to be dialled."""
 
     record: CallRecord
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallChanged:
     """The call reached another status: the last one of the record's path."""
 
     record: CallRecord
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallEnded:
     """The call is over; the record's termination says how."""
 
     record: CallRecord
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallHeld:
     """The phone holds the call, or takes it up again."""
 
@@ -41,7 +41,7 @@ class CallHeld:
     held: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallTransferChanged:
     """A transfer has begun, or its result is known."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from switchroom.base.records import record
 from switchroom.telephony.calls.call_record import CallRecord
 from switchroom.telephony.routing.dispatch_rules import DispatchRule
 from switchroom.telephony.routing.inbound_trunks import InboundTrunk
@@ -13,7 +13,7 @@ from switchroom.telephony.routing.record_registry import RecordStore
 from switchroom.telephony.routing.trunks import OutboundTrunk
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoutingStores:
     """Everything that says where calls may go."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from switchroom.base.clock import Clock
 from switchroom.base.config import Config
 from switchroom.base.config_settings import SipSettings
 from switchroom.base.log import get_logger
 from switchroom.base.overload import Overloaded
+from switchroom.base.records import replace
 from switchroom.base.tasks import Tasks
 from switchroom.media import Engine
 from switchroom.rooms.registry import Rooms

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from switchroom.base.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Notice:
     """An event as it is sent.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from dataclasses import dataclass
 from typing import Protocol
 
 import httpx
@@ -13,6 +12,7 @@ import httpx
 from switchroom.auth.grants import Claims
 from switchroom.auth.tokens import mint
 from switchroom.base.clock import Clock
+from switchroom.base.records import record
 from switchroom.webhooks.receiver import Outcome
 
 TIME_LIMIT = 10.0
@@ -23,7 +23,7 @@ _MAX_ANSWER = 64 * 1024
 _WORTH_RETRYING = frozenset({408, 425, 429})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """How an attempt went; `why` is a status or what went wrong, `retry_after` in seconds."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from switchroom.base.records import record
 from switchroom.webhooks.notice import Notice
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Delivery:
     """A notice on its way to one URL."""
 
@@ -17,7 +17,7 @@ class Delivery:
     notice: Notice
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Announcement:
     """Somebody, or a room, that receivers believe to be there: its end must be told too.
 

@@ -6,10 +6,10 @@ The refusals carry LiveKit's words; the signal door turns them into plain HTTP a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from switchroom.auth.grants import Claims, PermissionDenied, VideoGrants, require_room_join
+from switchroom.base.records import record, replace
 from switchroom.rooms.configuration import spec_from_configuration
 from switchroom.rooms.errors import Invalid, RoomNotFound
 from switchroom.rooms.info import (
@@ -31,7 +31,7 @@ _SHORTEST_VALIDITY = 600.0
 """Seconds that a refreshed token is good for at least."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Admission:
     """Somebody who may come in: who it is, what it may do, and the room it wants."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from switchroom.base.records import record, replace
 from switchroom.rooms.info import TrackInfo, TrackSource, TrackType
 from switchroom.rooms.signal.requests import AddTrack
 from switchroom.rooms.track import new_track_sid
@@ -31,7 +31,7 @@ class Refusal(Enum):
     QUEUED = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Matched:
     """What an offer changes: sections that begin to carry a track, and those that stopped."""
 

@@ -6,8 +6,7 @@ forward error correction hides a few packets in a hundred, from one in ten on wo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from switchroom.base.records import record
 from switchroom.rooms.info import ConnectionQuality
 
 INTERVAL = 5.0
@@ -21,7 +20,7 @@ _GOOD_ROUND_TRIP, _POOR_ROUND_TRIP = 0.3, 0.6
 """Seconds: ITU-T G.114 has 400 ms one way as the limit of what a conversation bears."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Counts:
     """Totals of one client's connections. `lost_in` and `lost_out` are RTP packets each way."""
 

@@ -7,7 +7,6 @@ client says comes to `receive`, what it is told goes into an Outbox.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from switchroom.auth.grants import Claims
@@ -16,6 +15,7 @@ from switchroom.base.clock import Clock
 from switchroom.base.log import get_logger
 from switchroom.base.outbox import Outbox
 from switchroom.base.pace import Pace
+from switchroom.base.records import record
 from switchroom.base.timers import Timer, Timers
 from switchroom.media import Source
 from switchroom.rooms.data import DataMessage, EarlyMessages
@@ -70,7 +70,7 @@ _SIMULATED_LEVEL = 0.75
 _TOLD_TO_ALL = (requests.MuteTrack, requests.UpdateMetadata, requests.UpdateAudioTrack)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Surroundings:
     """What every session is given."""
 

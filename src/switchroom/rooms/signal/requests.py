@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from switchroom.base.records import record
 from switchroom.rooms.info import AudioFeature, ClientFacts, TrackSource, TrackType
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.subscriptions import Audience
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Offer:
     """The client's offer; `id` is echoed in the answer."""
 
@@ -18,7 +19,7 @@ class Offer:
     id: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """The client's answer to our offer; some clients leave `id` at 0."""
 
@@ -26,7 +27,7 @@ class Answer:
     id: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trickle:
     """A candidate line of the client for one of its connections."""
 
@@ -34,7 +35,7 @@ class Trickle:
     subscriber: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AddTrack:
     """The client is about to publish. `sid` is set when it adds a codec to a track it has."""
 
@@ -52,7 +53,7 @@ class AddTrack:
     audio_features: tuple[AudioFeature, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MuteTrack:
     """The client muted or unmuted a track of its own."""
 
@@ -60,7 +61,7 @@ class MuteTrack:
     muted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Subscription:
     """Tracks that the client wants, or no longer wants."""
 
@@ -68,7 +69,7 @@ class Subscription:
     subscribe: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrackSettings:
     """Tracks whose packets the client can do without for the moment, or wants again."""
 
@@ -76,21 +77,21 @@ class TrackSettings:
     disabled: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leave:
     """The client goes."""
 
     reason: DisconnectReason
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetAudience:
     """The client says who may hear it."""
 
     audience: Audience
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UpdateMetadata:
     """The client changes its own facts; an empty text leaves one as it is."""
 
@@ -100,7 +101,7 @@ class UpdateMetadata:
     request_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UpdateAudioTrack:
     """The features of a published track changed."""
 
@@ -108,7 +109,7 @@ class UpdateAudioTrack:
     features: tuple[AudioFeature, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SyncState:
     """What a resuming client believes.
 
@@ -122,7 +123,7 @@ class SyncState:
     last_sequences: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ping:
     """Are you there? `legacy` pings want the older answer. `timestamp` is the client's, in ms."""
 
@@ -130,7 +131,7 @@ class Ping:
     legacy: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Simulate:
     """A fault to be played, named as in LiveKit's SimulateScenario, and for how long."""
 
@@ -138,7 +139,7 @@ class Simulate:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unsupported:
     """Something that we do not do. `echo` is the whole request, serialised, for the refusal."""
 
@@ -166,7 +167,7 @@ SignalRequest = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JoinRequest:
     """How a client comes in, whichever path it took.
 

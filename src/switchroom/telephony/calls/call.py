@@ -10,11 +10,12 @@ monotonic clock's, in seconds, and comes in with the event.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from enum import Enum
 from typing import Any, Protocol
 
 from switchroom.base.legible import legible
+from switchroom.base.records import record, replace
 from switchroom.sdp.errors import SdpError
 from switchroom.sdp.offer_answer import NegotiatedMedia
 from switchroom.sip.invite_session import (
@@ -83,7 +84,7 @@ def _none() -> Mapping[str, str]:
     return {}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallPlan:
     """What holds for the whole call. Times are seconds.
 
@@ -105,7 +106,7 @@ class CallPlan:
     detect_tones: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """The state. ``joining`` is while the room has been asked for a seat and has not replied."""
 

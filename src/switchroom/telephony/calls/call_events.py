@@ -6,9 +6,10 @@ What only one direction knows stands beside its machine, in `outbound` and `inbo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from switchroom.base.records import record
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.sdp.offer_answer import NegotiatedMedia
 from switchroom.sip.invite_session import Fields
@@ -30,7 +31,7 @@ def _nothing() -> Mapping[str, str]:
     return {}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Guest:
     """The phone as it joins a room. ``attributes`` hold the first ``sip.callStatus``.
 
@@ -50,79 +51,79 @@ class Guest:
 # ── what happens ─────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Joined:
     """The phone has its seat in the room."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JoinRefused:
     """The room does not take the phone."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AnswerStored:
     """The dialog of the answered call is on disk, or will never be."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MediaStarted:
     """The first packet came from the phone."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MediaLost:
     """No packet came from the phone for the agreed time."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DigitsPlayed:
     """The last digit asked for has been sent to the phone."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DigitFromPhone:
     """A key was pressed on the phone: one of ``0-9*#ABCD``."""
 
     digit: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DigitsFromRoom:
     """A participant wants these digits to be heard by the phone."""
 
     digits: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoomClosed:
     """The room takes the seat away: deleted, participant removed, same identity joined."""
 
     reason: DisconnectReason
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EndWanted:
     """A participant ends the call (``lk.sip.EndCall``); `headers` go with our farewell."""
 
     headers: Fields = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TakenOver:
     """Somebody calls with Replaces (RFC 3891): `body` is the offer of that INVITE."""
 
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stopping:
     """The server ends its calls."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeadlineReached:
     """The time that `deadline` named has come."""
 
@@ -130,50 +131,50 @@ class DeadlineReached:
 # ── what to do ───────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JoinRoom:
     """Take a seat; answered by Joined or JoinRefused."""
 
     guest: Guest
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PublishTrack:
     """Publish the phone's audio track; with `tone` it carries the dial tone first."""
 
     tone: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConnectTrack:
     """From now on the room hears the phone on that track, and no tone."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HearRoom:
     """From now on the phone hears the room."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoreAnswer:
     """Store the dialog; if `durable`, answer with AnswerStored when it is on disk."""
 
     durable: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoreEnd:
     """Close the record."""
 
     termination: Termination
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ForgetDialog:
     """The far end knows that the call is over: nothing is left to end after a crash."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cancel:
     """Stop a dial of ours; `reason` is the value of the Reason header, empty for none."""
 
@@ -181,7 +182,7 @@ class Cancel:
     headers: Fields = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reject:
     """Refuse a call to us that is not answered."""
 
@@ -190,7 +191,7 @@ class Reject:
     headers: Fields = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bye:
     """Hang up; `reason` is the value of the Reason header (RFC 3326)."""
 
@@ -198,7 +199,7 @@ class Bye:
     headers: Fields = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RespondRefer:
     """Answer the phone's wish to be transferred."""
 
@@ -207,7 +208,7 @@ class RespondRefer:
     phrase: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DialReferred:
     """Call, in the phone's place, whom it names; the phone is told how that goes."""
 
@@ -215,14 +216,14 @@ class DialReferred:
     refer_to: NameAddr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AnswerSuccessor:
     """Answer the call that takes over this one with this description, and leave the old dialog."""
 
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RefuseSuccessor:
     """The call that was to take over cannot."""
 
@@ -230,7 +231,7 @@ class RefuseSuccessor:
     phrase: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RespondOffer:
     """Answer a re-INVITE or UPDATE."""
 
@@ -240,7 +241,7 @@ class RespondOffer:
     body: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UpdateLeg:
     """Send and receive as agreed; `silence` is how long (s) no packet may come, None: for ever."""
 
@@ -248,12 +249,12 @@ class UpdateLeg:
     silence: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CloseLeg:
     """Give the port back."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlayDigits:
     """Send digits to the phone, as telephone events or as tones; DigitsPlayed follows."""
 
@@ -261,7 +262,7 @@ class PlayDigits:
     as_tones: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetProcessing:
     """What is done to the phone's sound: whole, each time."""
 
@@ -269,14 +270,14 @@ class SetProcessing:
     detect_tones: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TellDigit:
     """Tell the room which key was pressed."""
 
     digit: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetStatus:
     """Tell the room the new status, and whatever else became known with it, in one update."""
 
@@ -284,21 +285,21 @@ class SetStatus:
     attributes: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetAttributes:
     """Tell the room what became known."""
 
     attributes: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetHold:
     """Tell the room that the phone holds the call, or does no longer."""
 
     held: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LeaveRoom:
     """Give the seat back."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from switchroom.base.clock import Clock
+from switchroom.base.records import record
 from switchroom.base.tasks import Tasks
 from switchroom.media import Engine
 from switchroom.rooms.registry import Rooms
@@ -19,7 +19,7 @@ def _declined(_call_id: str, _wish: DialReferred) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallPorts:
     """The rooms and stores around a call. ``listeners`` hear of every CallEvent, in their order.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from switchroom.base.records import record, replace
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.telephony.calls.call_events import CallStatus
 from switchroom.telephony.calls.termination import Termination
@@ -18,7 +18,7 @@ class CallDirection(StrEnum):
     INBOUND = "inbound"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StatusChange:
     """A status and when it was reached (Unix ns)."""
 
@@ -26,7 +26,7 @@ class StatusChange:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MediaFigures:
     """How the sound of a call went. ``in`` is from the phone, ``out`` to it.
 
@@ -44,7 +44,7 @@ class MediaFigures:
     round_trip_ms: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallRecord:
     """One call. Times are Unix nanoseconds, 0 where it never came to that.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from switchroom.base.legible import legible
+from switchroom.base.records import replace
 from switchroom.sdp.errors import EncryptionMismatch, NoCommonCodec, SdpError
 from switchroom.sip.invite_session import AuthProblem, FailureKind, SipFailure
 from switchroom.telephony.calls.q850 import q850_of

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+from switchroom.base.records import record, replace
 from switchroom.sdp.codecs import Codec
 from switchroom.sdp.crypto import CryptoAttribute, SrtpPolicy
 from switchroom.sdp.description import SessionDescription
@@ -21,7 +20,7 @@ from switchroom.sdp.offer_answer import (
 _NO_SRTP = (415, 488, 606)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LegDescription:
     """What we last said about our media; `local` is what we want, `current` what is on the wire."""
 
@@ -82,7 +81,7 @@ class LegDescription:
         return replace(self, local=plain, current=offer(plain))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SdpRefusal:
     """How a request with an unusable description is answered: status and ``Warning``."""
 

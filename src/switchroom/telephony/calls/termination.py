@@ -8,10 +8,10 @@ active; ``docs/telephony.md`` says why.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from switchroom.base.errors import NO_META, ErrorCode
+from switchroom.base.records import record
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.telephony.calls.sip_status import enum_name, error_code, short_name
 
@@ -95,7 +95,7 @@ class Cause(StrEnum):
 _NUMBERED = frozenset({Cause.CLIENT_ERROR, Cause.UPSTREAM_SERVER_ERROR, Cause.GLOBAL_DECLINE})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ending:
     """A row of the table: what everyone sees of one cause.
 
@@ -286,7 +286,7 @@ ENDINGS: Mapping[Cause, Ending] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Termination:
     """The ending of one call.
 

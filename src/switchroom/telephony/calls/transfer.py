@@ -8,10 +8,10 @@ clock's, in seconds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 
 from switchroom.base.legible import legible
+from switchroom.base.records import record, replace
 from switchroom.sip.invite_session import Fields, ReferAnswered, ReferNotified
 from switchroom.telephony.calls.transfer_outcome import TransferReason, TransferStatus
 
@@ -22,7 +22,7 @@ BYE_PATIENCE = 1.0
 FADING = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TransferPlan:
     """What is to be done. ``refer_to`` is the URI in Refer-To, ``until`` the deadline.
 
@@ -37,7 +37,7 @@ class TransferPlan:
     play_dialtone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TransferResult:
     """How it ended. ``sip_status`` is the last that the phone told, None if it told none."""
 
@@ -59,36 +59,36 @@ class Stage(Enum):
 # ── what happens and what is to be done ──────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TransferWanted:
     """Somebody wants the phone to be elsewhere."""
 
     plan: TransferPlan
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TransferAbandoned:
     """Nobody waits for the result any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refer:
     """Send REFER."""
 
     plan: TransferPlan
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RingPhone:
     """Let the phone hear ringing, and not the room."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RestoreSound:
     """Let the phone hear the room again."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReportTransfer:
     """The requests that wait get their answer; the books and the room are told."""
 
@@ -98,7 +98,7 @@ class ReportTransfer:
 TransferCommand = Refer | RingPhone | RestoreSound | ReportTransfer
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Transfer:
     """The state. ``due`` is when the stage ends by itself; ``number`` counts REFERs of the call."""
 

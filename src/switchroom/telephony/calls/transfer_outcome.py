@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from switchroom.base.records import record
 
 
 class TransferStatus(Enum):
@@ -26,7 +27,7 @@ class TransferReason(Enum):
     CANCELED = 6
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TransferRecord:
     """One transfer of a call. Times are Unix nanoseconds, ``completed_at`` 0 while it goes on.
 

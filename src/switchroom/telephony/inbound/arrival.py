@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from switchroom.base.legible import legible
+from switchroom.base.records import record
 from switchroom.sip.message import Request
 from switchroom.telephony.calls.call import CallPlan
 from switchroom.telephony.calls.call_events import CallStatus, Guest
@@ -31,7 +31,7 @@ _RINGING_STATUS = 486
 _MOST_FROM_HEADERS = 32 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReceptionSettings:
     """The server's own ways, for what neither trunk nor rule says. Times are seconds."""
 

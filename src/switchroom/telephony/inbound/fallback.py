@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.sip.errors import SipError
 from switchroom.sip.uri import Uri
 
@@ -12,21 +12,21 @@ _NUMBER = re.compile(r"\+?[0-9*#]{1,32}", re.ASCII)
 _STATUS = re.compile(r"[4-6]\d\d", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Forward:
     """Phone this number over an outbound trunk, and let the two talk."""
 
     number: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Redirect:
     """Tell the caller's side to try this address (302)."""
 
     uri: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refuse:
     """Refuse with this status."""
 

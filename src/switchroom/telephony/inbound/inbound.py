@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 
 from switchroom.base.ids import new_id
 from switchroom.base.legible import legible
 from switchroom.base.log import get_logger
+from switchroom.base.records import record, replace
 from switchroom.base.redact import redact_number
 from switchroom.media import EngineError, Leg, LegEvent, Tone, WavFile
 from switchroom.sdp.crypto import SrtpPolicy, fresh_keys
@@ -61,7 +62,7 @@ _RETRY_AFTER = "10"
 _REMEMBERED_REFUSALS = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InboundSettings:
     """How calls are taken.
 
@@ -75,7 +76,7 @@ class InboundSettings:
     codecs: Mapping[str, bool] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Described:
     """Our side of the media: the leg's description, and what the caller's offer settles."""
 
@@ -345,7 +346,7 @@ class Inbound:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Arrived:
     """A call that somebody wants."""
 
@@ -355,7 +356,7 @@ class _Arrived:
     routed: Routed
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Unusable:
     """The caller's offer, or what we may answer with, fits nothing."""
 

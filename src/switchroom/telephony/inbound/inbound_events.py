@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from switchroom.base.records import record
 from switchroom.telephony.calls.call_events import Guest
 
 
@@ -27,34 +28,34 @@ class Sound(StrEnum):
 # ── what happens ─────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SomebodyHeard:
     """Somebody in the room can be heard now. Told once."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NobodyComes:
     """The agents that the room asked for do not come, and nobody else is there."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SoundPlayed:
     """A sound that does not repeat has come to its end, or could not be played."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PinAccepted:
     """A rule has the PIN: the phone joins as this guest."""
 
     guest: Guest
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PinRefused:
     """No rule has the PIN."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ForwardFailed:
     """The number that was to take the call does not."""
 
@@ -64,56 +65,56 @@ class ForwardFailed:
 # ── what to do ───────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ring:
     """Tell the caller that it rings (180)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """Answer the call (200) with this session description."""
 
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RedirectCaller:
     """Send the caller to this address (302)."""
 
     uri: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WatchCompany:
     """From now on SomebodyHeard and NobodyComes are told, and at once what is so already."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlayToPhone:
     """Let the caller hear this, in place of what he heard; SoundPlayed follows if it ends."""
 
     sound: Sound
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StopSound:
     """Let the caller hear nothing more of what was played."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TryPin:
     """Look for a rule that has this PIN; PinAccepted or PinRefused follows."""
 
     pin: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ForwardTo:
     """Let this number take part in the call; ForwardFailed follows if it does not."""
 
     number: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NoteSeat:
     """Write the record of a call that has its room, so that a crash does not lose it."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from switchroom.base.errors import ServiceError
 from switchroom.base.log import get_logger
+from switchroom.base.records import record, replace
 from switchroom.media import EngineError, Leg, Player, PlayerEvent, Tone, WavFile
 from switchroom.rooms.data import DispatchEnded
 from switchroom.sip.invite_session import Fields, IncomingInviteSession
@@ -39,7 +39,7 @@ Raises ServiceError. Giving up waiting ends the dial.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lobby:
     """What one call needs of the house beside `CallPorts`.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 from switchroom.base.legible import legible
+from switchroom.base.records import record, replace
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.message import Request
 from switchroom.sip.uri import NameAddr, Uri
@@ -42,7 +42,7 @@ _SCANNERS = (
 WITHOUT_TRUNK = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Declined:
     """Nobody wants the call. ``detail`` is a sentence for whoever asks why; ``phrase`` is told."""
 
@@ -51,7 +51,7 @@ class Declined:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """A trunk takes the call, or rules that ask for none. ``trunk`` is None for the latter."""
 

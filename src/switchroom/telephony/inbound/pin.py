@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum
 
+from switchroom.base.records import record, replace
 from switchroom.telephony.routing.dispatch_rules import LONGEST_PIN
 
 SUBMIT = "#"
@@ -22,7 +22,7 @@ class Verdict(Enum):
     """That was the last try."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PinEntry:
     """What was typed in this try, and how many tries are left, this one included."""
 

@@ -8,11 +8,11 @@ sides hear each other, or the call has ended, the `Call` goes on alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Any
 
 from switchroom.base.legible import legible
+from switchroom.base.records import record, replace
 from switchroom.sdp.errors import SdpError
 from switchroom.sdp.offer_answer import NegotiatedMedia
 from switchroom.sip.invite_session import (
@@ -87,7 +87,7 @@ class Stage(Enum):
     LEAVING = "leaving"  # the last word to a caller who has no PIN
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReceptionPlan:
     """What was decided before the first step. Times are seconds.
 
@@ -107,7 +107,7 @@ class ReceptionPlan:
     fallback_after: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reception:
     """The state. ``media`` is what our answer settles, None where the caller's ACK will bring it.
 

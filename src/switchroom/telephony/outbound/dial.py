@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 
+from switchroom.base.records import record, replace
 from switchroom.sip.digest import Credentials
 from switchroom.sip.errors import SipError
 from switchroom.sip.grammar import split_host_port
@@ -40,7 +41,7 @@ DEFAULT_DEADLINE = 30.0
 WAITING_DEADLINE = 80.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DialSettings:
     """The server's own, for what neither trunk nor request says. Times are seconds.
 
@@ -57,7 +58,7 @@ class DialSettings:
     detect_tones: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dial:
     """Everything that a call needs to know before its first step.
 

@@ -7,10 +7,10 @@ call is active and whoever waited has been told, or when it has ended.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from switchroom.base.records import record, replace
 from switchroom.sdp.codecs import Codec
 from switchroom.sdp.crypto import SrtpPolicy
 from switchroom.sdp.errors import SdpError
@@ -62,7 +62,7 @@ class Stage(Enum):
     STORING = "storing"  # active; whoever waits is told when the dialog is on disk
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DialPlan:
     """What was decided before the dial. Times are seconds.
 
@@ -84,7 +84,7 @@ class DialPlan:
     early_media: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dialling:
     """The state. ``ring_until`` and ``answer_by`` are deadlines that hold until the answer."""
 

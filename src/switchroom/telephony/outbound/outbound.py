@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
 
 from switchroom.base.ids import new_id
 from switchroom.base.log import get_logger
 from switchroom.base.overload import Overloaded
+from switchroom.base.records import replace
 from switchroom.base.redact import redact_number
 from switchroom.media import EngineError, LegEvent
 from switchroom.rooms.limits import (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from switchroom.base.records import record
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.outbound.countries import is_country
 from switchroom.telephony.routing.headers import HeaderOptions, check_headers
@@ -25,7 +26,7 @@ _NOT_QUOTABLE = "DisplayName must be a valid quoted string"
 _NO_COUNTRY = "country must be a valid ISO 3166-1 alpha-2 code (2-letter like 'US', 'IN', 'UK')"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InlineTrunk:
     """A trunk that comes with the call: LiveKit's ``SIPOutboundConfig``."""
 
@@ -39,7 +40,7 @@ class InlineTrunk:
     from_host: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SipAddress:
     """LiveKit's ``SIPUri``, or the same as text in ``raw``."""
 
@@ -51,7 +52,7 @@ class SipAddress:
     transport: Transport = Transport.AUTO
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NamedAddress:
     """An address with the name shown beside it."""
 
@@ -59,7 +60,7 @@ class NamedAddress:
     address: SipAddress
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Destination:
     """Where in the world the callee is; a hint for servers with more than one region."""
 
@@ -68,7 +69,7 @@ class Destination:
     region: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CreateSipParticipant:
     """LiveKit's ``CreateSIPParticipantRequest``. Times are seconds, 0 where not given."""
 
@@ -104,7 +105,7 @@ class CreateSipParticipant:
         return self.identity or f"sip_{self.call_to}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SipParticipantInfo:
     """The answer: LiveKit's message of that name."""
 

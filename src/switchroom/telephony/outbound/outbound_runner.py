@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from switchroom.base.errors import ServiceError
+from switchroom.base.records import replace
 from switchroom.media import Leg
 from switchroom.sdp.crypto import SrtpPolicy, fresh_keys
 from switchroom.sip.errors import LocalSipError

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.outbound.outcome import Outcome
 
@@ -15,7 +15,7 @@ RETRY_LIFETIME = 600.0
 _MOST_KEYS = 50_000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestKey:
     """Tells that two requests are one. ``digest`` is a hash of the request that came with ``key``.
 
@@ -31,7 +31,7 @@ class RequestKey:
         return KEY_LIFETIME if self.durable else RETRY_LIFETIME
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SeenRequest:
     """A request and its call; ``until`` is monotonic (s)."""
 

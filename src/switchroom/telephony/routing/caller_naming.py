@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.telephony.routing.dispatch_rules import (
     CalleeRoom,
     DirectRoom,
@@ -23,7 +23,7 @@ _SHOWN_DIGITS = 4
 _HASHED_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallerName:
     """``identity`` and ``name`` in the room; ``in_room_name`` is what names of rooms tell."""
 

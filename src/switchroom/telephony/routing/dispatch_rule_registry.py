@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from switchroom.base.clock import Clock
+from switchroom.base.records import replace
 from switchroom.telephony.errors import InvalidRequestError, RuleNotFoundError
 from switchroom.telephony.routing import dispatch_rules
 from switchroom.telephony.routing.dispatch_rules import DispatchRule, DispatchRuleUpdate

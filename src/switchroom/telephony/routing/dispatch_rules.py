@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Any
 
+from switchroom.base.records import record, replace
 from switchroom.rooms.limits import check_attributes, check_metadata, check_room_name
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.routing.inbound_trunks import check_numbers
@@ -26,7 +27,7 @@ LONGEST_PIN = 16
 _PIN = re.compile(r"[0-9*A-Da-d]{0,16}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DirectRoom:
     """Every caller into one room."""
 
@@ -34,7 +35,7 @@ class DirectRoom:
     pin: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IndividualRoom:
     """A room per call, or with ``no_randomness`` one per caller: ``<prefix>_<caller>_<random>``."""
 
@@ -43,7 +44,7 @@ class IndividualRoom:
     no_randomness: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CalleeRoom:
     """A room per called number, or with ``randomize`` one per call: ``<prefix>_<called>``."""
 
@@ -55,7 +56,7 @@ class CalleeRoom:
 RoomChoice = DirectRoom | IndividualRoom | CalleeRoom
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DispatchRule:
     """LiveKit's ``SIPDispatchRuleInfo``.
 
@@ -87,7 +88,7 @@ class DispatchRule:
         return self.room.pin if self.room is not None else ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DispatchRuleUpdate:
     """A partial update: None leaves a field; an attribute with an empty value is taken away."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 
+from switchroom.base.records import record
 from switchroom.sip.headers import Headers
 from switchroom.sip.invite_session import Fields
 from switchroom.telephony.errors import InvalidRequestError
@@ -58,7 +58,7 @@ class HeaderOptions(IntEnum):
     ALL = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttributeRules:
     """How the far end's headers become attributes: `mapped` is header name -> attribute."""
 

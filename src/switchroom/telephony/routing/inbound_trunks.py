@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 
+from switchroom.base.records import record, replace
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.routing.allowed_addresses import check_addresses
 from switchroom.telephony.routing.headers import HeaderOptions, check_headers
@@ -27,7 +28,7 @@ from switchroom.telephony.routing.updates import (
 DEFAULT_REALM = "LiveKit"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InboundTrunk:
     """LiveKit's ``SIPInboundTrunkInfo``.
 
@@ -69,7 +70,7 @@ class InboundTrunk:
         return self.auth_realm or DEFAULT_REALM
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InboundTrunkUpdate:
     """A partial update: None leaves a field as it is."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from switchroom.base.records import record, replace
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IncomingCall:
     """An INVITE, as far as trunks and rules look at it.
 

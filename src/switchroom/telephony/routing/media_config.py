@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import IntEnum
 from types import MappingProxyType
 
+from switchroom.base.records import record, replace
 from switchroom.sdp.codecs import CN, G722, OPUS, PCMA, PCMU, Codec, telephone_event
 from switchroom.sdp.crypto import SrtpPolicy
 from switchroom.telephony.errors import InvalidRequestError
@@ -27,7 +27,7 @@ class Encryption(IntEnum):
     REQUIRE = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListedCodec:
     """A codec by name; ``rate`` 0 means the name's own."""
 
@@ -35,7 +35,7 @@ class ListedCodec:
     rate: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MediaConfig:
     """LiveKit's ``SIPMediaConfig``: None where a field was not given; ``timeout`` in seconds."""
 

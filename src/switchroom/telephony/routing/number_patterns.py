@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 
+from switchroom.base.records import record
 from switchroom.telephony.routing.numbers import bare, normalise
 
 #: How closely an entry fits: the number itself, else the digits that a pattern spells out.
@@ -24,7 +24,7 @@ _PATTERN = re.compile(r"\+?[\d\- ()?]*\*?", re.ASCII)
 _ANYBODY = "*"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NumberEntry:
     """One entry of a list of numbers, read.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from switchroom.base.records import record
 from switchroom.telephony.routing.caller_naming import name_caller, name_room
 from switchroom.telephony.routing.dispatch_rules import (
     DirectRoom,
@@ -18,7 +18,7 @@ from switchroom.telephony.routing.number_patterns import EXACT, UNLISTED, closen
 from switchroom.telephony.routing.numbers import normalise
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RuleMatch:
     """Where the call goes and as whom.
 
@@ -38,14 +38,14 @@ class RuleMatch:
     krisp_enabled: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PinRequired:
     """The caller must type a PIN first; ``rule`` is the first of those that ask for one."""
 
     rule: DispatchRule
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NoRule:
     """No rule takes the call; ``reason`` is a sentence for whoever asks why."""
 

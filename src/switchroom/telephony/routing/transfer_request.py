@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from switchroom.base.records import record
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.routing.headers import check_headers
 from switchroom.telephony.routing.trunks import no_pairs
@@ -18,7 +19,7 @@ _TARGET = re.compile(r"(?:sips?|tel):[^\s<>\x00-\x1f\x7f]+", re.IGNORECASE)
 CALL_TARGET = "call:"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TransferRequest:
     """LiveKit's ``TransferSIPParticipantRequest``; ``ringing_timeout`` in seconds, 0 unset."""
 

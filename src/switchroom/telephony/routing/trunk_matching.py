@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from switchroom.base.records import record
 from switchroom.telephony.routing.allowed_addresses import allows
 from switchroom.telephony.routing.inbound_trunks import InboundTrunk
 from switchroom.telephony.routing.incoming_call import IncomingCall
@@ -12,7 +12,7 @@ from switchroom.telephony.routing.number_patterns import closeness
 from switchroom.telephony.routing.numbers import normalise
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrunkMatch:
     """The trunk, and the call with the number that was found by: To's, or the Request-URI's."""
 
@@ -20,14 +20,14 @@ class TrunkMatch:
     call: IncomingCall
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NoTrunk:
     """No trunk takes the call; ``reason`` is a sentence for whoever asks why."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AmbiguousTrunks:
     """Several trunks take the call alike, which creating them should have prevented."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from switchroom.base.clock import Clock
+from switchroom.base.records import replace
 from switchroom.telephony.errors import InvalidRequestError, TrunkNotFoundError
 from switchroom.telephony.routing import inbound_trunks, trunks
 from switchroom.telephony.routing.inbound_trunks import InboundTrunk, InboundTrunkUpdate

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from enum import IntEnum
 from types import MappingProxyType
 
+from switchroom.base.records import record, replace
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.routing.headers import HeaderOptions, check_header_names, check_headers
 from switchroom.telephony.routing.media_config import DEFAULT_MEDIA, MediaConfig
@@ -42,7 +43,7 @@ class Transport(IntEnum):
         return None if self is Transport.AUTO else self.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OutboundTrunk:
     """LiveKit's ``SIPOutboundTrunkInfo``.
 
@@ -68,7 +69,7 @@ class OutboundTrunk:
     updated_at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OutboundTrunkUpdate:
     """A partial update: None leaves a field as it is."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+from switchroom.base.records import record, replace
 from switchroom.telephony.errors import InvalidRequestError
 from switchroom.telephony.routing.media_config import Encryption, MediaConfig
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListUpdate:
     """A change to a list: the whole new one, or what to add and remove, or nothing left."""
 
@@ -45,7 +44,7 @@ class ListUpdate:
             raise InvalidRequestError("empty element in the list")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MediaUpdate:
     """A change to ``media``: the whole of it, or the encryption by its deprecated field."""
 
