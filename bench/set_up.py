@@ -14,7 +14,7 @@ _ANSWER_MS = 200
 _TALK = 0.3
 # The time that late work gets to end before the CPU is read.
 _TAIL = 3.0
-_RATES = ((10, 100), (20, 200), (30, 300), (50, 500), (100, 1000))
+_RATES = ((10, 100), (20, 200), (30, 300), (50, 500), (100, 1000), (300, 3000))
 
 
 async def measure(*, quick: bool) -> dict[str, Any]:

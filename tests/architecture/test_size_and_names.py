@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,3 +71,12 @@ def functions(path: Path) -> Iterator[tuple[str, int]]:
             if ast.get_docstring(node, clean=False) is not None and first.end_lineno is not None:
                 lines -= first.end_lineno - first.lineno + 1
             yield f"{shown(path)}:{node.lineno} {node.name}", lines
+
+
+def test_values_are_records_which_cost_less_than_frozen_dataclasses() -> None:
+    frozen = [
+        shown(path)
+        for path in files_ending(".py", under="src/")
+        if re.search(r"frozen=True|dataclasses import .*\breplace\b", path.read_text("utf-8"))
+    ]
+    assert frozen == ["src/switchroom/base/records.py"]
