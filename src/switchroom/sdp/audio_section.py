@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Address, ip_address
 
+from switchroom.base.ip_addresses import ip_of
 from switchroom.sdp.codecs import TELEPHONE_EVENT, Codec
 from switchroom.sdp.crypto import CryptoAttribute
 from switchroom.sdp.description import (
@@ -81,16 +81,12 @@ def destination(description: SessionDescription, section: MediaSection) -> tuple
     if address in ("0.0.0.0", "::") or address.lower().endswith(".invalid"):
         return None
     if is_ip(address):
-        _check_single_host(address)
+        known = ip_of(address)
+        if address == "255.255.255.255" or (known is not None and known.is_multicast):
+            raise NotAcceptable(f"{address} is the address of many hosts")
     elif len(address) > 253 or not _is_host_name(address):
         raise SdpError(f"{address[:80]!r} in c= is neither an IP address nor a host name")
     return address, section.port
-
-
-def _check_single_host(address: str) -> None:
-    parsed = ip_address(address)
-    if parsed.is_multicast or parsed == IPv4Address("255.255.255.255"):
-        raise NotAcceptable(f"{address} is the address of many hosts")
 
 
 def _is_host_name(text: str) -> bool:

@@ -7,11 +7,10 @@ at: a bad ``m=`` or ``c=`` line is an error. Writing is exact.
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Literal, TypeGuard
 
+from switchroom.base.ip_addresses import ip_of
 from switchroom.base.records import record
 from switchroom.sdp.codecs import Codec, bounded_number, listed_codecs
 from switchroom.sdp.errors import SdpError
@@ -19,9 +18,6 @@ from switchroom.sdp.errors import SdpError
 MAX_BYTES = 65_536
 MAX_SECTIONS = 16
 MAX_FORMATS = 64
-
-_LONGEST_ADDRESS = 45
-"""Characters of an IPv6 address that ends in an IPv4 one."""
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -249,13 +245,4 @@ def _attribute_line(value: str) -> Attribute:
 
 def is_ip(text: str) -> bool:
     """Whether `text` is an IPv4 or IPv6 literal without a zone."""
-    return len(text) <= _LONGEST_ADDRESS and _is_ip(text)
-
-
-@lru_cache(maxsize=1024)
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return "%" not in text
+    return ip_of(text) is not None and "%" not in text

@@ -3,10 +3,10 @@ and 18.1.1). The answers of DNS come in as values."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
+from switchroom.base.ip_addresses import ip_of, is_ip
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.flows import Flow
 from switchroom.sip.grammar import find_param
@@ -106,19 +106,8 @@ def same_connection(hop: Hop, flow: Flow | None) -> Flow | None:
 
 def is_private(ip: str) -> bool:
     """Whether an IP address means nothing outside of its own network."""
-    try:
-        return ipaddress.ip_address(ip).is_private
-    except ValueError:
-        return False
-
-
-def is_address(host: str) -> bool:
-    """Whether a host (IPv6 without brackets) is an IP address rather than a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    address = ip_of(ip)
+    return address is not None and address.is_private
 
 
 def redirected(response: Response, first: Uri) -> list[Uri]:
@@ -153,7 +142,7 @@ def _same_house(host: str, first: str) -> bool:
     ours, theirs = first.lower().rstrip("."), host.lower().rstrip(".")
     if ours == theirs:
         return True
-    if is_address(ours.strip("[]")) or is_address(theirs.strip("[]")):
+    if is_ip(ours.strip("[]")) or is_ip(theirs.strip("[]")):
         return False
     parent = ours.partition(".")[2]
     # Two labels are a domain of somebody's ("carrier.example"), one is everybody's.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+from switchroom.base.ip_addresses import is_ip
 from switchroom.sip.flows import Flow
 from switchroom.sip.invite_session import FailureKind, SipFailure
 from switchroom.sip.targets import (
@@ -13,7 +14,6 @@ from switchroom.sip.targets import (
     Hop,
     Penalties,
     for_size,
-    is_address,
     same_connection,
 )
 from switchroom.sip.uri import Uri
@@ -113,7 +113,7 @@ class Way:
         if named:
             # A Contact that is a bare address: the certificate is the one of whom we called.
             fitting = [
-                hop._replace(name=named) if hop.transport == "tls" and is_address(hop.name) else hop
+                hop._replace(name=named) if hop.transport == "tls" and is_ip(hop.name) else hop
                 for hop in fitting
             ]
         self._hops = self._net.penalties.sort(fitting, now)[:MOST_HOPS]

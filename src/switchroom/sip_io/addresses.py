@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
-from functools import lru_cache
 from typing import Final
 
+from switchroom.base.ip_addresses import ip_of
 from switchroom.sip.flows import Address
 
 _DISCARD_PORT: Final = 9
 _WILDCARDS: Final = ("0.0.0.0", "::")
-# 45 for an IPv4 address in an IPv6 one, and a zone: longer texts are names, and not remembered.
-_LONGEST: Final = 64
-
-
-def is_ip(text: str) -> bool:
-    """Whether ``text`` is an IP address rather than a name."""
-    return len(text) <= _LONGEST and _is_ip(text)
-
-
-@lru_cache(maxsize=1024)
-def _is_ip(text: str) -> bool:
-    # Asked several times for each message, mostly of the same few trunks.
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def is_ipv6(ip: str) -> bool:
@@ -37,7 +19,8 @@ def is_ipv6(ip: str) -> bool:
 
 def is_loopback(ip: str) -> bool:
     """Whether ``ip`` never leaves this machine."""
-    return is_ip(ip) and ipaddress.ip_address(ip).is_loopback
+    address = ip_of(ip)
+    return address is not None and address.is_loopback
 
 
 def is_wildcard(ip: str) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import field
 from typing import Final
 
 from switchroom.base.clock import Clock
+from switchroom.base.ip_addresses import is_ip
 from switchroom.base.log import get_logger
 from switchroom.base.records import record
 from switchroom.base.tasks import Tasks
@@ -39,12 +40,7 @@ from switchroom.sip.invite_session import (
 from switchroom.sip.message import Request
 from switchroom.sip.reception import NO_TRUNK, Admit, Overloaded
 from switchroom.sip.sanity import Refusal
-from switchroom.sip_io.addresses import (
-    is_ip,
-    is_loopback,
-    is_wildcard,
-    source_towards,
-)
+from switchroom.sip_io.addresses import is_loopback, is_wildcard, source_towards
 from switchroom.sip_io.errors import SipStartError
 from switchroom.sip_io.reaching import Reaching
 from switchroom.sip_io.session_handle import IncomingHandle, SessionHandle
@@ -273,8 +269,10 @@ class SipDriver:
 
         A name is taken from recent look-ups; if it is new, as a host out in the world.
         """
-        known = () if is_ip(host) else self._reaching.known(host)
-        target = host if is_ip(host) else known[0] if known else _far_away(host)
+        target = host
+        if not is_ip(host):
+            known = self._reaching.known(host)
+            target = known[0] if known else _far_away(host)
         local = self._reaching.local_towards(target) or (self._bound or self._config.bind)[-1]
         if is_wildcard(local[0]):
             return source_towards(target) or local[0]

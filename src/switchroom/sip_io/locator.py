@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from switchroom.sip.targets import DEFAULT_PORTS, Hop, SrvRecord, in_order, is_address
+from switchroom.base.ip_addresses import is_ip
+from switchroom.sip.targets import DEFAULT_PORTS, Hop, SrvRecord, in_order
 from switchroom.sip_io.dns import Dns
 from switchroom.sip_io.errors import ResolveError
 from switchroom.sip_io.resolver import Resolver
@@ -39,7 +40,7 @@ class Locator:
         what the host prefers, UDP if it does not say.
         """
         first = transport or "udp"
-        if is_address(host):
+        if is_ip(host):
             return [Hop(first, host, port or DEFAULT_PORTS[first], host)]
         if port is not None or "." not in host.rstrip("."):
             # A bare name is one of this network; asking the world for its SRV is time for naught.
@@ -73,7 +74,7 @@ class Locator:
         return [Hop(transport, ip, port or DEFAULT_PORTS[transport], host) for ip in addresses]
 
     async def _addresses(self, host: str) -> tuple[str, ...]:
-        if is_address(host):
+        if is_ip(host):
             return (host,)
         if self._dns.exclusive:
             return await self._dns.addresses(host)

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from switchroom.base.clock import Clock
+from switchroom.base.ip_addresses import is_ip
 from switchroom.base.tasks import Tasks
 from switchroom.sip.actions import Connect, Locate
 from switchroom.sip.endpoint import Endpoint
 from switchroom.sip.flows import Address
 from switchroom.sip.invite_session import FailureKind
 from switchroom.sip.targets import DEFAULT_PORTS, Hop
-from switchroom.sip_io.addresses import choose_local, is_ip
+from switchroom.sip_io.addresses import choose_local
 from switchroom.sip_io.dns import Dns
 from switchroom.sip_io.errors import ResolveError, SipStartError
 from switchroom.sip_io.locator import Locator
