@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf import json_format
 from livekit.protocol import models, room as wire
 
-from switchroom.api.twirp import CallContext, Method
+from switchroom.api.twirp import CallContext, Method, always
 from switchroom.auth.grants import (
     require_room_admin,
     require_room_create,
@@ -54,7 +54,7 @@ class RoomService:
             "ForwardParticipant": Method(wire.ForwardParticipantRequest, self._not_built),
             "MoveParticipant": Method(wire.MoveParticipantRequest, self._not_built),
             "PerformRpc": Method(
-                wire.PerformRpcRequest, self._perform_rpc, cancelled_with_client=True
+                wire.PerformRpcRequest, self._perform_rpc, cancelled_with_client=always
             ),
         }
 

@@ -16,7 +16,7 @@ from switchroom.api.convert_sip_calls import (
     transfer_to_wire,
 )
 from switchroom.api.convert_sip_failures import failure_to_wire, transfer_failure_to_wire
-from switchroom.api.twirp import CallContext, Method
+from switchroom.api.twirp import CallContext, Method, always
 from switchroom.auth.grants import require_room_admin, require_room_reached, require_sip_call
 from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.calls.transfer_failed import TransferFailedError
@@ -33,10 +33,13 @@ class SipCallMethods:
         self._telephony = telephony
         self.methods: Mapping[str, Method[Any, Any]] = {
             "CreateSIPParticipant": Method(
-                wire.CreateSIPParticipantRequest, self._create, cancelled_with_client=True
+                wire.CreateSIPParticipantRequest,
+                self._create,
+                # A dial that is not waited for goes on without its client anyway.
+                cancelled_with_client=lambda request: request.wait_until_answered,
             ),
             "TransferSIPParticipant": Method(
-                wire.TransferSIPParticipantRequest, self._transfer, cancelled_with_client=True
+                wire.TransferSIPParticipantRequest, self._transfer, cancelled_with_client=always
             ),
         }
 

@@ -82,17 +82,27 @@ Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
 
+def never(_request: Message) -> bool:
+    """No request is given up with its client."""
+    return False
+
+
+def always(_request: Message) -> bool:
+    """Every request is."""
+    return True
+
+
 @record
 class Method(Generic[Request, Response]):
     """One remote procedure.
 
-    With `cancelled_with_client` the handler is cancelled when the client closes the connection
-    before the answer, as a dial that nobody waits for any more must be.
+    Of a request for which `cancelled_with_client` holds the handler is cancelled when the client
+    closes the connection before the answer, as a dial that nobody waits for any more must be.
     """
 
     request_type: type[Request]
     handler: Callable[[Request, CallContext], Awaitable[Response]]
-    cancelled_with_client: bool = False
+    cancelled_with_client: Callable[[Request], bool] = never
 
 
 class Service(Protocol):
@@ -201,24 +211,35 @@ class TwirpRouter:
     async def _call(
         self, method: Method[Any, Any], request: Message, context: CallContext, receive: Receive
     ) -> Message:
-        if not method.cancelled_with_client:
+        if not method.cancelled_with_client(request):
             answer: Message = await method.handler(request, context)
             return answer
         return await _call_while_connected(method.handler(request, context), receive)
 
 
 async def _call_while_connected(handling: Awaitable[Message], receive: Receive) -> Message:
-    work = asyncio.ensure_future(handling)
-    gone = asyncio.ensure_future(_disconnected(receive))
+    """The work stays in this task, for its end is waited for; only the client has one beside it."""
+    work = asyncio.current_task()
+    gone = over = False
+
+    def left(_watch: asyncio.Task[None]) -> None:
+        nonlocal gone
+        if not over and work is not None:
+            gone = True
+            work.cancel()
+
+    watch = asyncio.ensure_future(_disconnected(receive))
+    watch.add_done_callback(left)
     try:
-        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise ClientGone
-        return work.result()
+        return await handling
+    except asyncio.CancelledError:
+        # As in `asyncio.timeout`: somebody else may have cancelled this task as well.
+        if gone and work is not None and not work.uncancel():
+            raise ClientGone from None
+        raise
     finally:
-        for task in (work, gone):
-            task.cancel()
-        await asyncio.gather(work, gone, return_exceptions=True)
+        over = True
+        watch.cancel()
 
 
 async def _disconnected(receive: Receive) -> None:

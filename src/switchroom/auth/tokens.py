@@ -100,7 +100,11 @@ def _payload(token: str) -> dict[str, Any]:
         raise TokenRefused("invalid authorization token")
     try:
         unverified = _JWS.decode_complete(token, options={"verify_signature": False})
-        payload = legible_json(json.loads(unverified["payload"]))
+        written = unverified["payload"]
+        payload = json.loads(written)
+        # Half a surrogate pair comes as an escape or as bytes that are no UTF-8.
+        if b"\\" in written or not written.isascii():
+            payload = legible_json(payload)
     except (jwt.PyJWTError, ValueError, RecursionError) as undecodable:
         raise TokenRefused("invalid authorization token") from undecodable
     if not isinstance(payload, dict):

@@ -74,15 +74,11 @@ def plain_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     trace = event.pop("exception", "")
     time, level, room = event.pop("time"), event.pop("level"), event.pop("room", "-")
     said = event.pop("event", "")
-    facts = "".join(f" {key}={_shown(value)}" for key, value in event.items())
-    line = f"{time} {level:<7} {room}: {said if said.isprintable() else repr(said)}{facts}"
+    line = f"{time} {level:<7} {room}: {said if said.isprintable() else repr(said)}"
+    for key, value in event.items():
+        plain = isinstance(value, str) and value and " " not in value and value.isprintable()
+        line += f" {key}={value if plain else repr(value)}"
     return f"{line}\n{trace}" if trace else line
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, str) and value.isprintable() and " " not in value and value:
-        return value
-    return repr(value)
 
 
 def _level_number(level: str) -> int:

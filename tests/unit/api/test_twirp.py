@@ -11,7 +11,7 @@ import pytest
 from livekit.protocol.models import Room
 from livekit.protocol.room import CreateRoomRequest, ListRoomsResponse
 
-from switchroom.api.twirp import CallContext, Method
+from switchroom.api.twirp import CallContext, Method, always, never
 from switchroom.base.errors import ErrorCode, ServiceError
 
 from .conftest import Client, Clock, Reply, token
@@ -27,7 +27,9 @@ class _Service:
 
     def __init__(self, handler: Handler, *, cancelled_with_client: bool = False) -> None:
         self.methods: Mapping[str, Method[Any, Any]] = {
-            "CreateRoom": Method(CreateRoomRequest, handler, cancelled_with_client)
+            "CreateRoom": Method(
+                CreateRoomRequest, handler, always if cancelled_with_client else never
+            )
         }
 
 
@@ -217,3 +219,34 @@ async def test_a_cancellable_request_is_answered_as_any_other(serve: Serve) -> N
     request = CreateRoomRequest(name="r").SerializeToString()
     reply = await client.send("POST", _PATH, request, headers=_PROTOBUF)
     assert Room.FromString(reply.body).name == "r"
+
+
+async def test_who_cancels_a_cancellable_request_from_outside_is_heard(serve: Serve) -> None:
+    started = asyncio.Event()
+
+    async def dial(request: CreateRoomRequest, context: CallContext) -> Room:
+        started.set()
+        await asyncio.Event().wait()
+        return Room()
+
+    client = serve(_Service(dial, cancelled_with_client=True))
+    request = asyncio.ensure_future(client.send("POST", _PATH, b"", headers=_PROTOBUF))
+    await started.wait()
+    client.hang_up.set()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+
+
+async def test_a_client_that_leaves_when_its_answer_is_ready_disturbs_nothing(serve: Serve) -> None:
+    async def dial(request: CreateRoomRequest, context: CallContext) -> Room:
+        client.hang_up.set()
+        return Room(name="r")
+
+    client = serve(_Service(dial, cancelled_with_client=True))
+    reply = await client.send("POST", _PATH, b"", headers=_PROTOBUF)
+    await asyncio.sleep(0)
+    assert Room.FromString(reply.body).name == "r"
+    task = asyncio.current_task()
+    assert task is not None
+    assert not task.cancelling()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from switchroom.base.ids import ALPHABET, new_id, random_token
 
 
@@ -28,3 +31,17 @@ def test_ids_and_tokens_do_not_repeat() -> None:
 def test_a_token_holds_at_least_the_bits_asked_for() -> None:
     assert len(random_token(128)) == 32
     assert len(random_token(33)) == 10
+
+
+def test_a_forked_process_draws_ids_of_its_own() -> None:
+    script = (
+        "import os\n"
+        "from switchroom.base.ids import new_id\n"
+        "new_id('')\n"
+        "child = os.fork()\n"
+        "print(new_id(''), flush=True)\n"
+        "child and os.waitpid(child, 0)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    ours, theirs = told.stdout.split()
+    assert ours != theirs
