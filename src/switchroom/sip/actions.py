@@ -17,14 +17,13 @@ class Send(NamedTuple):
 
 
 class Locate(NamedTuple):
-    """Find the addresses of a host; answered by ``Endpoint.located`` or ``Endpoint.unreachable``.
+    """Find the addresses of a name; answered by ``Endpoint.located`` or ``Endpoint.unreachable``.
 
     The driver asks DNS as RFC 3263 says and gives them in the order to try them.
     """
 
     ticket: int
     host: str
-    """Name or IP address (IPv6 without brackets)."""
     port: int | None
     """``None``: the URI named none, so what SRV says, or the default of the transport."""
     transport: str | None

@@ -80,6 +80,8 @@ class Penalties:
 
     def sort(self, hops: Sequence[Hop], now: float) -> list[Hop]:
         """The same hops, the good ones first, their order otherwise kept."""
+        if len(hops) < 2 or not self._until:
+            return list(hops)
         return sorted(hops, key=lambda hop: self._until.get(hop[:3], 0.0) > now)
 
 
@@ -91,14 +93,16 @@ def for_size(hops: Sequence[Hop], size: int, limit: int) -> list[Hop]:
     return [*by_tcp, *hops]
 
 
-def same_connection(hop: Hop, flow: Flow | None) -> Flow | None:
-    """The connection that a dialog was set up on, if requests inside it may use it too.
+def same_flow(hop: Hop, flow: Flow | None) -> Flow | None:
+    """The flow that a dialog was set up on, if requests inside it may use it too.
 
-    They may if it leads to where they go, or if they go to a private address that only the peer's
-    own network can reach (a Contact from behind a NAT).
+    They may if it leads to where they go; for a connection any port of that host will do, and so
+    will a private address that only the peer's own network can reach (a Contact from behind a NAT).
     """
-    if flow is None or not flow.reliable or flow.transport != hop.transport:
+    if flow is None or flow.transport != hop.transport:
         return None
+    if not flow.reliable:
+        return flow if flow.remote == (hop.ip, hop.port) else None
     peer = flow.remote[0]
     hidden = is_private(hop.ip) and not is_private(peer)
     return flow if hop.ip == peer or hidden else None

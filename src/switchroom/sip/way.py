@@ -14,13 +14,16 @@ from switchroom.sip.targets import (
     Hop,
     Penalties,
     for_size,
-    same_connection,
+    same_flow,
 )
 from switchroom.sip.uri import Uri
 
 _SHORT: Final = 2.0
 _LONG: Final = 5.0
 """Seconds to wait for a connection, where there are other targets and where there are none."""
+
+_NO_MORE: Final = SipFailure(FailureKind.TRANSPORT, reason="no more targets")
+_NO_ADDRESS: Final = SipFailure(FailureKind.DNS, reason="no address")
 
 Reached = Callable[[Flow | SipFailure, float], None]
 Located = Callable[[Sequence[Hop] | SipFailure, float], None]
@@ -33,7 +36,7 @@ class Net(Protocol):
     udp_limit: int
 
     def locate(self, host: str, port: int | None, transport: str | None, then: Located) -> None:
-        """Find the addresses of a host."""
+        """Find the addresses of a name."""
         ...
 
     def connect(self, hop: Hop, instead: Flow | None, patience: float, then: Reached) -> None:
@@ -76,11 +79,18 @@ class Way:
         """Call ``then`` with a flow to the next target that can be connected, or with the last
         failure; now or later."""
         if self._hops is not None:
-            self._try(SipFailure(FailureKind.TRANSPORT, reason="no more targets"), then, now)
+            self._try(_NO_MORE, then, now)
             return
         transport, problem = self._transport()
         if problem:
             then(SipFailure(FailureKind.TRANSPORT, reason=problem), now)
+            return
+        host, port = (self._uri.param("maddr") or self._uri.host).strip("[]"), self._uri.port
+        if is_ip(host):
+            # Sections 4.1 and 4.2: UDP unless another is asked for, and nothing to look up.
+            by = transport or "udp"
+            self._arrange((Hop(by, host, port or DEFAULT_PORTS[by], host),), transport, now)
+            self._try(_NO_ADDRESS, then, now)
             return
 
         def located(result: Sequence[Hop] | SipFailure, at: float) -> None:
@@ -88,10 +98,9 @@ class Way:
                 then(result, at)
                 return
             self._arrange(result, transport, at)
-            self._try(SipFailure(FailureKind.DNS, reason="no address"), then, at)
+            self._try(_NO_ADDRESS, then, at)
 
-        host = (self._uri.param("maddr") or self._uri.host).strip("[]")
-        self._net.locate(host, self._uri.port, transport, located)
+        self._net.locate(host, port, transport, located)
 
     def _transport(self) -> tuple[str | None, str]:
         """The one that is asked for (``None``: any), or why there is none."""
@@ -123,6 +132,11 @@ class Way:
             then(failure, now)
             return
         hop = self._current = self._hops.pop(0)
+        instead = same_flow(hop, self._flow)
+        if instead is not None and not instead.reliable:
+            # There is nothing to connect, and nothing that could have been closed.
+            then(instead, now)
+            return
 
         def connected(result: Flow | SipFailure, at: float) -> None:
             if isinstance(result, SipFailure):
@@ -131,5 +145,4 @@ class Way:
             else:
                 then(result, at)
 
-        instead = same_connection(hop, self._flow)
         self._net.connect(hop, instead, _SHORT if self._hops else _LONG, connected)

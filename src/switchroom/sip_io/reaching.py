@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from switchroom.base.clock import Clock
-from switchroom.base.ip_addresses import is_ip
 from switchroom.base.tasks import Tasks
 from switchroom.sip.actions import Connect, Locate
 from switchroom.sip.endpoint import Endpoint
 from switchroom.sip.flows import Address
 from switchroom.sip.invite_session import FailureKind
-from switchroom.sip.targets import DEFAULT_PORTS, Hop
+from switchroom.sip.targets import Hop
 from switchroom.sip_io.addresses import choose_local
 from switchroom.sip_io.dns import Dns
 from switchroom.sip_io.errors import ResolveError, SipStartError
@@ -85,13 +84,8 @@ class Reaching:
     # ── names ──
 
     def locate(self, action: Locate) -> None:
-        """Find the addresses of a host."""
-        if is_ip(action.host):
-            transport = action.transport or "udp"
-            hop = Hop(transport, action.host, action.port or DEFAULT_PORTS[transport], action.host)
-            self._endpoint.located(action.ticket, (hop,), self._clock.monotonic())
-        else:
-            self._tasks.spawn(self._ask_dns(action), name=f"locate {action.host}")
+        """Find the addresses of a name."""
+        self._tasks.spawn(self._ask_dns(action), name=f"locate {action.host}")
 
     async def _ask_dns(self, action: Locate) -> None:
         try:

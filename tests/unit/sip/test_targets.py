@@ -15,7 +15,7 @@ from switchroom.sip.targets import (
     for_size,
     in_order,
     redirected,
-    same_connection,
+    same_flow,
 )
 from switchroom.sip.uri import Uri
 
@@ -82,10 +82,18 @@ def test_a_dialogs_connection_serves_its_own_peer_only(transport: str, ip: str, 
     flow = Flow("tcp", ("8.8.4.4", 1), ("198.51.100.7", 40000), ("8.8.4.4", 5060), 3)
     if ip == "8.8.8.8" or ip.startswith(("192.168", "198.18")):
         flow = Flow("tcp", ("8.8.4.4", 1), ("9.9.9.9", 40000), ("8.8.4.4", 5060), 3)
-    assert (same_connection(Hop(transport, ip, 5060), flow) is flow) is same
+    assert (same_flow(Hop(transport, ip, 5060), flow) is flow) is same
     inside = Flow("tcp", ("10.0.0.1", 1), ("10.0.0.2", 40000), ("10.0.0.1", 5060), 3)
-    assert same_connection(Hop("tcp", "10.0.0.3", 5060), inside) is None
-    assert same_connection(Hop(transport, ip, 5060), None) is None
+    assert same_flow(Hop("tcp", "10.0.0.3", 5060), inside) is None
+    assert same_flow(Hop(transport, ip, 5060), None) is None
+
+
+def test_a_dialogs_datagrams_stay_on_its_flow_if_they_go_to_the_same_place() -> None:
+    flow = Flow("udp", ("10.0.0.1", 5060), ("10.0.0.2", 5062), ("10.0.0.1", 5060))
+    assert same_flow(Hop("udp", "10.0.0.2", 5062, "carrier.example"), flow) is flow
+    assert same_flow(Hop("udp", "10.0.0.2", 5060), flow) is None
+    assert same_flow(Hop("udp", "10.0.0.3", 5062), flow) is None
+    assert same_flow(Hop("tcp", "10.0.0.2", 5062), flow) is None
 
 
 def moved(*contacts: str) -> Response:

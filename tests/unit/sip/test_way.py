@@ -10,7 +10,7 @@ from switchroom.sip.invite_session import Answered, ByeReceived, Failed, Failure
 from switchroom.sip.message import Request, Response, parse_message
 from switchroom.sip.targets import Hop
 from switchroom.sip.uri import Uri
-from unit.sip.wire import ANSWER, Agent, a_call_to_us, in_dialog, reply
+from unit.sip.wire import ANSWER, THEM, Agent, a_call_to_us, in_dialog, reply
 
 CARRIER = Uri.parse("sip:bob@carrier.example")
 ONE, TWO = Hop("udp", "192.0.2.11", 5060), Hop("udp", "192.0.2.12", 5070)
@@ -305,7 +305,27 @@ def test_redirects_neither_circle_nor_go_on_for_ever() -> None:
     assert isinstance(agent.events()[0], Failed)
 
 
-# ── connections of dialogs ──
+# ── flows of dialogs ──
+
+
+def test_an_address_is_not_looked_up_and_requests_of_the_dialog_stay_on_its_datagrams() -> None:
+    agent = Agent()
+    session = agent.call(request_uri=Uri.parse("sip:bob@192.0.2.2"))
+    invite = agent.sent_request("INVITE")
+    agent.hear(reply(invite, 200, body=ANSWER, contact="<sip:bob@192.0.2.2>"))
+    session.bye(agent.now)
+    agent.settle()
+    assert sent_to(agent) == [("ACK", THEM), ("BYE", THEM)]
+    assert agent.located == []
+    assert [action.hop.ip for action in agent.connected] == ["192.0.2.2"]
+
+
+def test_requests_go_where_the_contact_says_though_the_answer_came_from_elsewhere() -> None:
+    agent = Agent()
+    agent.call(request_uri=Uri.parse("sip:bob@192.0.2.2"))
+    invite = agent.sent_request("INVITE")
+    agent.hear(reply(invite, 200, body=ANSWER, contact="<sip:bob@192.0.2.2:5071>"))
+    assert sent_to(agent) == [("ACK", ("192.0.2.2", 5071))]
 
 
 def test_requests_of_a_call_that_came_on_a_connection_go_back_on_it() -> None:
@@ -340,8 +360,7 @@ def test_a_bare_contact_of_a_call_over_tls_is_trusted_under_the_name_that_was_ca
 def test_sips_is_tls_from_end_to_end() -> None:
     agent = Agent(transport="tls")
     agent.call(request_uri=Uri.parse("sips:bob@192.0.2.2"))
-    assert agent.located[-1].transport == "tls"
-    assert agent.connected[-1].hop.port == 5061
+    assert agent.connected[-1].hop[:3] == ("tls", "192.0.2.2", 5061)
     invite = agent.sent_request("INVITE")
     assert invite.headers.get("Contact") == "<sips:alice@192.0.2.1:5060>"
     agent.hear(reply(invite, 200, body=ANSWER, contact="<sips:bob@192.0.2.2>"))
