@@ -9,29 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
-from sqlalchemy.sql.dml import Insert
 
 from switchroom.base.log import get_logger
 from switchroom.storage.errors import StorageError
 from switchroom.storage.exclusive import Claim, claim
 from switchroom.storage.upgrade import upgrade
+from switchroom.storage.upsert import Row, Upserts
 
 _log = get_logger("storage")
 
 #: Seconds that a row nobody awaits may wait for company.
 LINGER = 0.1
 
-Row = Mapping[str, Any]
 Encode = Callable[[Any], Row]
 """Makes a row of a record; done in the thread, and not for records replaced before."""
 _Result = TypeVar("_Result")
@@ -59,7 +57,6 @@ class Database:
         self._jobs: list[Callable[[Connection], None]] = []
         self._closing = False
         self._thread: threading.Thread | None = None
-        self._upserts: dict[str, Insert] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lingering: asyncio.TimerHandle | None = None
 
@@ -136,7 +133,8 @@ class Database:
             return
         self._settle(opened, None)
         try:
-            while self._serve(connection):
+            upserts = Upserts(connection)
+            while self._serve(connection, upserts):
                 pass
         finally:
             connection.close()
@@ -162,7 +160,7 @@ class Database:
             raise
         return held, engine, connection
 
-    def _serve(self, connection: Connection) -> bool:
+    def _serve(self, connection: Connection, upserts: Upserts) -> bool:
         """Wait for work and do it; False when there is none and the end has come."""
         self._work.wait()
         with self._lock:
@@ -171,45 +169,40 @@ class Database:
             jobs, self._jobs = self._jobs, []
             closing = self._closing
         if rows:
-            self._write(connection, list(rows.values()))
+            self._write(connection, upserts, list(rows.values()))
         for job in jobs:
             job(connection)
         return not closing
 
-    def _write(self, connection: Connection, rows: list[_PendingRow]) -> None:
+    def _write(self, connection: Connection, upserts: Upserts, rows: list[_PendingRow]) -> None:
         try:
-            self._write_together(connection, rows)
+            self._write_together(connection, upserts, rows)
         except Exception:  # noqa: BLE001 - drivers raise their own for what they can't encode
             for row in rows:
-                self._write_alone(connection, row)
+                self._write_alone(connection, upserts, row)
             return
         for row in rows:
             self._report(row, None)
 
-    def _write_together(self, connection: Connection, rows: list[_PendingRow]) -> None:
+    def _write_together(
+        self, connection: Connection, upserts: Upserts, rows: list[_PendingRow]
+    ) -> None:
         by_table: dict[str, list[_PendingRow]] = {}
         for row in rows:
             by_table.setdefault(row.table.name, []).append(row)
         with connection.begin():
             for same in by_table.values():
-                statement = self._upsert(connection, same[0].table)
-                connection.execute(statement, [row.encode(row.record) for row in same])
+                upserts.write(same[0].table, [row.encode(row.record) for row in same])
 
-    def _write_alone(self, connection: Connection, row: _PendingRow) -> None:
+    def _write_alone(self, connection: Connection, upserts: Upserts, row: _PendingRow) -> None:
         """One bad row must not take the others with it."""
         try:
-            self._write_together(connection, [row])
+            self._write_together(connection, upserts, [row])
         except Exception as error:  # noqa: BLE001 - the thread must outlive any row
             _log.error("row not written", table=row.table.name, exc_info=error)
             self._report(row, StorageError("the database could not be written"))
         else:
             self._report(row, None)
-
-    def _upsert(self, connection: Connection, table: Table) -> Insert:
-        statement = self._upserts.get(table.name)
-        if statement is None:
-            statement = self._upserts[table.name] = upsert(table, connection.dialect.name)
-        return statement
 
     def _report(self, row: _PendingRow, error: StorageError | None) -> None:
         for waiter in row.waiters:
@@ -249,14 +242,6 @@ class Database:
         assert self._loop is not None  # noqa: S101 - set by open(), before the thread starts
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(settle)
-
-
-def upsert(table: Table, dialect: str) -> Insert:
-    """Insert a row, or replace the one with its primary key; both dialects spell it alike."""
-    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    keys = [column.name for column in table.primary_key]
-    rest = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in keys}
-    return insert.on_conflict_do_update(index_elements=keys, set_=rest)
 
 
 def _parse(text: str) -> URL:

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, bindparam, delete, select
 from sqlalchemy.sql.dml import Delete
 
-from switchroom.storage.connection import Database, upsert
+from switchroom.storage.connection import Database
 from switchroom.storage.schema import webhook_announcements, webhook_deliveries
+from switchroom.storage.upsert import upsert
 from switchroom.webhooks.notice import Notice
 from switchroom.webhooks.stores import Announcement, Delivery, Kept
 

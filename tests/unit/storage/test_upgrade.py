@@ -13,10 +13,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from switchroom.storage.connection import upsert
 from switchroom.storage.errors import StorageError
 from switchroom.storage.schema import calls, metadata
 from switchroom.storage.upgrade import downgrade, upgrade
+from switchroom.storage.upsert import upsert
 
 
 @pytest.fixture
