@@ -23,7 +23,7 @@ from switchroom.sip.invite_session import (
 from switchroom.sip.message import Request
 from switchroom.sip.offers import Offers
 from switchroom.sip.refer import Refers
-from switchroom.sip.responses import ACCEPT, supported
+from switchroom.sip.responses import ACCEPT
 from switchroom.sip.session_host import SessionHost
 from switchroom.sip.session_timer import too_short
 from switchroom.sip.transactions.machine import Failure
@@ -163,7 +163,7 @@ class CallSession:
                 transaction.respond(transaction.response(200), now)
                 self.tell(InfoReceived(request.content_type, request.headers, request.body))
             case "OPTIONS":
-                headers = (self._host.allow, ACCEPT, supported(self._host.options))
+                headers = (self._host.allow, ACCEPT, self._host.supported)
                 transaction.respond(transaction.response(200, headers=headers), now)
             case "NOTIFY":
                 self._refers.notified(transaction, request, now)

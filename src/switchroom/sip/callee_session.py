@@ -15,7 +15,6 @@ from switchroom.sip.invite_session import (
 from switchroom.sip.message import Request, Response
 from switchroom.sip.offers import SDP
 from switchroom.sip.reliable_provisional import ReliableSender
-from switchroom.sip.responses import supported
 from switchroom.sip.sanity import Refusal
 from switchroom.sip.session_host import SessionHost
 from switchroom.sip.transactions.machine import Failure
@@ -107,7 +106,7 @@ class CalleeSession(CallSession):
             ("Contact", transaction.flow.contact(self._contact_user, secure=self.request.secure)),
             ("Server", self._host.user_agent),
             self._host.allow,
-            *((supported(self._host.options),) if status >= 200 else ()),
+            *((self._host.supported,) if status >= 200 else ()),
             *headers,
             *((("Content-Type", SDP),) if body else ()),
         )

@@ -209,24 +209,30 @@ class CallerSession(CallSession):
     def _build_invite(self, flow: Flow) -> Request:
         invite = self._invite
         fields = [
-            ("Via", flow.via(f"z9hG4bK{self._host.new_token()}")),
-            ("Max-Forwards", "70"),
-            ("From", self._from),
-            ("To", self._to),
-            ("Call-ID", invite.call_id),
-            ("CSeq", f"{self._attempts} INVITE"),
             ("Contact", flow.contact(self._contact_user, secure=self._target.startswith("sips:"))),
             ("User-Agent", self._host.user_agent),
             self._host.allow,
             # A late offer would put our answer into the PRACK, which we do not do: no 100rel then.
-            supported(self._host.options, without="" if invite.body else "100rel"),
+            self._host.supported
+            if invite.body
+            else supported(self._host.options, without="100rel"),
             *self._offers.timer.ask(),
             *self._headers,
             *self._digest.authorise("INVITE", self._target),
         ]
         if invite.body:
             fields.append(("Content-Type", invite.content_type))
-        return Request("INVITE", self._target, fields, invite.body)
+        return Request.compose(
+            "INVITE",
+            self._target,
+            via=flow.via(f"z9hG4bK{self._host.new_token()}"),
+            from_=self._from,
+            to=self._to,
+            call_id=invite.call_id,
+            number=self._attempts,
+            fields=fields,
+            body=invite.body,
+        )
 
     def _send_cancel(self, now: float) -> None:
         # Section 9.1: not before a provisional response, else it may overtake the INVITE.

@@ -44,6 +44,8 @@ class Dialog:
     """One side of a dialog. Built by ``as_caller``, ``as_callee`` or ``restore``."""
 
     __slots__ = (
+        "_routes",
+        "_target",
         "call_id",
         "flow",
         "local",
@@ -53,6 +55,7 @@ class Dialog:
         "remote_cseq",
         "remote_tag",
         "remote_target",
+        "request_target",
         "route_set",
         "transport",
     )
@@ -74,11 +77,13 @@ class Dialog:
         self.remote = remote
         self.local_tag = tag_of(local) or ""
         self.remote_tag = tag_of(remote) or ""
-        self.remote_target = remote_target
         self.route_set = route_set
         self.local_cseq = local_cseq
         self.remote_cseq = remote_cseq
         self.transport = transport
+        self.request_target: str
+        """The Request-URI that ``request`` writes (a digest is made over it)."""
+        self._aim(remote_target)
         self.flow: Flow | None = None
         """What it was set up on, as long as this process lives."""
 
@@ -140,7 +145,7 @@ class Dialog:
             call_id=self.call_id,
             local=self.local,
             remote=self.remote,
-            remote_target=str(self.remote_target),
+            remote_target=self._target,
             route_set=self.route_set,
             local_cseq=self.local_cseq,
             remote_cseq=self.remote_cseq,
@@ -165,19 +170,18 @@ class Dialog:
         if cseq is None:
             self.local_cseq += 1
             cseq = self.local_cseq
-        target, routes = self._path()
-        fields = [
-            ("Via", via),
-            ("Max-Forwards", "70"),
-            *(("Route", route) for route in routes),
-            ("From", self.local),
-            ("To", self.remote),
-            ("Call-ID", self.call_id),
-            ("CSeq", f"{cseq} {method}"),
-        ]
-        if contact:
-            fields.append(("Contact", contact))
-        return Request(method, target, [*fields, *headers], body)
+        return Request.compose(
+            method,
+            self.request_target,
+            via=via,
+            routes=self._routes,
+            from_=self.local,
+            to=self.remote,
+            call_id=self.call_id,
+            number=cseq,
+            fields=(("Contact", contact), *headers) if contact else headers,
+            body=body,
+        )
 
     def next_hop(self) -> Uri:
         """Where requests of this dialog are sent: the first route if any, else the remote target.
@@ -186,19 +190,16 @@ class Dialog:
         """
         return NameAddr.parse(self.route_set[0]).uri if self.route_set else self.remote_target
 
-    def request_target(self) -> str:
-        """The Request-URI that ``request`` will write (a digest is made over it)."""
-        return self._path()[0]
-
-    def _path(self) -> tuple[str, tuple[str, ...]]:
-        target = str(self.remote_target.without_headers())
-        if not self.route_set:
-            return target, ()
-        first = NameAddr.parse(self.route_set[0]).uri
-        if first.loose_routing:
-            return target, self.route_set
-        # A strict router of RFC 2543 wants itself in the Request-URI and the target as last route.
-        return str(first.without_headers()), (*self.route_set[1:], f"<{target}>")
+    def _aim(self, remote_target: Uri) -> None:
+        """Where requests go from now on, and along which route (section 12.2.1.1)."""
+        self.remote_target = remote_target
+        self._target = self.request_target = str(remote_target.without_headers())
+        self._routes = self.route_set
+        first = NameAddr.parse(self.route_set[0]).uri if self.route_set else None
+        if first is not None and not first.loose_routing:
+            # A strict router of RFC 2543 wants itself in the Request-URI, the target as last route.
+            self.request_target = str(first.without_headers())
+            self._routes = (*self.route_set[1:], f"<{self._target}>")
 
     def accepts_cseq(self, number: int) -> bool:
         """Whether an incoming request is in order; if so the number is remembered (12.2.2)."""
@@ -211,7 +212,7 @@ class Dialog:
         """Take a new remote target from a target refresh request or its 2xx (section 12.2)."""
         target = _target_of(message)
         if target is not None:
-            self.remote_target = target
+            self._aim(target)
 
 
 def _target_of(message: Request | Response) -> Uri | None:

@@ -76,7 +76,6 @@ class DialogRequest:
             self._finish(result, now)
             return
         self._attempts += 1
-        target = self._dialog.request_target()
         secure = self._dialog.remote_target.scheme == "sips"
         request = self._dialog.request(
             self._method,
@@ -87,7 +86,7 @@ class DialogRequest:
             (
                 ("User-Agent", self._host.user_agent),
                 *self._headers,
-                *self._digest.authorise(self._method, target),
+                *self._digest.authorise(self._method, self._dialog.request_target),
             ),
             self._body,
         )

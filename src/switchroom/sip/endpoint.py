@@ -31,7 +31,7 @@ from switchroom.sip.invite_session import (
 )
 from switchroom.sip.message import Request, Response, UnparsableError, parse_message, salvage
 from switchroom.sip.reception import Admit, Overloaded, Reception
-from switchroom.sip.responses import METHODS, OPTIONS, allow
+from switchroom.sip.responses import METHODS, OPTIONS, allow, supported
 from switchroom.sip.sanity import Refusal, check_response
 from switchroom.sip.session_host import Session
 from switchroom.sip.targets import Hop, Penalties
@@ -95,6 +95,7 @@ class Endpoint:
         self.penalties = Penalties()
         self.allow = allow(self.methods)
         self.options = frozenset(OPTIONS) - (frozenset() if config.replaces else {"replaces"})
+        self.supported = supported(self.options)
         self.timers = TimerQueue()
         self.new_token = new_token
         self.max_sessions = config.max_sessions

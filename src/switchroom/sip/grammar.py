@@ -18,7 +18,9 @@ TOKEN: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9\-_.]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\]")
 # RFC 3261 forbids the underscore in host names; it is in real ones all the same.
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no header field may hold; use with ``search``."""
+
 _LIST_DELIMITER: Final = re.compile(r'[",<>]')
 _PARAM_DELIMITER: Final = re.compile(r'[";]')
 _PARAM_NAME: Final = re.compile(r'[^\s,<>"@]+')
@@ -57,7 +59,7 @@ def require_clean(text: str, what: str) -> str:
 
     Raises LocalSipError: this guards what *we* send against header injection.
     """
-    if _CONTROL.search(text):
+    if CONTROL.search(text):
         raise LocalSipError(f"{what} holds a control character")
     return text
 

@@ -8,6 +8,7 @@ from typing import Final
 from switchroom.base.records import record
 from switchroom.sip.errors import LocalSipError, MalformedMessageError, MalformedValueError
 from switchroom.sip.grammar import (
+    CONTROL,
     Params,
     find_param,
     format_params,
@@ -103,35 +104,31 @@ class Headers:
                 index[key] = [value]
         return cls(fields, index)
 
-    def _build_index(self) -> dict[str, list[str]]:
-        index: dict[str, list[str]] = {}
-        self._index = index
-        for name, value in self.fields:
-            index.setdefault(header_key(name), []).append(value)
-        return index
-
     def get(self, name: str) -> str | None:
         """The first value of the field, as written; ``None`` if absent."""
-        index = self._index
-        if index is None:
-            index = self._build_index()
         entry = _names.get(name)
-        values = index.get(entry[1] if entry is not None else name.lower())
-        return values[0] if values else None
+        key = entry[1] if entry is not None else name.lower()
+        if self._index is not None:
+            values = self._index.get(key)
+            return values[0] if values else None
+        # A message of ours is asked for two or three fields near its top: not worth an index.
+        for spelling, value in self.fields:
+            if spelling == name or header_key(spelling) == key:
+                return value
+        return None
 
     def get_all(self, name: str) -> list[str]:
         """The value of each field of that name, as written."""
-        index = self._index
-        if index is None:
-            index = self._build_index()
-        entry = _names.get(name)
-        return index.get(entry[1] if entry is not None else name.lower()) or []
+        key = header_key(name)
+        if self._index is not None:
+            return self._index.get(key) or []
+        return [value for spelling, value in self.fields if header_key(spelling) == key]
 
     @property
     def repeated(self) -> bool:
         """Whether any field name occurs more than once."""
-        index = self._index if self._index is not None else self._build_index()
-        return len(index) != len(self.fields)
+        names = self._index or {header_key(name) for name, _ in self.fields}
+        return len(names) != len(self.fields)
 
     def values(self, name: str) -> list[str]:
         """The entries of a list header over all its fields (raises MalformedValueError)."""
@@ -197,7 +194,7 @@ class Via:
     @property
     def wants_rport(self) -> bool:
         """Whether the client asked for RFC 3581 treatment."""
-        return any(name == "rport" for name, _ in self.params)
+        return "rport" in dict(self.params)
 
     @property
     def sent_by(self) -> tuple[str, int]:
@@ -267,8 +264,12 @@ class RAck:
 
 def tag_of(value: str) -> str | None:
     """The tag of a From or To value without parsing the address (for values already checked)."""
-    rest = value.rpartition(">")[2] if ">" in value else value.partition(";")[2]
+    _, angle, rest = value.rpartition(">")
+    if not angle:
+        rest = value.partition(";")[2]
     if '"' not in rest:
+        if rest.startswith(";tag="):
+            return rest[5:].partition(";")[0].strip(" \t") or None
         _, found, tail = rest.partition("tag=")
         if not found:
             return find_param(parse_params(rest), "tag") if "=" in rest else None
@@ -289,7 +290,7 @@ def check_fields(fields: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ..
     for name, value in checked:
         if not is_token(name):
             raise LocalSipError("header name is no token")
-        if any(ord(mark) < 32 and mark != "\t" for mark in value) or "\x7f" in value:
+        if CONTROL.search(value):
             raise LocalSipError(f"header {name} holds a control character")
         try:
             value.encode("utf-8", "surrogateescape")

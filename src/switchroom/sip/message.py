@@ -9,7 +9,7 @@ on first use and kept; they raise MalformedValueError, so untrusted messages go 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from switchroom.sip.errors import (
@@ -31,7 +31,17 @@ _VERSION: Final = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
 class _Message:
     """What requests and responses share."""
 
-    __slots__ = ("_cseq", "_from", "_to", "_via", "body", "headers")
+    __slots__ = (
+        "_call_id",
+        "_cseq",
+        "_from",
+        "_from_tag",
+        "_to",
+        "_to_tag",
+        "_via",
+        "body",
+        "headers",
+    )
 
     headers: Headers
     body: bytes
@@ -43,6 +53,10 @@ class _Message:
         self._cseq: CSeq | None = None
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None
+        # No tag and no Call-ID is the empty text, which stands for what was not read yet.
+        self._call_id = ""
+        self._from_tag: str | None = ""
+        self._to_tag: str | None = ""
 
     def _required(self, name: str) -> str:
         value = self.headers.get(name)
@@ -89,17 +103,23 @@ class _Message:
     @property
     def call_id(self) -> str:
         """Compared octet by octet (section 20.8)."""
-        return self._required("Call-ID")
+        if not self._call_id:
+            self._call_id = self._required("Call-ID")
+        return self._call_id
 
     @property
     def from_tag(self) -> str | None:
         """Tag of the sender; absent only with RFC 2543 peers."""
-        return tag_of(self._required("From"))
+        if self._from_tag == "":
+            self._from_tag = tag_of(self._required("From"))
+        return self._from_tag
 
     @property
     def to_tag(self) -> str | None:
         """Tag of the recipient; absent in a request outside of a dialog."""
-        return tag_of(self._required("To"))
+        if self._to_tag == "":
+            self._to_tag = tag_of(self._required("To"))
+        return self._to_tag
 
     @property
     def contact(self) -> NameAddr | None:
@@ -153,6 +173,39 @@ class Request(_Message):
         self.method = method
         self.target = target
         self._uri: Uri | None = None
+
+    @classmethod
+    def compose(
+        cls,
+        method: str,
+        target: str,
+        *,
+        via: str,
+        routes: Iterable[str] = (),
+        from_: str,
+        to: str,
+        call_id: str,
+        number: int,
+        fields: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+    ) -> Request:
+        """A request of ours: what each must have (section 8.1.1), then ``fields``.
+
+        ``number`` is that of CSeq.
+        """
+        headers = [
+            ("Via", via),
+            ("Max-Forwards", "70"),
+            *[("Route", route) for route in routes],
+            ("From", from_),
+            ("To", to),
+            ("Call-ID", call_id),
+            ("CSeq", f"{number} {method}"),
+            *fields,
+        ]
+        request = cls(method, target, headers, body)
+        request._call_id, request._cseq = call_id, CSeq(number, method)
+        return request
 
     @property
     def uri(self) -> Uri:

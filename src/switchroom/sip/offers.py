@@ -23,7 +23,7 @@ from switchroom.sip.invite_session import (
     SipFailure,
 )
 from switchroom.sip.message import Request, Response
-from switchroom.sip.responses import ACCEPT, supported
+from switchroom.sip.responses import ACCEPT
 from switchroom.sip.session_host import SessionHost
 from switchroom.sip.session_timer import SessionTimer
 from switchroom.sip.success_response import SuccessResponse
@@ -107,7 +107,7 @@ class Offers:
 
     def _fields(self, body: bytes) -> Fields:
         content = (("Content-Type", SDP),) if body else ()
-        return (self._host.allow, supported(self._host.options), *self.timer.ask(), *content)
+        return (self._host.allow, self._host.supported, *self.timer.ask(), *content)
 
     # ── offers of ours ──
 
@@ -291,7 +291,7 @@ class Offers:
     def _success_fields(self, transaction: ServerTransaction) -> Fields:
         secure = transaction.request.secure
         contact = ("Contact", transaction.flow.contact(self._contact_user, secure=secure))
-        return (contact, self._host.allow, supported(self._host.options))
+        return (contact, self._host.allow, self._host.supported)
 
     def cancelled(self, transaction: ServerTransaction, now: float) -> None:
         """A CANCEL for a re-INVITE (section 9.2): without an answer yet, it ends with 487."""

@@ -21,7 +21,7 @@ from switchroom.sip.invite_session import IncomingInvite
 from switchroom.sip.message import Request, UnparsableError
 from switchroom.sip.offers import SDP
 from switchroom.sip.replaces import Replaces
-from switchroom.sip.responses import ACCEPT, METHODS, make_response, supported
+from switchroom.sip.responses import ACCEPT, METHODS, make_response
 from switchroom.sip.sanity import Refusal, check_request, phrase_for
 from switchroom.sip.session_host import SessionHost
 from switchroom.sip.session_timer import too_short
@@ -188,7 +188,7 @@ class Reception:
         if refusal is not None:
             self._refuse(request, flow, refusal, size)
         elif request.method == "OPTIONS":
-            fields = (self._host.allow, ACCEPT, supported(self._host.options))
+            fields = (self._host.allow, ACCEPT, self._host.supported)
             self._reply(request, flow, 200, fields, size=size)
         else:
             self._invite(request, flow, size, now)

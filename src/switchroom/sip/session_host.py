@@ -30,6 +30,7 @@ class SessionHost(Protocol):
     methods: frozenset[str]
     """What we serve; ``allow`` says the same as a header field."""
     allow: tuple[str, str]
+    supported: tuple[str, str]
     options: frozenset[str]
     """Option tags that we take in a Require."""
     session_expires: int | None

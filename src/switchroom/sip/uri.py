@@ -88,7 +88,7 @@ class Uri:
     @property
     def loose_routing(self) -> bool:
         """Whether the element behind this URI is a loose router: ``lr``, also spelt ``lr=on``."""
-        return any(name == "lr" for name, _ in self.params)
+        return "lr" in dict(self.params)
 
     def param(self, name: str) -> str | None:
         """The value of a URI parameter, as written."""
@@ -96,7 +96,7 @@ class Uri:
 
     def without_headers(self) -> Uri:
         """This URI as it may stand in a Request-URI (section 19.1.1: no headers, no method)."""
-        if not self.headers and not any(name == "method" for name, _ in self.params):
+        if not self.headers and "method" not in dict(self.params):
             return self
         params = tuple(param for param in self.params if param[0] != "method")
         return replace(self, headers="", params=params)
@@ -106,20 +106,13 @@ class Uri:
             return f"tel:{self.user}{format_params(self.params)}"
         if self.opaque:
             return f"{self.scheme}:{self.opaque}"
-        parts = [self.scheme, ":"]
-        if self.user is not None:
-            parts.append(self.user)
-            if self.password is not None:
-                parts += (":", self.password)
-            parts.append("@")
-        parts.append(self.host)
-        if self.port is not None:
-            parts.append(f":{self.port}")
-        if self.params:
-            parts.append(format_params(self.params))
-        if self.headers:
-            parts += ("?", self.headers)
-        return "".join(parts)
+        user = "" if self.user is None else f"{self.user}@"
+        if user and self.password is not None:
+            user = f"{self.user}:{self.password}@"
+        port = "" if self.port is None else f":{self.port}"
+        params = format_params(self.params) if self.params else ""
+        headers = f"?{self.headers}" if self.headers else ""
+        return f"{self.scheme}:{user}{self.host}{port}{params}{headers}"
 
 
 def _parse_sip(scheme: str, rest: str) -> Uri:
@@ -219,8 +212,9 @@ class NameAddr:
     def __str__(self) -> str:
         if not self.display:
             name = ""
-        elif all(is_token(word) for word in self.display.split(" ")):
+        elif all(map(is_token, self.display.split(" "))):
             name = f"{self.display} "
         else:
             name = f"{quote(self.display)} "
-        return f"{name}<{self.uri}>{format_params(self.params)}"
+        params = format_params(self.params) if self.params else ""
+        return f"{name}<{self.uri}>{params}"

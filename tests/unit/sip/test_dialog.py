@@ -50,7 +50,7 @@ def test_a_strict_router_goes_into_the_request_line_and_the_target_to_the_end() 
     """Section 12.2.1.1, the example with strict routing."""
     one = dialog("<sip:p1;x=y?h=1>", "<sip:p2;lr>", target="sip:bob@b?h=2")
     request = one.request("BYE", "v", "<sip:a@us>")
-    assert request.target == "sip:p1;x=y" == one.request_target()
+    assert request.target == "sip:p1;x=y" == one.request_target
     assert request.headers.get_all("Route") == ["<sip:p2;lr>", "<sip:bob@b>"]
     assert request.headers.get("Contact") == "<sip:a@us>"
 

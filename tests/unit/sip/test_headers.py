@@ -38,6 +38,14 @@ def test_headers_read_and_headers_built_are_alike() -> None:
     read = Headers.parse_lines(["f:<sip:a@b>", "To: <sip:c@d>"])
     assert built == read
     assert built.get("f") == "<sip:a@b>"
+    assert built.get("X-None") is None
+    assert built.get_all("t") == ["<sip:c@d>"]
+    assert not built.repeated
+    twice = Headers([("v", "one"), ("x-odd", "a"), ("Via", "two"), ("X-Odd", "b")])
+    assert twice.get("Via") == "one"
+    assert twice.get_all("VIA") == ["one", "two"]
+    assert twice.get("X-ODD") == "a"
+    assert twice.repeated
     assert built != [("From", "x")]
     assert "sip:a@b" in repr(built)
 

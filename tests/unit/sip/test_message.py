@@ -146,6 +146,26 @@ def test_what_is_left_of_a_broken_request_can_be_answered() -> None:
     assert salvage(b"\x00\x01") is None
 
 
+def test_a_request_of_ours_has_what_each_must_have_and_reads_like_one_received() -> None:
+    ours = Request.compose(
+        "BYE",
+        "sip:bob@192.0.2.2",
+        via="SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1",
+        routes=("<sip:p1;lr>", "<sip:p2;lr>"),
+        from_="<sip:alice@a>;tag=1",
+        to="<sip:bob@b>;tag=2",
+        call_id="call-1",
+        number=7,
+        fields=(("Reason", "Q.850;cause=16"),),
+    )
+    names = ["Via", "Max-Forwards", "Route", "Route", "From", "To", "Call-ID", "CSeq", "Reason"]
+    assert [name for name, _ in ours.headers] == names
+    heard = parse_message(ours.serialise())
+    assert (heard.cseq, heard.call_id, heard.branch) == (ours.cseq, "call-1", "z9hG4bK1")
+    assert (heard.from_tag, heard.to_tag) == (ours.from_tag, ours.to_tag) == ("1", "2")
+    assert ours.headers.get_all("Route") == ["<sip:p1;lr>", "<sip:p2;lr>"]
+
+
 def test_a_message_is_written_with_its_true_length() -> None:
     response = Response(200, "OK", [("Via", "x"), ("Content-Length", "99")], b"body")
     assert response.serialise() == b"SIP/2.0 200 OK\r\nVia: x\r\nContent-Length: 4\r\n\r\nbody"

@@ -115,23 +115,28 @@ class InviteClientTransaction(ClientTransaction):
             self._transmit(build_ack(self.request, message).serialise())
 
 
-def _same_hop_fields(request: Request) -> list[tuple[str, str]]:
-    # One Via, equal to that of the INVITE: it is the same hop and, for CANCEL, the same branch.
-    headers = request.headers
-    return [
-        ("Via", headers.get("Via") or ""),
-        ("Max-Forwards", "70"),
-        *(("Route", route) for route in headers.get_all("Route")),
-        ("From", headers.get("From") or ""),
-        ("Call-ID", request.call_id),
-    ]
+def _along(
+    invite: Request, method: str, to: str, fields: tuple[tuple[str, str], ...] = ()
+) -> Request:
+    """A request that follows the INVITE hop by hop."""
+    headers = invite.headers
+    return Request.compose(
+        method,
+        invite.target,
+        # One Via, equal to that of the INVITE: it is the same hop and, for CANCEL, the same branch.
+        via=headers.get("Via") or "",
+        routes=headers.get_all("Route"),
+        from_=headers.get("From") or "",
+        to=to,
+        call_id=invite.call_id,
+        number=invite.cseq.number,
+        fields=fields,
+    )
 
 
 def build_ack(request: Request, response: Response) -> Request:
     """The ACK to a 300–699 response (section 17.1.1.3): To from the response, all else as sent."""
-    fields = _same_hop_fields(request)
-    fields += [("To", response.headers.get("To") or ""), ("CSeq", f"{request.cseq.number} ACK")]
-    return Request("ACK", request.target, fields)
+    return _along(request, "ACK", response.headers.get("To") or "")
 
 
 def build_cancel(request: Request, headers: tuple[tuple[str, str], ...] = ()) -> Request:
@@ -139,7 +144,4 @@ def build_cancel(request: Request, headers: tuple[tuple[str, str], ...] = ()) ->
 
     ``headers`` are added, such as a Reason (RFC 3326).
     """
-    fields = _same_hop_fields(request)
-    to = request.headers.get("To") or ""
-    fields += [("To", to), ("CSeq", f"{request.cseq.number} CANCEL"), *headers]
-    return Request("CANCEL", request.target, fields)
+    return _along(request, "CANCEL", request.headers.get("To") or "", headers)
