@@ -52,13 +52,13 @@ def written(
         attributes.append(Attribute("rtpmap", codec.rtpmap))
         if codec.fmtp:
             attributes.append(Attribute("fmtp", f"{codec.payload_type} {codec.fmtp}"))
-    attributes.extend(Attribute("crypto", str(line)) for line in crypto)
+    attributes += [Attribute("crypto", str(line)) for line in crypto]
     attributes.append(Attribute("ptime", str(DEFAULT_PTIME_MS)))
     if rtcp_mux:
         attributes.append(Attribute("rtcp-mux"))
     attributes.append(Attribute(direction))
-    formats = tuple(str(codec.payload_type) for codec in listed)
-    return MediaSection("audio", port, protocol, formats, None, tuple(attributes))
+    formats = [str(codec.payload_type) for codec in listed]
+    return MediaSection("audio", port, protocol, tuple(formats), None, tuple(attributes))
 
 
 def refused(section: MediaSection) -> MediaSection:
@@ -115,7 +115,7 @@ def _milliseconds(text: str | None) -> int | None:
 
 def audio(codecs: Iterable[Codec]) -> tuple[Codec, ...]:
     """Those that are sound, and can carry a call alone."""
-    return tuple(codec for codec in codecs if codec.name not in (TELEPHONE_EVENT, "CN"))
+    return tuple([codec for codec in codecs if codec.name not in (TELEPHONE_EVENT, "CN")])
 
 
 def events(codecs: Iterable[Codec]) -> tuple[Codec, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import chain
 
 from switchroom.base.records import record, replace
 from switchroom.sdp.errors import SdpError
@@ -33,15 +34,16 @@ class Codec:
     channels: int = 1
     fmtp: str = ""
 
-    def same_encoding(self, other: Codec) -> bool:
-        """Whether both mean the same coding; the number, a name's case and ``fmtp`` aside."""
+    @property
+    def encoding(self) -> tuple[str, int, int]:
+        """What it codes: the number, the name's case and ``fmtp`` aside."""
         name = self.name.lower()
-        return (
-            name == other.name.lower()
-            and self.clock_rate == other.clock_rate
-            # RFC 7587 section 7: always two, and some write one.
-            and (self.channels == other.channels or name == "opus")
-        )
+        # RFC 7587 section 7: Opus has always two, and some write one.
+        return name, self.clock_rate, 2 if name == "opus" else self.channels
+
+    def same_encoding(self, other: Codec) -> bool:
+        """Whether both mean the same coding."""
+        return self.encoding == other.encoding
 
     @property
     def rtpmap(self) -> str:
@@ -111,7 +113,7 @@ def listed_codecs(
     texts = tuple(formats), tuple(rtpmaps), tuple(fmtps)
     # A carrier writes the same lines in every call. Only short ones are remembered: what
     # strangers can make us hold stays small.
-    if sum(len(line) for lines in texts for line in lines) <= _REMEMBERED_CHARACTERS:
+    if sum(map(len, chain(*texts))) <= _REMEMBERED_CHARACTERS:
         return _remembered(*texts)
     return _read(*texts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from enum import Enum
 from types import MappingProxyType
@@ -89,16 +89,27 @@ class NegotiatedCrypto:
     their_mki_size: int = 0
 
 
-def fresh_keys(random: Callable[[int], bytes]) -> tuple[CryptoAttribute, ...]:
+class FreshKeys:
     """A key for each suite we have, those that are offered first. `random` gives so many octets.
 
-    Each suite has a key of its own (RFC 4568 section 6.1), and a call keeps its keys.
+    Each suite has a key of its own (RFC 4568 section 6.1), and a call keeps its keys. They are
+    drawn when they are first looked at, which in most calls they never are.
     """
-    rest = (suite for suite in KEY_SIZES if suite not in OFFERED)
-    return tuple(
-        CryptoAttribute(tag, suite, random(KEY_SIZES[suite]))
-        for tag, suite in enumerate((*OFFERED, *rest), start=1)
-    )
+
+    __slots__ = ("_drawn", "_random")
+
+    def __init__(self, random: Callable[[int], bytes]) -> None:
+        self._random = random
+        self._drawn: tuple[CryptoAttribute, ...] = ()
+
+    def __iter__(self) -> Iterator[CryptoAttribute]:
+        if not self._drawn:
+            rest = (suite for suite in KEY_SIZES if suite not in OFFERED)
+            self._drawn = tuple(
+                CryptoAttribute(tag, suite, self._random(KEY_SIZES[suite]))
+                for tag, suite in enumerate((*OFFERED, *rest), start=1)
+            )
+        return iter(self._drawn)
 
 
 def offered(keys: Iterable[CryptoAttribute]) -> tuple[CryptoAttribute, ...]:

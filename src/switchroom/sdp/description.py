@@ -7,8 +7,9 @@ at: a bad ``m=`` or ``c=`` line is an error. Writing is exact.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeGuard
+from typing import Literal
 
 from switchroom.base.ip_addresses import ip_of
 from switchroom.base.records import record
@@ -39,9 +40,6 @@ class Attribute:
     name: str
     value: str | None = None
 
-    def __str__(self) -> str:
-        return self.name if self.value is None else f"{self.name}:{self.value}"
-
 
 @record
 class MediaSection:
@@ -56,15 +54,18 @@ class MediaSection:
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values of all its attributes of that name, in order."""
-        return tuple(a.value for a in self.attributes if a.name == name and a.value is not None)
+        return tuple([a.value for a in self.attributes if a.name == name and a.value is not None])
 
     def value(self, name: str) -> str | None:
         """The value of its first attribute of that name."""
-        return next(iter(self.values(name)), None)
+        for attribute in self.attributes:
+            if attribute.name == name and attribute.value is not None:
+                return attribute.value
+        return None
 
     def has(self, name: str) -> bool:
         """Whether it has an attribute of that name."""
-        return any(attribute.name == name for attribute in self.attributes)
+        return name in [attribute.name for attribute in self.attributes]
 
     @property
     def direction(self) -> Direction | None:
@@ -103,14 +104,15 @@ class SessionDescription:
         if self.address is not None:
             lines.append(f"c={_net(self.address)}")
         lines.append("t=0 0")
-        lines.extend(f"a={attribute}" for attribute in self.attributes)
+        lines += _written(self.attributes)
         for section in self.sections:
             formats = " ".join(section.formats)
             lines.append(f"m={section.kind} {section.port} {section.protocol} {formats}")
             if section.address is not None:
                 lines.append(f"c={_net(section.address)}")
-            lines.extend(f"a={attribute}" for attribute in section.attributes)
-        return "".join(f"{line}\r\n" for line in lines).encode()
+            lines += _written(section.attributes)
+        lines.append("")
+        return "\r\n".join(lines).encode()
 
     def address_of(self, section: MediaSection) -> str | None:
         """Where the section's media goes: its own ``c=``, else the session's."""
@@ -121,12 +123,24 @@ class SessionDescription:
         return section.direction or _direction(self.attributes) or "sendrecv"
 
 
+def _written(attributes: Iterable[Attribute]) -> list[str]:
+    return [f"a={a.name}" if a.value is None else f"a={a.name}:{a.value}" for a in attributes]
+
+
 def _direction(attributes: tuple[Attribute, ...]) -> Direction | None:
-    return next((a.name for a in attributes if _is_direction(a.name)), None)
+    for attribute in attributes:
+        found = _DIRECTIONS.get(attribute.name)
+        if found is not None:
+            return found
+    return None
 
 
-def _is_direction(name: str) -> TypeGuard[Direction]:
-    return name in ("sendrecv", "sendonly", "recvonly", "inactive")
+_DIRECTIONS: dict[str, Direction] = {
+    "sendrecv": "sendrecv",
+    "sendonly": "sendonly",
+    "recvonly": "recvonly",
+    "inactive": "inactive",
+}
 
 
 def _net(address: str) -> str:
@@ -173,25 +187,21 @@ class _Reader:
         for line in lines:
             if line[1:2] == "=":
                 self._line(line[0], line[2:].strip())
-        return SessionDescription(
-            self.origin,
-            self.name,
-            self.address,
-            tuple(self.attributes),
-            tuple(section.close() for section in self.sections),
-        )
+        sections = tuple([section.close() for section in self.sections])
+        attributes = tuple(self.attributes)
+        return SessionDescription(self.origin, self.name, self.address, attributes, sections)
 
     def _line(self, letter: str, value: str) -> None:
         match letter:
+            case "a" if value:
+                scope = self.sections[-1].attributes if self.sections else self.attributes
+                scope.append(_attribute_line(value))
             case "m":
                 if len(self.sections) == MAX_SECTIONS:
                     raise SdpError(f"more than {MAX_SECTIONS} m= lines")
                 self.sections.append(_media_line(value))
             case "c":
                 self._connection(_connection_line(value))
-            case "a" if value:
-                scope = self.sections[-1].attributes if self.sections else self.attributes
-                scope.append(_attribute_line(value))
             case "o" if not self.sections:
                 self.origin = _origin_line(value)
             case "s" if not self.sections:

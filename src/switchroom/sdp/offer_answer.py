@@ -33,13 +33,16 @@ _MIRROR: dict[Direction, Direction] = {
     "inactive": "inactive",
 }
 
+_SENDING = ("sendrecv", "sendonly")
+_RECEIVING = ("sendrecv", "recvonly")
+
 
 @record
 class LocalMedia:
     """What we want: where we receive, our codecs by preference (telephone-event among them).
 
     `session_id` and `version` are for ``o=``; see `successor` for the version's rule. `keys` are
-    what we encrypt with (see `crypto.fresh_keys`); without them there is no SRTP.
+    what we encrypt with (see `crypto.FreshKeys`); without them there is no SRTP.
     """
 
     ip: str
@@ -49,7 +52,7 @@ class LocalMedia:
     version: int = 1
     direction: Direction = "sendrecv"
     srtp: SrtpPolicy = SrtpPolicy.NEVER
-    keys: tuple[CryptoAttribute, ...] = field(default=(), repr=False)
+    keys: Iterable[CryptoAttribute] = field(default=(), repr=False)
 
 
 @record
@@ -78,7 +81,7 @@ class NegotiatedMedia:
     @property
     def sends(self) -> bool:
         """Whether we may send: false while the far end holds us."""
-        return self.direction in ("sendrecv", "sendonly")
+        return self.direction in _SENDING
 
 
 def offer(local: LocalMedia, settled: NegotiatedMedia | None = None) -> SessionDescription:
@@ -113,10 +116,10 @@ def accept_answer(
     # others before the audio. Our offer has a single section, so the first live audio is meant.
     theirs = _first_audio(remote)
     crypto = _settled_crypto(ours, theirs, srtp)
-    own = ours.codecs
-    shared = _shared(theirs.codecs, own)
+    own, listed = ours.codecs, theirs.codecs
+    shared = _shared(listed, own)
     wanted = local_offer.direction_of(ours)
-    media = _negotiate(remote, theirs, shared, wanted, crypto)
+    media = _negotiate(remote, theirs, listed, shared, wanted=wanted, crypto=crypto)
     return replace(
         media,
         also_received=(*_renumbered(shared, own), *media.also_received),
@@ -138,11 +141,12 @@ def answer(
     remote = SessionDescription.parse(offer_body)
     chosen = _choose_section(remote, local)
     theirs = remote.sections[chosen.place]
-    media = _negotiate(remote, theirs, chosen.shared, local.direction, chosen.crypto)
+    listed, shared = theirs.codecs, chosen.shared
+    media = _negotiate(remote, theirs, listed, shared, wanted=local.direction, crypto=chosen.crypto)
     mine = section_of.written(
         local.port,
         theirs.protocol,
-        _answered(media, chosen.shared, local.codecs),
+        _answered(media, shared, local.codecs),
         media.direction,
         chosen.line,
         rtcp_mux=media.rtcp_mux,
@@ -177,21 +181,23 @@ def _is_rtp(section: MediaSection) -> bool:
 
 
 def _first_audio(description: SessionDescription) -> MediaSection:
-    audio = [section for section in description.sections if section.kind == "audio"]
-    if not audio:
-        raise NotAcceptable("no audio section")
-    live = next((section for section in audio if section.port != 0), None)
-    if live is None:
-        raise NotAcceptable("the audio section was refused (port 0)")
-    if not _is_rtp(live):
-        raise NotAcceptable(f"audio by {live.protocol[:40]}, not by RTP/AVP or RTP/SAVP")
-    return live
+    refusal = "no audio section"
+    for section in description.sections:
+        if section.kind == "audio":
+            if section.port == 0:
+                refusal = "the audio section was refused (port 0)"
+            elif _is_rtp(section):
+                return section
+            else:
+                raise NotAcceptable(f"audio by {section.protocol[:40]}, not by RTP/AVP or RTP/SAVP")
+    raise NotAcceptable(refusal)
 
 
 def _settled_crypto(
     ours: MediaSection, theirs: MediaSection, srtp: SrtpPolicy
 ) -> NegotiatedCrypto | None:
-    crypto = accepted(usable(theirs.values("crypto")), usable(ours.values("crypto")))
+    lines = usable(theirs.values("crypto"))
+    crypto = accepted(lines, usable(ours.values("crypto"))) if lines else None
     if crypto is None and section_of.is_secure(theirs):
         raise EncryptionMismatch(f"an answer by {theirs.protocol} without a key that fits ours")
     if crypto is None and srtp is SrtpPolicy.REQUIRED:
@@ -256,10 +262,11 @@ def _mismatch(srtp: SrtpPolicy) -> str:
 
 def _shared(theirs: Iterable[Codec], ours: tuple[Codec, ...]) -> tuple[Codec, ...]:
     """Their codecs that we have too, in their order and under their numbers."""
+    wanted = {codec.encoding for codec in ours}
     shared: list[Codec] = []
     for codec in theirs:
-        known = any(codec.same_encoding(own) for own in ours)
-        if known and not any(codec.same_encoding(other) for other in shared):
+        if codec.encoding in wanted:
+            wanted.remove(codec.encoding)
             shared.append(codec)
     return tuple(shared)
 
@@ -269,14 +276,18 @@ def _digits(events: tuple[Codec, ...], clock_rate: int) -> Codec | None:
 
     Several PBXes offer telephone-event/8000 alone beside Opus; their digits are better than none.
     """
-    fitting = (codec for codec in events if codec.clock_rate == clock_rate)
-    return next(fitting, events[0] if events else None)
+    for codec in events:
+        if codec.clock_rate == clock_rate:
+            return codec
+    return events[0] if events else None
 
 
 def _negotiate(
     remote: SessionDescription,
     theirs: MediaSection,
+    listed: tuple[Codec, ...],
     shared: tuple[Codec, ...],
+    *,
     wanted: Direction,
     crypto: NegotiatedCrypto | None,
 ) -> NegotiatedMedia:
@@ -296,22 +307,22 @@ def _negotiate(
         digits,
         direction,
         section_of.packet_time(theirs),
-        (*(event for event in events if event != digits), *_comfort_noise(theirs)),
+        (*[event for event in events if event != digits], *_comfort_noise(listed)),
         crypto,
         theirs.has("rtcp-mux"),
         theirs.protocol,
     )
 
 
-def _comfort_noise(theirs: MediaSection) -> tuple[Codec, ...]:
+def _comfort_noise(theirs: tuple[Codec, ...]) -> tuple[Codec, ...]:
     """Who names it sends it at times, agreed on or not (RFC 3389); at 8 kHz, as G.711 has it."""
-    return tuple(codec for codec in theirs.codecs if codec.same_encoding(CN))[:1]
+    return tuple([codec for codec in theirs if codec.same_encoding(CN)][:1])
 
 
 def _both(one: Direction, other: Direction) -> Direction:
     """The direction that both allow."""
-    sends = all(d in ("sendrecv", "sendonly") for d in (one, other))
-    receives = all(d in ("sendrecv", "recvonly") for d in (one, other))
+    sends = one in _SENDING and other in _SENDING
+    receives = one in _RECEIVING and other in _RECEIVING
     if sends:
         return "sendrecv" if receives else "sendonly"
     return "recvonly" if receives else "inactive"
@@ -347,8 +358,7 @@ def _renumbered(accepted: tuple[Codec, ...], ours: tuple[Codec, ...]) -> tuple[C
     the other's all the same, so both are understood unless they contradict each other.
     """
     taken = {codec.payload_type for codec in accepted}
+    encodings = {codec.encoding for codec in accepted}
     return tuple(
-        own
-        for own in ours
-        if own.payload_type not in taken and any(own.same_encoding(codec) for codec in accepted)
+        [own for own in ours if own.payload_type not in taken and own.encoding in encodings]
     )

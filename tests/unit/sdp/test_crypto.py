@@ -13,9 +13,9 @@ from switchroom.sdp.crypto import (
     KEY_SIZES,
     OFFERED,
     CryptoAttribute,
+    FreshKeys,
     accepted,
     answered,
-    fresh_keys,
     offered,
     parse_crypto,
     usable,
@@ -29,7 +29,7 @@ CM_80 = "AES_CM_128_HMAC_SHA1_80"
 
 def keys(first: int = 0) -> tuple[CryptoAttribute, ...]:
     numbers = count(first)
-    return fresh_keys(lambda size: bytes([next(numbers)] * size))
+    return tuple(FreshKeys(lambda size: bytes([next(numbers)] * size)))
 
 
 def test_every_suite_has_a_key_of_its_own_and_its_size() -> None:
@@ -37,6 +37,19 @@ def test_every_suite_has_a_key_of_its_own_and_its_size() -> None:
     assert {key.suite: len(key.key) for key in made} == dict(KEY_SIZES)
     assert len({key.key[:28] for key in made}) == len(KEY_SIZES)
     assert [(key.tag, key.suite) for key in offered(made)] == list(enumerate(OFFERED, start=1))
+
+
+def test_keys_are_drawn_when_they_are_looked_at_and_stay_those_of_the_call() -> None:
+    drawn: list[int] = []
+
+    def random(size: int) -> bytes:
+        drawn.append(size)
+        return bytes([len(drawn)] * size)
+
+    made = FreshKeys(random)
+    assert drawn == []
+    assert list(made) == list(made)
+    assert len(drawn) == len(KEY_SIZES)
 
 
 @pytest.mark.parametrize("key", keys())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from switchroom.sdp.codecs import PCMA, PCMU, telephone_event
-from switchroom.sdp.crypto import CryptoAttribute, SrtpPolicy, fresh_keys
+from switchroom.sdp.crypto import CryptoAttribute, FreshKeys, SrtpPolicy
 from switchroom.sdp.errors import EncryptionMismatch, NoCommonCodec, NotAcceptable
 from switchroom.sdp.offer_answer import LocalMedia, accept_answer, answer, offer
 
@@ -23,7 +23,7 @@ SECURE = "m=audio 4002 RTP/SAVP 0"
 
 def keys(first: int) -> tuple[CryptoAttribute, ...]:
     numbers = count(first)
-    return fresh_keys(lambda size: bytes([next(numbers)] * size))
+    return tuple(FreshKeys(lambda size: bytes([next(numbers)] * size)))
 
 
 def media(policy: SrtpPolicy, first_key: int = 0) -> LocalMedia:

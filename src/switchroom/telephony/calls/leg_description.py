@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from switchroom.base.records import record, replace
 from switchroom.sdp.codecs import Codec
 from switchroom.sdp.crypto import CryptoAttribute, SrtpPolicy
@@ -35,11 +37,11 @@ class LegDescription:
         session_id: int,
         *,
         srtp: SrtpPolicy = SrtpPolicy.NEVER,
-        keys: tuple[CryptoAttribute, ...] = (),
+        keys: Iterable[CryptoAttribute] = (),
     ) -> LegDescription:
         """The first offer. `address` is where the leg receives; `session_id` goes into ``o=``.
 
-        `keys` are fresh ones of this call (`crypto.fresh_keys`); it has them to its end.
+        `keys` are fresh ones of this call (`crypto.FreshKeys`); it has them to its end.
         """
         local = LocalMedia(address[0], address[1], codecs, session_id, srtp=srtp, keys=keys)
         return cls(local, offer(local))

@@ -13,7 +13,7 @@ from switchroom.base.log import get_logger
 from switchroom.base.records import record, replace
 from switchroom.base.redact import redact_number
 from switchroom.media import EngineError, Leg, LegEvent, Tone, WavFile
-from switchroom.sdp.crypto import SrtpPolicy, fresh_keys
+from switchroom.sdp.crypto import FreshKeys, SrtpPolicy
 from switchroom.sdp.errors import SdpError
 from switchroom.sdp.offer_answer import NegotiatedMedia
 from switchroom.sip.flows import Flow
@@ -258,7 +258,7 @@ class Inbound:
             codecs,
             secrets.randbits(31),
             srtp=policy,
-            keys=() if policy is SrtpPolicy.NEVER else fresh_keys(secrets.token_bytes),
+            keys=() if policy is SrtpPolicy.NEVER else FreshKeys(secrets.token_bytes),
         )
         if not arrived.request.body:
             return _Described(ours, None)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from switchroom.base.errors import ServiceError
 from switchroom.base.records import replace
 from switchroom.media import Leg
-from switchroom.sdp.crypto import SrtpPolicy, fresh_keys
+from switchroom.sdp.crypto import FreshKeys, SrtpPolicy
 from switchroom.sip.errors import LocalSipError
 from switchroom.sip.invite_session import Answered, SessionEvent
 from switchroom.telephony.calls.call_failed import CallFailedError
@@ -47,7 +47,7 @@ class OutboundRunner(CallRunner):
         """Begin; the leg is open. `session_id` goes into the session description."""
         plan = self.dial.plan
         address = (self.dial.advertised_ip, self.sound.address[1])
-        keys = () if plan.srtp is SrtpPolicy.NEVER else fresh_keys(secrets.token_bytes)
+        keys = () if plan.srtp is SrtpPolicy.NEVER else FreshKeys(secrets.token_bytes)
         leg = LegDescription.offering(address, plan.codecs, session_id, srtp=plan.srtp, keys=keys)
         self.run(*begin(plan, leg, self.ports.clock.monotonic()))
 

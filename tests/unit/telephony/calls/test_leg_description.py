@@ -6,14 +6,14 @@ import pytest
 
 from switchroom.media.leg import CRYPTO_KEY_SIZES
 from switchroom.sdp.codecs import PCMU, telephone_event
-from switchroom.sdp.crypto import KEY_SIZES, SrtpPolicy, fresh_keys
+from switchroom.sdp.crypto import KEY_SIZES, FreshKeys, SrtpPolicy
 from switchroom.sdp.errors import EncryptionMismatch, NoCommonCodec, NotAcceptable, SdpError
 from switchroom.telephony.calls.leg_description import LegDescription, refusal_of
 from switchroom.telephony.calls.leg_media import leg_media
 
 
 def leg(srtp: SrtpPolicy = SrtpPolicy.NEVER) -> LegDescription:
-    keys = fresh_keys(bytes)
+    keys = tuple(FreshKeys(bytes))
     codecs = (PCMU, telephone_event())
     return LegDescription.offering(("192.0.2.1", 10_000), codecs, 7, srtp=srtp, keys=keys)
 

@@ -9,7 +9,7 @@ import pytest
 
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.sdp.codecs import PCMA, PCMU, telephone_event
-from switchroom.sdp.crypto import SrtpPolicy, fresh_keys
+from switchroom.sdp.crypto import FreshKeys, SrtpPolicy
 from switchroom.sip.headers import Headers
 from switchroom.sip.invite_session import (
     Acknowledged,
@@ -560,7 +560,7 @@ def test_after_early_media_a_first_packet_is_not_waited_for_again() -> None:
 
 
 def _encrypted(policy: SrtpPolicy) -> Machine:
-    keys = fresh_keys(bytes)
+    keys = tuple(FreshKeys(bytes))
     leg = LegDescription.offering(("192.0.2.1", 10000), _PLAN.codecs, 42, srtp=policy, keys=keys)
     return _after(begin(_PLAN, leg, 0.0)[0], do.Joined())
 
