@@ -33,7 +33,6 @@ from switchroom.base.node_address import Reach, reach
 from switchroom.base.overload import Limits, Overload, Overloaded
 from switchroom.base.records import record, replace
 from switchroom.media import Engine, EngineConfig, EngineError
-from switchroom.rooms.events import RoomEvent
 from switchroom.rooms.registry import Rooms
 from switchroom.sip_io.driver import SipDriver
 from switchroom.sip_io.errors import SipStartError
@@ -115,7 +114,7 @@ class Switchroom:
             config,
             clock,
             SqlRoomStore(self._database),
-            listeners=(*tell_webhooks, self._tell_agents, *self._meters.hear_rooms),
+            listeners=(*tell_webhooks, *self._meters.hear_rooms),
         )
         tokens = TokenVerifier(config.keys, clock)
         self.agents = Dispatcher(
@@ -125,6 +124,7 @@ class Switchroom:
             wait=config.agents.dispatch_wait,
             listeners=(*tell_webhooks, *self._meters.hear_jobs),
         )
+        self.rooms.attended_by(self.agents)
         calls = SqlCallStore(self._database)
         self.telephony = Telephony(
             engine=self.engine,
@@ -233,10 +233,6 @@ class Switchroom:
         self._condition = Condition.DRAINING
         self.agents.drain()
         await self._stop_what_runs()
-
-    def _tell_agents(self, event: RoomEvent) -> None:
-        """Rooms and agents need each other; the rooms are made first."""
-        self.agents.hear(event)
 
     def _overloaded(self) -> Overloaded | None:
         """Why one more call is refused now."""

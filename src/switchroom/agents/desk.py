@@ -52,6 +52,10 @@ class Patron(Protocol):
         """Whether somebody else in the job's room has that identity, or is to have it."""
         ...
 
+    def workers_came(self, key: PoolKey) -> None:
+        """There is a worker now for what nobody did before."""
+        ...
+
 
 def random_draw() -> float:
     """A number that workers can't foresee."""
@@ -94,6 +98,10 @@ class Desk:
         self._rearm(run)
         if run.stage is Stage.WAITING:
             self._place(run)
+
+    def staffed(self, key: PoolKey) -> bool:
+        """Whether there are workers who do such jobs, busy ones too."""
+        return self._pools.size(key) > 0
 
     def find(self, job_id: str) -> Run | None:
         """A job that is not over."""
@@ -150,6 +158,8 @@ class Desk:
             kind=key.kind.name,
             version=worker.version,
         )
+        if self._pools.size(key) == 1:
+            self._patron.workers_came(key)
         self._place_waiting(key)
 
     def lost(self, worker: Worker) -> None:

@@ -8,16 +8,17 @@ participant and publisher where workers registered for those.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from switchroom.agents import job as happening
 from switchroom.agents.desk import Desk, Draw, random_draw
 from switchroom.agents.events import JobEnded, JobEvent, JobStarted, Listener
-from switchroom.agents.job import Acceptance, Ending, Stage, begin
+from switchroom.agents.job import Acceptance, Ending, Progress, Stage
 from switchroom.agents.keeping import PATIENCE, Keeper
+from switchroom.agents.pool import PoolKey
 from switchroom.agents.protocol import MigrateJob, SimulateJob, specs_from_configuration
-from switchroom.agents.room_watch import RoomWatch, parting_of
-from switchroom.agents.run import Run
+from switchroom.agents.room_watch import PutOff, RoomWatch, parting_of
+from switchroom.agents.run import Run, is_quiet, pool_key
 from switchroom.agents.stores import DispatchStore
 from switchroom.agents.token import agent_claims
 from switchroom.agents.worker import Worker
@@ -27,7 +28,6 @@ from switchroom.base.errors import ServiceError
 from switchroom.base.ids import new_id
 from switchroom.base.log import get_logger
 from switchroom.base.tasks import Tasks
-from switchroom.rooms import events
 from switchroom.rooms.data import DispatchEnded
 from switchroom.rooms.dispatches import (
     Dispatch,
@@ -41,6 +41,7 @@ from switchroom.rooms.dispatches import (
 from switchroom.rooms.errors import RoomClosing, RoomNotFound
 from switchroom.rooms.info import ParticipantInfo, RoomSpec
 from switchroom.rooms.limits import check_attributes, check_metadata, check_name
+from switchroom.rooms.participant import Participant
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.room import Room
@@ -56,11 +57,13 @@ MAX_RUNS = 256
 MAX_ATTEMPTS = 4
 """Workers that get a job, one after the other, each after the loss of the one before."""
 
+_FOR_NOBODY_IN_PARTICULAR = DispatchSpec(implicit=True)
+
 
 class Dispatcher:
     """The agents of one server.
 
-    `wait` is how many seconds a job waits for a worker. The registry tells its events to `hear`.
+    `wait` is how many seconds a job waits for a worker. It attends to the rooms (`attended_by`).
     """
 
     def __init__(
@@ -119,36 +122,18 @@ class Dispatcher:
 
     # ── what rooms tell ──────────────────────────────────────────────────────
 
-    def hear(self, event: events.RoomEvent) -> None:
-        """A rooms.events.Listener."""
+    def room_started(self, room: Room, *, restored: bool) -> None:
+        """A rooms.attendant.Attendant."""
         if self._stopped:
             return
-        match event:
-            case events.RoomStarted():
-                self._room_started(event)
-            case events.DispatchRequested(room, dispatch):
-                self._launch(self._watches[room.sid], dispatch)
-            case events.ParticipantJoined(room, participant):
-                self._joined(self._watches[room.sid], participant)
-            case events.TrackPublished(room, participant):
-                self._published(self._watches[room.sid], participant)
-            case events.ParticipantLeft(room, participant):
-                self._left(self._watches[room.sid], participant)
-            case events.ParticipantConnectionAborted(room, participant):
-                self._left(self._watches[room.sid], participant)
-            case events.RoomFinished(room):
-                self._room_finished(self._watches.pop(room.sid))
-
-    def _room_started(self, event: events.RoomStarted) -> None:
-        room = self._rooms.get(event.room.name)
         watch = self._watches[room.sid] = RoomWatch(room)
         stored = self._keeper.take(room.name)
         for record in stored:
             self._restore(watch, record)
-        specs = specs_from_configuration(event.configuration)
+        specs = specs_from_configuration(room.terms.configuration)
         if not specs and not any(record.dispatch.spec.implicit for record in stored):
-            self._request_if_sound(room, DispatchSpec(implicit=True))
-        elif not stored and not event.restored:
+            room.request_dispatch(_FOR_NOBODY_IN_PARTICULAR)
+        elif not stored and not restored:
             for spec in specs:
                 self._request_if_sound(room, spec)
 
@@ -161,26 +146,37 @@ class Dispatcher:
                 "dispatch of a configuration refused", room_name=room.name, why=wrong.message
             )
 
-    def _room_finished(self, watch: RoomWatch) -> None:
+    def room_finished(self, room: Room) -> None:
+        """A rooms.attendant.Attendant."""
+        if self._stopped:
+            return
+        watch = self._watches.pop(room.sid)
         for run in tuple(watch.runs.values()):
             self.desk.feed(run, happening.RoomClosed())
-        ids = [record.dispatch.id for record in watch.room.dispatches.list()]
-        self._forget(ids)
+        self._forget(room.dispatches.ids)
+
+    def dispatch_requested(self, room: Room, dispatch: Dispatch) -> None:
+        """A rooms.attendant.Attendant."""
+        if not self._stopped:
+            self._launch(self._watches[room.sid], dispatch)
 
     def _launch(self, watch: RoomWatch, dispatch: Dispatch) -> None:
         if not dispatch.spec.implicit:
             self._keeper.save(dispatch)
-        self._begin(watch, dispatch, JobKind.ROOM)
+        self._want(watch, dispatch, JobKind.ROOM)
         for participant in watch.room.participants.values():
-            info = participant.info()
-            if info.dependent:
+            if participant.dependent:
                 continue
-            self._begin(watch, dispatch, JobKind.PARTICIPANT, info)
-            if info.tracks:
-                watch.publishers.add(info.identity)
-                self._begin(watch, dispatch, JobKind.PUBLISHER, info)
+            self._want(watch, dispatch, JobKind.PARTICIPANT, participant)
+            if participant.tracks:
+                watch.publishers.add(participant.identity)
+                self._want(watch, dispatch, JobKind.PUBLISHER, participant)
 
-    def _joined(self, watch: RoomWatch, participant: ParticipantInfo) -> None:
+    def participant_joined(self, room: Room, participant: Participant) -> None:
+        """A rooms.attendant.Attendant."""
+        if self._stopped:
+            return
+        watch = self._watches[room.sid]
         if participant.dependent:
             self._agent_joined(watch, participant.identity)
             return
@@ -189,15 +185,19 @@ class Dispatcher:
             self._keeper.save_job(run.job)
             self._hand_over(watch, run)
         watch.owed.clear()
-        for record in watch.room.dispatches.list():
-            self._begin(watch, record.dispatch, JobKind.PARTICIPANT, participant)
+        for dispatch in room.dispatches:
+            self._want(watch, dispatch, JobKind.PARTICIPANT, participant)
 
-    def _published(self, watch: RoomWatch, participant: ParticipantInfo) -> None:
+    def track_published(self, room: Room, participant: Participant) -> None:
+        """A rooms.attendant.Attendant."""
+        if self._stopped:
+            return
+        watch = self._watches[room.sid]
         if participant.dependent or participant.identity in watch.publishers:
             return
         watch.publishers.add(participant.identity)
-        for record in watch.room.dispatches.list():
-            self._begin(watch, record.dispatch, JobKind.PUBLISHER, participant)
+        for dispatch in room.dispatches:
+            self._want(watch, dispatch, JobKind.PUBLISHER, participant)
 
     def _agent_joined(self, watch: RoomWatch, identity: str) -> None:
         run = watch.run_of_agent(identity)
@@ -206,10 +206,12 @@ class Dispatcher:
         elif identity in watch.outcasts:
             self._tasks.spawn(self._show_out(watch.room, identity), name="show out an agent")
 
-    def _left(self, watch: RoomWatch, participant: ParticipantInfo) -> None:
-        parting = parting_of(participant.disconnect_reason)
-        if parting is None:
+    def participant_left(self, room: Room, participant: Participant) -> None:
+        """A rooms.attendant.Attendant."""
+        parting = parting_of(participant.reason)
+        if self._stopped or parting is None:
             return
+        watch = self._watches[room.sid]
         watch.departed(participant.identity)
         run = watch.run_of_agent(participant.identity)
         if run is not None:
@@ -221,6 +223,36 @@ class Dispatcher:
 
     # ── jobs ─────────────────────────────────────────────────────────────────
 
+    def _want(
+        self,
+        watch: RoomWatch,
+        dispatch: Dispatch,
+        kind: JobKind,
+        participant: Participant | None = None,
+    ) -> None:
+        """Begin a job.
+
+        One that nobody would be told of is put off until there are workers for it: most rooms never
+        see an agent, and are to pay nothing for that.
+        """
+        staffed = bool(self.desk.workers) and self.desk.staffed(pool_key(dispatch, kind))
+        if staffed or not is_quiet(dispatch, kind):
+            self._begin(watch, dispatch, kind, participant.info() if participant else None)
+            return
+        now = self.clock.monotonic()
+        identity = participant.identity if participant else ""
+        watch.put_off(PutOff(dispatch, kind, identity, now + self._wait), now)
+
+    def workers_came(self, key: PoolKey) -> None:
+        """A desk.Patron: begins what was put off until then, the oldest first."""
+        now = self.clock.monotonic()
+        due = [(job, watch) for watch in self._watches.values() for job in watch.take_up(key, now)]
+        for job, watch in sorted(due, key=lambda pair: pair[0].wait_until):
+            present = watch.room.participants.get(job.identity)
+            info = present.info() if present else None
+            if info or not job.identity:
+                self._begin(watch, job.dispatch, job.kind, info, wait_until=job.wait_until)
+
     def _begin(
         self,
         watch: RoomWatch,
@@ -230,6 +262,7 @@ class Dispatcher:
         *,
         attempt: int = 0,
         only: str = "",
+        wait_until: float | None = None,
     ) -> Run | None:
         if len(watch.runs_of(dispatch.id)) >= MAX_RUNS:
             _log.warning("too many jobs of one dispatch", dispatch=dispatch.id)
@@ -243,8 +276,16 @@ class Dispatcher:
             participant_identity=participant.identity if participant else "",
             updated_at_ns=now,
         )
-        progress = begin(self.clock.monotonic(), self._wait)
-        run = Run(watch.room, dispatch, job, progress, attempt=attempt, only=only)
+        if wait_until is None:
+            wait_until = self.clock.monotonic() + self._wait
+        run = Run(
+            watch.room,
+            dispatch,
+            job,
+            Progress(wait_until, deadline=wait_until),
+            attempt=attempt,
+            only=only,
+        )
         self._adopt(watch, run)
         return run
 
@@ -444,6 +485,7 @@ class Dispatcher:
     def _call_off(self, watch: RoomWatch, dispatch_id: str) -> set[str]:
         """End the jobs of a dispatch; the identities of their agents that are in the room."""
         watch.owed = [run for run in watch.owed if run.dispatch.id != dispatch_id]
+        watch.call_off(dispatch_id)
         runs = watch.runs_of(dispatch_id)
         for run in runs:
             self.desk.feed(run, happening.Deleted())
@@ -463,9 +505,9 @@ class Dispatcher:
         if participant is not None:
             await room.expel(participant, DisconnectReason.PARTICIPANT_REMOVED)
 
-    def _forget(self, dispatch_ids: list[str]) -> None:
+    def _forget(self, dispatch_ids: Collection[str]) -> None:
         if self._keeper.keeps_any(dispatch_ids):
-            self._tasks.spawn(self._keeper.delete(dispatch_ids), name="forget dispatches")
+            self._tasks.spawn(self._keeper.delete(tuple(dispatch_ids)), name="forget dispatches")
 
 
 def check_spec(spec: DispatchSpec) -> None:

@@ -6,11 +6,17 @@ import asyncio
 from collections import OrderedDict
 
 from switchroom.agents.job import Parting
-from switchroom.agents.run import Run
+from switchroom.agents.pool import PoolKey
+from switchroom.agents.run import Run, pool_key
+from switchroom.base.records import record
+from switchroom.rooms.dispatches import Dispatch, JobKind
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.room import Room
 
 _REMEMBERED_OUTCASTS = 64
+
+MAX_PUT_OFF = 1024
+"""Jobs of one room that wait for there to be workers for them."""
 
 _PARTINGS = {
     DisconnectReason.CLIENT_INITIATED: Parting.GOODBYE,
@@ -22,6 +28,19 @@ _PARTINGS = {
     DisconnectReason.SERVER_SHUTDOWN: Parting.DISMISSED,
     DisconnectReason.AGENT_ERROR: Parting.ERROR,
 }
+
+
+@record
+class PutOff:
+    """A job that waits for there to be workers for it at all, until then (monotonic seconds).
+
+    `identity` is whom it is for; empty for the room.
+    """
+
+    dispatch: Dispatch
+    kind: JobKind
+    identity: str
+    wait_until: float
 
 
 class RoomWatch:
@@ -40,6 +59,7 @@ class RoomWatch:
         self.publishers: set[str] = set()
         self.outcasts: OrderedDict[str, None] = OrderedDict()
         self._departures: dict[str, asyncio.Event] = {}
+        self._put_off: list[PutOff] = []
 
     @property
     def forsaken(self) -> bool:
@@ -78,6 +98,28 @@ class RoomWatch:
         if event is not None:
             event.set()
         self.publishers.discard(identity)
+        self._put_off = [one for one in self._put_off if one.identity != identity]
+
+    def put_off(self, job: PutOff, now: float) -> None:
+        """Remember a job for `take_up`; beyond MAX_PUT_OFF that wait, it is forgotten at once."""
+        if len(self._put_off) >= MAX_PUT_OFF:
+            self._put_off = [one for one in self._put_off if now < one.wait_until]
+        if len(self._put_off) < MAX_PUT_OFF:
+            self._put_off.append(job)
+
+    def take_up(self, key: PoolKey, now: float) -> list[PutOff]:
+        """Hand out what workers of this key do; what waited for too long is left out."""
+        waiting = [one for one in self._put_off if now < one.wait_until]
+        taken: list[PutOff] = []
+        self._put_off = []
+        for one in waiting:
+            mine = pool_key(one.dispatch, one.kind) == key
+            (taken if mine else self._put_off).append(one)
+        return taken
+
+    def call_off(self, dispatch_id: str) -> None:
+        """The dispatch was taken back: nothing of it is put off any more."""
+        self._put_off = [one for one in self._put_off if one.dispatch.id != dispatch_id]
 
 
 def parting_of(reason: DisconnectReason) -> Parting | None:

@@ -29,6 +29,16 @@ _OUTCOMES = {
 _UNASSIGNED = (Stage.WAITING, Stage.OFFERED)
 
 
+def pool_key(dispatch: Dispatch, kind: JobKind) -> PoolKey:
+    """Who does that kind of job of a dispatch."""
+    return PoolKey(dispatch.spec.agent_name, kind, dispatch.spec.deployment)
+
+
+def is_quiet(dispatch: Dispatch, kind: JobKind) -> bool:
+    """Nobody in particular asked for such a job, so nobody is told if no worker wants it."""
+    return dispatch.spec.implicit or kind is not JobKind.ROOM
+
+
 class Run:
     """A job that has not ended. Changed by the desk only.
 
@@ -65,7 +75,7 @@ class Run:
         self.progress = progress
         self.attempt = attempt
         self.only = only
-        self.key = PoolKey(dispatch.spec.agent_name, job.kind, dispatch.spec.deployment)
+        self.key = pool_key(dispatch, job.kind)
         self.shown = not self.quiet
         self.restored = False
         self.timer: Timer | None = None
@@ -80,8 +90,8 @@ class Run:
 
     @property
     def quiet(self) -> bool:
-        """Nobody in particular asked for it, so nobody is told if no worker wants it."""
-        return self.dispatch.spec.implicit or self.job.kind is not JobKind.ROOM
+        """As `is_quiet` says."""
+        return is_quiet(self.dispatch, self.job.kind)
 
     @property
     def assigned(self) -> bool:

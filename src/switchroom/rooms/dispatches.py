@@ -7,7 +7,7 @@ can learn how it went. The enumerations carry the numbers of LiveKit's protocol 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 from enum import IntEnum, StrEnum
 
@@ -160,6 +160,14 @@ class Dispatches:
 
     def __len__(self) -> int:
         return len(self._records)
+
+    def __iter__(self) -> Iterator[Dispatch]:
+        return iter([record.dispatch for record in self._records.values()])
+
+    @property
+    def ids(self) -> Collection[str]:
+        """Of all of them, as they are at the moment."""
+        return self._records.keys()
 
     def add(self, dispatch: Dispatch, jobs: Sequence[Job] = ()) -> None:
         """Take in a dispatch. Raises TooManyDispatches."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from switchroom.base.records import record
-from switchroom.rooms.dispatches import Dispatch
 from switchroom.rooms.info import ParticipantInfo, RoomInfo, TrackInfo
 from switchroom.rooms.reasons import DisconnectReason
 
@@ -81,22 +80,6 @@ class TrackUnpublished:
     track: TrackInfo
 
 
-@record
-class DispatchRequested:
-    """A room wants an agent."""
-
-    room: RoomInfo
-    dispatch: Dispatch
-
-
-@record
-class DispatchDeleted:
-    """A room does not want that agent any more."""
-
-    room: RoomInfo
-    dispatch: Dispatch
-
-
 RoomEvent = (
     RoomStarted
     | RoomFinished
@@ -105,7 +88,5 @@ RoomEvent = (
     | ParticipantConnectionAborted
     | TrackPublished
     | TrackUnpublished
-    | DispatchRequested
-    | DispatchDeleted
 )
 Listener = Callable[[RoomEvent], None]

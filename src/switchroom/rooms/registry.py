@@ -13,6 +13,7 @@ from switchroom.base.records import replace
 from switchroom.base.tasks import Tasks
 from switchroom.base.timers import LoopTimers, Timers
 from switchroom.media import Engine
+from switchroom.rooms.attendant import Attendant
 from switchroom.rooms.configuration import with_preset
 from switchroom.rooms.data import DataMessage, UserData
 from switchroom.rooms.errors import (
@@ -74,6 +75,10 @@ class Rooms:
         self._stopping = False
 
     # ── the whole ────────────────────────────────────────────────────────────
+
+    def attended_by(self, attendant: Attendant) -> None:
+        """Who looks after the rooms. To be said before there are any."""
+        self._house = replace(self._house, attendant=attendant)
 
     async def start(self) -> None:
         """Open the rooms that were created by API before a restart; their timeouts start anew."""

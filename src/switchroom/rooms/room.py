@@ -16,6 +16,7 @@ from switchroom.base.tasks import Tasks
 from switchroom.base.timers import Timer, Timers
 from switchroom.media import Source
 from switchroom.rooms import events
+from switchroom.rooms.attendant import Attendant, NoAttendant
 from switchroom.rooms.data import DataMessage, DispatchEnded, ReliableHistory
 from switchroom.rooms.dispatches import Dispatch, Dispatches, DispatchRecord, DispatchSpec
 from switchroom.rooms.errors import RoomClosing, RoomFull
@@ -71,6 +72,7 @@ class House:
     timers: Timers
     tasks: Tasks
     listeners: tuple[events.Listener, ...] = ()
+    attendant: Attendant = NoAttendant()
 
 
 class Room:
@@ -108,7 +110,10 @@ class Room:
 
     def begin(self) -> None:
         """The registry has the room: tell of it, and let its time run."""
-        self._emit_started()
+        restored = bool(self.terms.sid)
+        if self._house.listeners:
+            self._emit(events.RoomStarted(self.info(), self.terms.configuration, restored))
+        self._house.attendant.room_started(self, restored=restored)
         self._watch_idleness()
 
     # ── what is told of it ───────────────────────────────────────────────────
@@ -171,6 +176,7 @@ class Room:
         self._tell(participant)
         if self._house.listeners:
             self._emit(events.ParticipantJoined(self.info(), participant.info()))
+        self._house.attendant.participant_joined(self, participant)
         self._tell_qualities_to(participant)
         if participant.member.watches:
             now = self._house.clock.monotonic()
@@ -231,7 +237,9 @@ class Room:
         finally:
             self._cancel_timers()
             resumes = self.terms.kept and reason is DisconnectReason.SERVER_SHUTDOWN
-            self._emit(events.RoomFinished(self.info(), reason, resumes))
+            if self._house.listeners:
+                self._emit(events.RoomFinished(self.info(), reason, resumes))
+            self._house.attendant.room_finished(self)
             self.closed.set()
             self._on_closed(self)
 
@@ -249,6 +257,7 @@ class Room:
         self._tell(participant)
         if self._house.listeners:
             self._emit(events.TrackPublished(self.info(), participant.info(), info))
+        self._house.attendant.track_published(self, participant)
         self._hearing.review_track(track)
         self._note_counts()
         self._company_changed()
@@ -364,13 +373,12 @@ class Room:
         now = self._house.clock.unix_ns()
         dispatch = Dispatch(new_id("AD_"), self.name, self.sid, spec, now)
         self.dispatches.add(dispatch)
-        self._emit(events.DispatchRequested(self.info(), dispatch))
+        self._house.attendant.dispatch_requested(self, dispatch)
         return dispatch
 
     def take_back_dispatch(self, dispatch_id: str) -> DispatchRecord:
         """Ask no longer; returns the last of it. Raises DispatchNotFound."""
         record = self.dispatches.remove(dispatch_id)
-        self._emit(events.DispatchDeleted(self.info(), record.dispatch))
         return replace(record, deleted_at_ns=self._house.clock.unix_ns())
 
     def tell_dispatch_ended(self, news: DispatchEnded) -> None:
@@ -468,17 +476,13 @@ class Room:
             self._departed_at = self._house.clock.monotonic()
         if self._house.listeners:
             self._emit_left(participant)
+        self._house.attendant.participant_left(self, participant)
 
     def _emit_left(self, participant: Participant) -> None:
         if participant.was_active:
             self._emit(events.ParticipantLeft(self.info(), participant.info()))
         else:
             self._emit(events.ParticipantConnectionAborted(self.info(), participant.info()))
-
-    def _emit_started(self) -> None:
-        if self._house.listeners:
-            restored = bool(self.terms.sid)
-            self._emit(events.RoomStarted(self.info(), self.terms.configuration, restored))
 
     def _emit(self, event: events.RoomEvent) -> None:
         for listener in self._house.listeners:

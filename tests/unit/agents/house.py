@@ -104,7 +104,6 @@ class House:
             Config(),
             self.time,
             self.kept.rooms,
-            listeners=(lambda event: self.agents.hear(event),),  # noqa: PLW0108 - made below
             timers=self.time,
         )
         tokens = TokenVerifier({KEY: SECRET, OTHER_KEY: OTHER_SECRET}, self.time)
@@ -116,6 +115,7 @@ class House:
             listeners=(self.events.append,),
             draw=self._drawn,
         )
+        self.rooms.attended_by(self.agents)
         self._listener = HttpListener(
             build_app(
                 tokens=tokens,

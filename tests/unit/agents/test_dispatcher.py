@@ -236,6 +236,77 @@ async def test_nobody_is_bothered_with_the_dispatch_that_nobody_asked_for(house:
     assert house.kept.dispatches.dispatches == {}
 
 
+@pytest.mark.parametrize("kind", [agent.JT_ROOM, agent.JT_PARTICIPANT, agent.JT_PUBLISHER])
+async def test_workers_that_come_in_time_find_what_nobody_in_particular_asked_for(
+    house: House, kind: agent.JobType
+) -> None:
+    seat, _ = await house.phone()
+    seat.publish_audio("voice", None, "audio/opus")
+    await house.time.pass_(9.9)
+    async with house.worker("", type=kind) as worker:
+        job = await worker.offer()
+        assert job.type == kind
+        assert job.participant.identity == ("" if kind == agent.JT_ROOM else "phone")
+        await worker.answer(job, available=False)
+        await worker.nothing()
+        await house.time.pass_(0.2)
+    async with house.worker("", type=kind) as another:
+        await another.nothing()
+
+
+async def test_workers_that_come_later_find_nothing(house: House) -> None:
+    await house.phone()
+    await house.time.pass_(10.0)
+    async with house.worker("") as late, house.worker("", type=agent.JT_PARTICIPANT) as later:
+        await late.nothing()
+        await later.nothing()
+
+
+async def test_what_waits_for_the_first_worker_is_done_once_and_in_its_order(
+    house: House,
+) -> None:
+    for name in ("first", "second", "third"):
+        house.open(name)
+        await house.time.pass_(0.1)
+    async with house.worker("") as worker, house.worker("") as another:
+        offered = [(await worker.offer()).room.name for _ in range(3)]
+        assert offered == ["first", "second", "third"]
+        await another.nothing()
+
+
+async def test_a_worker_that_comes_finds_those_who_are_there_and_dispatches_that_are_wanted(
+    house: House,
+) -> None:
+    person, _ = house.person("ann")
+    house.person("bob")
+    house.leave(person)
+    house.person("ann")
+    dispatch_id = await house.dispatch()
+    async with house.api() as livekit:
+        await livekit.agent_dispatch.delete_dispatch(dispatch_id, ROOM)
+    async with (
+        house.worker(type=agent.JT_PARTICIPANT) as named,
+        house.worker("", type=agent.JT_PARTICIPANT) as worker,
+    ):
+        await named.nothing()
+        offers = [await worker.offer(), await worker.offer()]
+        assert [job.participant.identity for job in offers] == ["bob", "ann"]
+        await worker.nothing()
+
+
+async def test_a_room_remembers_a_bounded_number_of_jobs_for_workers_to_come(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("switchroom.agents.room_watch.MAX_PUT_OFF", 3)
+    for number in range(4):
+        house.person(f"p{number}")
+    await house.time.pass_(10.0)
+    house.person("p4")
+    async with house.worker("", type=agent.JT_PARTICIPANT) as worker:
+        assert (await worker.offer()).participant.identity == "p4"
+        await worker.nothing()
+
+
 async def test_workers_for_participants_do_without_a_job_for_the_room(house: House) -> None:
     _, phone = await house.phone()
     async with house.worker(type=agent.JT_PARTICIPANT) as worker:
