@@ -18,6 +18,7 @@ import uvicorn
 import websockets.http11
 
 from switchroom.api.asgi import AsgiApp
+from switchroom.api.http import HttpProtocol
 from switchroom.api.websocket import WebSocketProtocol
 
 # The largest signal message (LiveKit's limit for one WebSocket message), in bytes.
@@ -132,7 +133,7 @@ def _settings(
         forwarded_allow_ips=list(trusted_proxies),
         # Told, because uvicorn would take a method for an application of ASGI 2.
         interface="asgi3",
-        http="httptools",
+        http=HttpProtocol,
         ws=WebSocketProtocol,
         ws_max_size=_WEBSOCKET_MESSAGE_LIMIT,
         ws_ping_interval=_WEBSOCKET_PING_INTERVAL,

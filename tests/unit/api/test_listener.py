@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from switchroom.api import websocket
-from switchroom.api.asgi import Receive, Scope, Send, respond_text
+from switchroom.api.asgi import Receive, Scope, Send, read_body, respond_text
 from switchroom.api.listener import HttpListener, ListenError
 from switchroom.api.websocket import abort_of
 
@@ -25,6 +26,12 @@ _BIG = 16 * 1024 * 1024
 
 
 async def _app(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"] == "/echo":
+        await respond_text(scope, send, 200, (await read_body(receive)).decode())
+        return
+    if scope["path"] == "/head-only":
+        await send({"type": "http.response.start", "status": 200, "headers": ()})
+        return
     if scope["type"] == "http":
         await respond_text(scope, send, 200, "here")
         return
@@ -57,6 +64,61 @@ async def listener() -> Any:
     await listening.start()
     yield listening
     await listening.stop()
+
+
+async def _exchange(port: int, *requests: bytes) -> list[bytes]:
+    """What one connection is sent in one piece for each request."""
+    loop = asyncio.get_running_loop()
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.setblocking(False)
+        answers = []
+        for request in requests:
+            await loop.sock_sendall(client, request)
+            answers.append(await asyncio.wait_for(loop.sock_recv(client, 65_536), 10))
+        return answers
+
+
+_GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def test_an_answer_comes_in_one_piece_and_the_connection_stays(
+    listener: HttpListener,
+) -> None:
+    for answer in await _exchange(listener.port, _GET, _GET):
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert body == b"here"
+
+
+async def test_requests_that_come_at_once_are_answered_one_after_the_other(
+    listener: HttpListener,
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    last = _GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    writer.write(_GET + _GET + last)
+    answers = await asyncio.wait_for(reader.read(), 10)
+    assert answers.count(b"HTTP/1.1 200 ") == answers.count(b"\r\n\r\nhere") == 3
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_client_that_asks_before_it_sends_its_body_is_told_to_go_on(
+    listener: HttpListener,
+) -> None:
+    ask = b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    told, _ = await _exchange(listener.port, ask, b"hi")
+    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+async def test_an_answer_that_breaks_off_after_its_head_closes_the_connection(
+    listener: HttpListener,
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(_GET.replace(b"GET /", b"GET /head-only"))
+    answer = await asyncio.wait_for(reader.read(), 10)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.parametrize("size", [10, 8_000, 9_000, 60_000])
