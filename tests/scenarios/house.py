@@ -6,7 +6,7 @@ What happens on either side is written into one timeline, so that a scenario rea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
@@ -59,11 +59,18 @@ class MemoryCalls:
         self.records[record.call_id] = record
         self.history.append(record)
 
-    async def save_durably(self, record: CallRecord) -> None:
+    def save_later(self, call_id: str, record_of: Callable[[], CallRecord]) -> None:
+        self.save(record_of())
+
+    def save_durably(self, record: CallRecord) -> Awaitable[None]:
+        if not self.disk_full:
+            self.save(record)
+        return self._written()
+
+    async def _written(self) -> None:
         await asyncio.sleep(0.001)
         if self.disk_full:
             raise ServiceError(ErrorCode.INTERNAL, "disk full")
-        self.save(record)
 
     async def unfinished(self) -> Sequence[CallRecord]:
         return tuple(r for r in self.records.values() if not r.termination or r.dialog)

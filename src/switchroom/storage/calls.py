@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -34,10 +34,13 @@ class SqlCallStore:
         self._database = database
 
     def save(self, record: CallRecord) -> None:
-        self._database.put_soon(calls, record.call_id, record, _row)
+        self.save_later(record.call_id, lambda: record)
 
-    async def save_durably(self, record: CallRecord) -> None:
-        await self._database.put(calls, record.call_id, record, _row)
+    def save_later(self, call_id: str, record_of: Callable[[], CallRecord]) -> None:
+        self._database.put_soon(calls, call_id, record_of, _row)
+
+    def save_durably(self, record: CallRecord) -> Awaitable[None]:
+        return self._database.put(calls, record.call_id, record, _row)
 
     async def unfinished(self) -> Sequence[CallRecord]:
         def read(connection: Connection) -> list[CallRecord]:

@@ -2,7 +2,7 @@
 
 The event loop hands work over and goes on. Rows that may be written a moment later wait up to
 `LINGER` seconds for others and share a transaction; a row that is written again meanwhile is
-written once. A caller that awaits makes the thread begin at once.
+written once, and its record made then. A caller that awaits makes the thread begin at once.
 """
 
 from __future__ import annotations
@@ -45,6 +45,15 @@ class _PendingRow:
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _LaterRow:
+    """A row that waits for company, and where its content will come from."""
+
+    table: Table
+    record_of: Callable[[], Any]
+    encode: Encode
+
+
 class Database:
     """Started with `open`, ended with `close`; everything else is handed to its thread."""
 
@@ -54,6 +63,7 @@ class Database:
         self._lock = threading.Lock()
         self._work = threading.Event()
         self._rows: dict[tuple[str, str], _PendingRow] = {}
+        self._soon: dict[tuple[str, str], _LaterRow] = {}  # the loop's alone
         self._jobs: list[Callable[[Connection], None]] = []
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -88,22 +98,30 @@ class Database:
         self._wake()
         return await done
 
-    def put_soon(self, table: Table, key: str, record: Any, encode: Encode) -> None:
-        """Insert or replace the row with the primary key `key`, in a moment."""
-        with self._lock:
-            self._put(table, key, record, encode)
+    def put_soon(
+        self, table: Table, key: str, record_of: Callable[[], Any], encode: Encode
+    ) -> None:
+        """Insert or replace the row with the primary key `key`, in a moment.
+
+        `record_of` is asked in the event loop, once, when the row goes to the thread.
+        """
+        self._soon[table.name, key] = _LaterRow(table, record_of, encode)
         # The loop's timer costs less than waking a thread that would only wait for company.
         if self._lingering is None and self._loop is not None:
             self._lingering = self._loop.call_later(self._linger, self._wake)
 
-    async def put(self, table: Table, key: str, record: Any, encode: Encode) -> None:
-        """Insert or replace the row; it is on disk when this returns. Raises StorageError."""
+    def put(self, table: Table, key: str, record: Any, encode: Encode) -> asyncio.Future[None]:
+        """Insert or replace the row, beginning now. Done when it is on disk, or a StorageError."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._thread is None:
+            done.set_exception(StorageError("the database is closed"))
+            return done
+        # What waits for company is older.
+        self._soon.pop((table.name, key), None)
         with self._lock:
-            self._check_open()
             self._put(table, key, record, encode).waiters.append(done)
         self._wake()
-        await done
+        return done
 
     def _check_open(self) -> None:
         if self._thread is None:
@@ -121,6 +139,12 @@ class Database:
         if self._lingering is not None:
             self._lingering.cancel()
             self._lingering = None
+        if self._soon:
+            soon, self._soon = self._soon, {}
+            made = [(key, row, row.record_of()) for (_, key), row in soon.items()]
+            with self._lock:
+                for key, row, record in made:
+                    self._put(row.table, key, record, row.encode)
         self._work.set()
 
     # ── in the thread ────────────────────────────────────────────────────────

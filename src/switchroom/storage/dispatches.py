@@ -43,13 +43,13 @@ class SqlDispatchStore:
         return await self._database.run(read)
 
     def save(self, dispatch: Dispatch) -> None:
-        self._database.put_soon(agent_dispatches, dispatch.id, dispatch, _dispatch_row)
+        self._database.put_soon(agent_dispatches, dispatch.id, lambda: dispatch, _dispatch_row)
 
     async def save_durably(self, dispatch: Dispatch) -> None:
         await self._database.put(agent_dispatches, dispatch.id, dispatch, _dispatch_row)
 
     def save_job(self, job: Job) -> None:
-        self._database.put_soon(agent_jobs, job.id, job, _job_row)
+        self._database.put_soon(agent_jobs, job.id, lambda: job, _job_row)
 
     async def delete_jobs(self, job_ids: Collection[str]) -> None:
         def forget(connection: Connection) -> None:

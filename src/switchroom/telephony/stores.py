@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from switchroom.base.records import record
@@ -29,8 +29,12 @@ class CallStore(Protocol):
         """Write soon. Never blocks or raises; a failing disk is the store's to report."""
         ...
 
-    async def save_durably(self, record: CallRecord) -> None:
-        """Return when the record is on disk. Raises StorageError."""
+    def save_later(self, call_id: str, record_of: Callable[[], CallRecord]) -> None:
+        """The same for a record that is asked for when it is to be written: it may change again."""
+        ...
+
+    def save_durably(self, record: CallRecord) -> Awaitable[None]:
+        """Begin to write at once; awaited, return when it is on disk. Then raises StorageError."""
         ...
 
     async def unfinished(self) -> Sequence[CallRecord]:

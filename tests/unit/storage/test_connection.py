@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import stat
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ async def test_a_row_that_is_awaited_is_there_for_others(database: Database, url
 async def test_a_row_that_nobody_awaits_is_written_by_the_close_at_the_latest(url: str) -> None:
     first = Database(url, linger=3600.0)
     await first.open()
-    first.put_soon(rooms, "a", _row("a"), dict)
+    first.put_soon(rooms, "a", lambda: _row("a"), dict)
     await first.close()
     second = Database(url)
     await second.open()
@@ -66,11 +67,39 @@ async def test_the_last_content_of_a_row_wins_over_those_before_it(url: str) -> 
     database = Database(url, linger=3600.0)
     await database.open()
     for sid in ("RM_1", "RM_2", "RM_3"):
-        database.put_soon(rooms, "a", _row("a", sid), dict)
+        database.put_soon(rooms, "a", partial(_row, "a", sid), dict)
     await database.put(rooms, "b", _row("b"), dict)
     assert await database.run(_sids) == {"a": "RM_3", "b": "RM_1"}
     await database.put(rooms, "a", _row("a", "RM_4"), dict)
     assert (await database.run(_sids))["a"] == "RM_4"
+    await database.close()
+
+
+async def test_what_a_row_holds_is_asked_once_and_as_late_as_can_be(url: str) -> None:
+    asked: list[str] = []
+
+    def record() -> dict[str, object]:
+        asked.append(sid)
+        return _row("a", sid)
+
+    database = Database(url, linger=3600.0)
+    await database.open()
+    sid = "RM_1"
+    database.put_soon(rooms, "a", record, dict)
+    sid = "RM_2"
+    database.put_soon(rooms, "a", record, dict)
+    sid = "RM_3"
+    assert await database.run(_sids) == {"a": "RM_3"}
+    assert asked == ["RM_3"]
+    await database.close()
+
+
+async def test_a_row_that_is_awaited_replaces_the_one_that_waits_for_company(url: str) -> None:
+    database = Database(url, linger=3600.0)
+    await database.open()
+    database.put_soon(rooms, "a", partial(_row, "a", "RM_old"), dict)
+    await database.put(rooms, "a", _row("a", "RM_new"), dict)
+    assert await database.run(_sids) == {"a": "RM_new"}
     await database.close()
 
 

@@ -201,9 +201,16 @@ _REJECTIONS: Mapping[Cause, tuple[int, str]] = {
 _REJECTED = (486, "Rejected")
 
 
-def early(plan: CallPlan, leg: LegDescription, now: float, wire: Wire = Wire.IDLE) -> Call:
+def early(
+    plan: CallPlan,
+    leg: LegDescription,
+    now: float,
+    wire: Wire = Wire.IDLE,
+    *,
+    joining: bool = False,
+) -> Call:
     """A new call, its media leg being open and described by `leg`."""
-    return Call(plan, leg, ends_at=now + plan.max_duration, wire=wire)
+    return Call(plan, leg, ends_at=now + plan.max_duration, wire=wire, joining=joining)
 
 
 # ── the way up: for the machines that hold a call ────────────────────────────

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from switchroom.base.log import get_logger
 from switchroom.media import LegStats
@@ -37,6 +37,7 @@ class CallBooks:
         """`opened` is what is known before the first step."""
         self.notes = CallNotes(opened)
         self._ports = ports
+        self._now = ports.clock.unix_ns
 
     @property
     def record(self) -> CallRecord:
@@ -49,12 +50,12 @@ class CallBooks:
         notes.room_name, notes.room_sid = guest.room_name, room_sid
         notes.participant_identity, notes.participant_sid = guest.identity, participant_sid
         notes.reach(CallStatus(guest.attributes["sip.callStatus"]), self._now())
-        self._tell(CallStarted)
+        self._publish(CallStarted)
 
     def changed(self, status: CallStatus) -> None:
         """The room has been told of another status."""
         self.notes.reach(status, self._now())
-        self._tell(CallChanged)
+        self._publish(CallChanged)
 
     def answered(self, dialog: DialogSnapshot | None) -> None:
         """The call is up; `dialog` is what ends it after a crash.
@@ -116,17 +117,11 @@ class CallBooks:
 
     def save(self) -> None:
         """Write the record soon."""
-        self._ports.calls.save(self.record)
+        self._ports.calls.save_later(self.notes.call_id, self.notes.record)
 
-    async def save_durably(self) -> None:
-        """Return when the record is on disk. Raises StorageError."""
-        await self._ports.calls.save_durably(self.record)
-
-    def _now(self) -> int:
-        return self._ports.clock.unix_ns()
-
-    def _tell(self, kind: type[CallStarted | CallChanged]) -> None:
-        self._publish(kind)
+    def save_durably(self) -> Awaitable[None]:
+        """Begin to write at once; awaited, return when it is on disk. Then raises StorageError."""
+        return self._ports.calls.save_durably(self.notes.record())
 
     def _publish(self, event_of: Callable[[CallRecord], CallEvent]) -> None:
         """Tell the listeners; a record is made only if there are any."""

@@ -101,6 +101,7 @@ class CallRunner:
         self._events: deque[object] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._due: float | None = None
         self._errands = 0
 
@@ -183,7 +184,9 @@ class CallRunner:
                 self._machine, commands = self._machine.step(event, now)
                 self._perform(commands)
         self._busy = False
-        self._rearm()
+        due = self._machine.deadline if self._machine is not None else None
+        if due != self._due:
+            self._rearm(due)
         self._look_for_the_end()
 
     def _perform(self, commands: Sequence[object]) -> None:
@@ -200,20 +203,28 @@ class CallRunner:
             except Exception:  # noqa: BLE001 - one fault must not keep the call from its end
                 _log.exception("command failed", call=self.call_id, command=type(command).__name__)
 
-    def _rearm(self) -> None:
-        due = self._machine.deadline if self._machine is not None else None
-        if due == self._due:
-            return
+    def _rearm(self, due: float | None) -> None:
+        """A timer that is too early is let be: most calls end before it, and it sets the next."""
         self._due = due
         if self._timer is not None:
+            if due is not None and due >= self._timer_at:
+                return
             self._timer.cancel()
             self._timer = None
         if due is not None:
-            wait = max(0.0, due - self.ports.clock.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(wait, self._deadline_reached)
+            self._set_timer(due)
 
-    def _deadline_reached(self) -> None:
-        self._timer = self._due = None
+    def _set_timer(self, due: float) -> None:
+        self._timer_at = due
+        wait = max(0.0, due - self.ports.clock.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(wait, self._time_over)
+
+    def _time_over(self) -> None:
+        self._timer = None
+        if self._due is not None and self._due > self._timer_at:
+            self._set_timer(self._due)
+            return
+        self._due = None
         self.tell(do.DeadlineReached())
 
     def _look_for_the_end(self) -> None:
@@ -458,14 +469,16 @@ class CallRunner:
     def _store_answer(self, command: do.StoreAnswer) -> None:
         self.books.answered(self._snapshot())
         if command.durable:
-            self.send_out(self._store_answer_durably, "store answer")
+            # Begun here: whoever waits for the answer waits for the disk.
+            written = self.books.save_durably()
+            self.send_out(lambda: self._answer_stored(written), "store answer")
         else:
             self.books.save()
 
-    async def _store_answer_durably(self) -> None:
+    async def _answer_stored(self, written: Awaitable[None]) -> None:
         """A call goes on without its record: two people are talking."""
         try:
-            await self.books.save_durably()
+            await written
         except ServiceError as refusal:
             _log.error("answer not stored", call=self.call_id, why=refusal.message)
         self.tell(do.AnswerStored())

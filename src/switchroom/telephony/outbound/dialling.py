@@ -98,8 +98,11 @@ class Dialling:
     @property
     def deadline(self) -> float | None:
         """When DeadlineReached is due (monotonic s)."""
-        due = (self.call.deadline, self.answer_by, self.ring_until)
-        return min((time for time in due if time is not None), default=None)
+        due = self.call.deadline
+        for time in (self.answer_by, self.ring_until):
+            if time is not None and (due is None or time < due):
+                due = time
+        return due
 
     @property
     def finished(self) -> bool:
@@ -126,7 +129,7 @@ _Cell = Callable[[Dialling, Any, float], _Step]
 
 def begin(plan: DialPlan, leg: LegDescription, now: float) -> tuple[Dialling, Sequence[do.Command]]:
     """A new dial, its media leg being open and described by `leg`."""
-    call = replace(early(plan.call, leg, now), joining=True)
+    call = early(plan.call, leg, now, joining=True)
     return Dialling(plan, call, answer_by=plan.answer_by), [do.JoinRoom(plan.guest)]
 
 
@@ -225,22 +228,17 @@ def _answered(state: Dialling, event: Answered, _now: float) -> _Step:
     except SdpError as error:
         return _end(state, of_sdp(error), Wire.CONNECTED)
     waited_for = state.answer_by is not None
-    automated = bool(state.plan.digits)
     call, commands = answered(state.call, media)
-    state = replace(
-        state,
-        call=call,
-        ring_until=None,
-        answer_by=state.answer_by if automated else None,
-        answer_stored=not waited_for,
-    )
     attributes = _learnt(state, event)
-    stored = [*commands, do.StoreAnswer(durable=waited_for)]
-    if not automated:
-        return _connect(state, stored, attributes)
+    told = [*commands, do.StoreAnswer(durable=waited_for)]
+    if not state.plan.digits:
+        return _connect(state, call, told, attributes, stored=not waited_for)
     digits = send_keys(call, state.plan.digits)
     status = do.SetStatus(CallStatus.AUTOMATION, attributes)
-    return replace(state, stage=Stage.AUTOMATION), [*stored, status, digits]
+    state = replace(
+        state, call=call, stage=Stage.AUTOMATION, ring_until=None, answer_stored=not waited_for
+    )
+    return state, [*told, status, digits]
 
 
 def _learnt(state: Dialling, event: Answered) -> dict[str, str]:
@@ -251,14 +249,22 @@ def _learnt(state: Dialling, event: Answered) -> dict[str, str]:
 
 
 def _digits_played(state: Dialling, _event: DigitsPlayed, _now: float) -> _Step:
-    return _connect(state, [], {})
+    return _connect(state, state.call, [], {}, stored=state.answer_stored)
 
 
-def _connect(state: Dialling, before: Sequence[object], attributes: Mapping[str, str]) -> _Step:
-    call, commands = bridged(state.call, attributes)
-    if state.answer_stored:
+def _connect(
+    state: Dialling,
+    call: Call,
+    before: Sequence[object],
+    attributes: Mapping[str, str],
+    *,
+    stored: bool,
+) -> _Step:
+    """Both sides hear each other; whoever waits is told at once if the answer is `stored`."""
+    call, commands = bridged(call, attributes)
+    if stored:
         return call, [*before, *commands, dial.ReportActive()]
-    storing = replace(state, call=call, stage=Stage.STORING, answer_by=None)
+    storing = replace(state, call=call, stage=Stage.STORING, ring_until=None, answer_by=None)
     return storing, [*before, *commands]
 
 

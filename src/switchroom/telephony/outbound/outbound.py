@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable
+from functools import partial
 
 from switchroom.base.ids import new_id
 from switchroom.base.log import get_logger
@@ -93,7 +94,8 @@ class Outbound:
         if seen is not None and runner is None:
             return await _replay(seen.outcome, request)
         if runner is None:
-            runner = self._same_call(request) or self._place(request, deadline, key)
+            wanted = _call_key(request)
+            runner = self._same_call(wanted) or self._place(request, wanted, deadline, key)
             if key is not None:
                 self._memory.remember(key, runner.dial.call_id, runner.outcome, now)
         return await runner.wait(until_answered=request.wait_until_answered, deadline=deadline)
@@ -127,14 +129,18 @@ class Outbound:
         runner = self._running.find(call_id)
         return runner if isinstance(runner, OutboundRunner) else None
 
-    def _same_call(self, request: CreateSipParticipant) -> OutboundRunner | None:
-        runner = self._by_request.get(_call_key(request))
+    def _same_call(self, wanted: _CallKey) -> OutboundRunner | None:
+        runner = self._by_request.get(wanted)
         return None if runner is None or runner.ending else runner
 
     # ── a new call ───────────────────────────────────────────────────────────
 
     def _place(
-        self, request: CreateSipParticipant, deadline: float, key: RequestKey | None
+        self,
+        request: CreateSipParticipant,
+        wanted: _CallKey,
+        deadline: float,
+        key: RequestKey | None,
     ) -> OutboundRunner:
         """All in one go, without a wait: nobody can slip in between the look and the leap."""
         if not self._running.accepting:
@@ -153,9 +159,9 @@ class Outbound:
             choose=random.choice,
             sip=self._ports.sip,
         )
-        runner = self._open(dial, self._record(dial, key if durable else None))
+        runner = self._open(dial, wanted, self._record(dial, key if durable else None))
         self._running.add(runner)
-        self._by_request[_call_key(request)] = runner
+        self._by_request[wanted] = runner
         _log.debug(
             "dialling",
             call=dial.call_id,
@@ -166,7 +172,7 @@ class Outbound:
         runner.start(secrets.randbits(31))
         return runner
 
-    def _open(self, dial: Dial, record: CallRecord) -> OutboundRunner:
+    def _open(self, dial: Dial, wanted: _CallKey, record: CallRecord) -> OutboundRunner:
         """The leg comes first: without a port there is nothing to offer."""
         events: list[OutboundRunner] = []
 
@@ -183,7 +189,7 @@ class Outbound:
             for listener in self._ports.listeners:
                 listener(CallEnded(record))
             raise CallFailedError(ending) from error
-        runner = OutboundRunner(dial, leg, self._ports, record, self._finished)
+        runner = OutboundRunner(dial, leg, self._ports, record, partial(self._finished, wanted))
         events.append(runner)
         return runner
 
@@ -212,12 +218,10 @@ class Outbound:
             request_digest=key.digest if key is not None else "",
         )
 
-    def _finished(self, runner: CallRunner) -> None:
+    def _finished(self, wanted: _CallKey, runner: CallRunner) -> None:
         self._running.remove(runner)
-        if isinstance(runner, OutboundRunner):
-            call_key = _call_key(runner.dial.request)
-            if self._by_request.get(call_key) is runner:
-                del self._by_request[call_key]
+        if self._by_request.get(wanted) is runner:
+            del self._by_request[wanted]
 
 
 def _check_seat(request: CreateSipParticipant) -> None:

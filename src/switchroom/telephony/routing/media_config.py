@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from switchroom.base.records import record, replace
@@ -110,14 +111,28 @@ def offered_codecs(
     `switches` are the node's (``sip.codecs``): ``PCMA`` or ``PCMA/8000`` on or off. Raises
     InvalidRequestError where nothing is left to offer.
     """
+    if not config.codecs and not config.only_listed_codecs:
+        return _offered_by_default(tuple(switches.items()))
     listed = tuple(c for name in config.codecs for c in SUPPORTED if _means(name, c))
     if config.only_listed_codecs:
         if not config.codecs:
             raise InvalidRequestError("no codecs specified")
-        chosen = _once(listed)
-    else:
-        defaults = (c for c in SUPPORTED if _switched_on(c, switches))
-        chosen = _once((*listed, *defaults))
+        return _complete(_once(listed))
+    return _complete(_once((*listed, *_defaults(switches.items()))))
+
+
+@lru_cache(maxsize=8)
+def _offered_by_default(switches: tuple[tuple[str, bool], ...]) -> tuple[Codec, ...]:
+    """What nearly all calls offer, found once: a node's switches do not change while it runs."""
+    return _complete(_defaults(switches))
+
+
+def _defaults(switches: Iterable[tuple[str, bool]]) -> tuple[Codec, ...]:
+    return tuple(c for c in SUPPORTED if _switched_on(c, switches))
+
+
+def _complete(chosen: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    """With digits. Raises InvalidRequestError where there is no sound to offer."""
     if not any(codec.name != CN.name for codec in chosen):
         names = ", ".join(codec.name for codec in SUPPORTED if codec.name != CN.name)
         raise InvalidRequestError(f"none of the listed codecs is supported; there are {names}")
@@ -128,9 +143,9 @@ def _means(listed: ListedCodec, codec: Codec) -> bool:
     return listed.name.lower() == codec.name.lower() and listed.rate in (0, codec.clock_rate)
 
 
-def _switched_on(codec: Codec, switches: Mapping[str, bool]) -> bool:
+def _switched_on(codec: Codec, switches: Iterable[tuple[str, bool]]) -> bool:
     """The node's word; without one, what LiveKit has on by default."""
-    for name, on in switches.items():
+    for name, on in switches:
         spelled = name.lower()
         if spelled in (codec.name.lower(), f"{codec.name}/{codec.clock_rate}".lower()):
             return on
