@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -17,6 +18,13 @@ def legible(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def legible_texts(texts: Mapping[str, str]) -> dict[str, str]:
+    """The same for every name and text of a mapping."""
+    if all(map(str.isascii, texts)) and all(map(str.isascii, texts.values())):
+        return dict(texts)
+    return {legible(name): legible(text) for name, text in texts.items()}
 
 
 def legible_json(value: Any) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from ipaddress import ip_address
+from socket import AF_INET, inet_pton
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -205,6 +206,8 @@ class Leg:
             self._played_out()
             self._send("close_leg", self.id)
             self._on_close(self.id)
+            # Whoever hears the events holds the leg as a rule: so that nobody has to look for both.
+            self._on_event = _nobody
 
     def handle(self, news: tuple[Any, ...]) -> None:
         """For the engine: one of the compiled engine's event tuples."""
@@ -227,6 +230,10 @@ class Leg:
         for played_out in waiting:
             if not played_out.done():
                 played_out.set_result(None)
+
+
+def _nobody(_event: LegEvent) -> None:
+    """A leg that is closed has nothing to tell."""
 
 
 async def _stats(counts: Awaitable[Any]) -> LegStats:
@@ -253,6 +260,14 @@ def _check_keys(crypto: LegCrypto) -> None:
 
 
 def _check_address(address: tuple[str, int]) -> None:
+    try:
+        # Nearly all are of IPv4, and the C library knows those ten times as fast.
+        inet_pton(AF_INET, address[0])
+    except (OSError, ValueError):
+        _check_any_address(address)
+
+
+def _check_any_address(address: tuple[str, int]) -> None:
     try:
         ip_address(address[0])
     except ValueError:

@@ -62,6 +62,7 @@ class Player:
             self._stopped = True
             self._send("stop_player", self.id)
             self._on_close(self.id)
+            self._on_event = None
 
     def handle(self, news: tuple[Any, ...]) -> None:
         """For the engine: one of the compiled engine's event tuples."""

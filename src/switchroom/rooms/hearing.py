@@ -80,6 +80,8 @@ class Hearing:
 
     def _judge(self, listener: Participant, track: Track) -> bool:
         """Bring `heard` up to date for one pair; whether it changed."""
+        if listener is track.publisher:
+            return False
         verdict = self._verdict(listener, track)
         self._tell_permission(listener, track, refused=verdict is Verdict.NOT_ALLOWED)
         hears = track.sid in listener.heard
@@ -93,13 +95,11 @@ class Hearing:
         return True
 
     def _verdict(self, listener: Participant, track: Track) -> Verdict:
-        publisher = track.publisher
-        able = listener.permissions.can_subscribe and listener.member.listens
-        if listener is publisher or not able:
+        if not (listener.permissions.can_subscribe and listener.member.listens):
             return Verdict.NOT_WANTED
         return judge(
             listener.wishes,
-            publisher.audience,
+            track.publisher.audience,
             sid=listener.sid,
             identity=listener.identity,
             track_sid=track.sid,

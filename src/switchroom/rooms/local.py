@@ -88,8 +88,10 @@ class LocalParticipantSpec:
     @property
     def room(self) -> RoomSpec:
         """The room, should it have to be created. Raises Invalid."""
+        if not self.configuration:
+            return RoomSpec(self.room_name, preset=self.preset)
         try:
-            given = json.loads(self.configuration) if self.configuration else {}
+            given = json.loads(self.configuration)
         except (ValueError, RecursionError):
             raise Invalid("the room configuration is no JSON") from None
         if not isinstance(given, Mapping):
@@ -255,8 +257,7 @@ class Seat:
         """Leave the room for this reason. No effect once the room has begun to close the seat."""
         if not self._member.closing:
             self._member.closing = True
-            self._member.silence()
-            self._room.leave(self._participant, reason)
+            self._member.depart(reason)
 
     def _send(
         self, content: UserData | Dtmf, *, reliable: bool, destinations: Collection[str]
@@ -287,6 +288,22 @@ def _companion(other: Participant) -> Companion:
 
 def _may_come(record: DispatchRecord) -> bool:
     return not record.jobs or any(not job.ended for job in record.jobs)
+
+
+class _Nobody:
+    """Who has left."""
+
+    async def close(self, reason: DisconnectReason) -> None:
+        return
+
+    def on_data(self, data: UserData | Dtmf) -> None:
+        return
+
+    def on_dispatch_ended(self, news: DispatchEnded) -> None:
+        return
+
+
+_NOBODY: LocalParticipant = _Nobody()
 
 
 class _LocalMember:
@@ -329,9 +346,15 @@ class _LocalMember:
         self._mix()
         return self._sink is not None
 
-    def silence(self) -> None:
+    def depart(self, reason: DisconnectReason) -> None:
+        """Hear nothing more, and be out of the room; with that it is of no use to anybody."""
         self._tracks = ()
         self._mix()
+        self._room.leave(self.participant, reason)
+        # These hold the seat in turn: without them, nobody has to look for rings of references.
+        self._local = _NOBODY
+        self.methods = {}
+        del self.participant
 
     def receive_tracks(self, tracks: Sequence[Track]) -> None:
         self._tracks = tracks
@@ -392,7 +415,7 @@ class _LocalMember:
         try:
             await self._local.close(reason)
         finally:
-            self.silence()
+            self.depart(reason)
 
     def participants_changed(self, infos: Sequence[ParticipantInfo]) -> None:
         return

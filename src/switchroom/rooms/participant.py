@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from switchroom.base.ids import new_id
-from switchroom.base.legible import legible, legible_json
+from switchroom.base.legible import legible, legible_texts
 from switchroom.rooms.data import DataMessage
 from switchroom.rooms.info import (
     ClientFacts,
@@ -148,7 +148,7 @@ class Participant:
         self.kind = kind
         self.kind_details = kind_details
         self.metadata = legible(metadata)
-        self.attributes: Mapping[str, str] = legible_json(dict(attributes or {}))
+        self.attributes: Mapping[str, str] = legible_texts(attributes or {})
         self.permissions = permissions or Permissions()
         self.wishes = Wishes(automatic=auto_subscribe)
         self.audience = Audience()

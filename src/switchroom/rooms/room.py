@@ -9,7 +9,7 @@ from functools import partial
 
 from switchroom.base.clock import Clock
 from switchroom.base.ids import new_id
-from switchroom.base.legible import legible, legible_json
+from switchroom.base.legible import legible, legible_texts
 from switchroom.base.log import get_logger
 from switchroom.base.records import record, replace
 from switchroom.base.tasks import Tasks
@@ -164,7 +164,7 @@ class Room:
         self._watch_idleness()
         self._tell(participant, to_itself=False)
         self._note_counts()
-        self._note_recording()
+        self._note_recording(participant)
 
     def activate(self, participant: Participant) -> None:
         """Media can flow: the participant is ACTIVE, hears what it should, and is announced."""
@@ -193,7 +193,7 @@ class Room:
         self._tell(participant, to_itself=False)
         self._watch_idleness()
         self._note_counts()
-        self._note_recording()
+        self._note_recording(participant)
         self._company_changed()
 
     def watch_company(self, participant: Participant, on_change: Callable[[], None]) -> None:
@@ -212,13 +212,7 @@ class Room:
         """Close a participant's connection for a reason, within CLOSE_LIMIT, and take it out."""
         if participant.gone:
             return
-        closing = self._house.tasks.spawn(
-            participant.member.close(reason), name=f"close {participant.sid}"
-        )
-        await asyncio.wait((closing,), timeout=CLOSE_LIMIT)
-        if not closing.done():
-            _log.warning("participant did not close in time", sid=participant.sid)
-        self.leave(participant, reason)
+        await self._see_out((participant,), reason)
 
     async def close(self, reason: DisconnectReason) -> None:
         """End the room: first those who live in this process (phones), then the clients.
@@ -233,7 +227,8 @@ class Room:
         try:
             for watches in (False, True):
                 group = [p for p in self.participants.values() if p.member.watches is watches]
-                await asyncio.gather(*(self.expel(p, reason) for p in group))
+                if group:
+                    await self._see_out(group, reason)
         finally:
             self._cancel_timers()
             resumes = self.terms.kept and reason is DisconnectReason.SERVER_SHUTDOWN
@@ -322,11 +317,12 @@ class Room:
         """
         check_name(name, "name")
         check_metadata(metadata)
-        merged = _merged(participant.attributes, legible_json(dict(attributes or {})))
-        check_attributes(merged)
+        if attributes:
+            merged = _merged(participant.attributes, legible_texts(attributes))
+            check_attributes(merged)
+            participant.attributes = merged
         participant.name = legible(name) or participant.name
         participant.metadata = legible(metadata) or participant.metadata
-        participant.attributes = merged
         participant.touch()
         self._tell(participant)
         participant.member.grants_changed()
@@ -350,7 +346,7 @@ class Room:
         participant.member.grants_changed()
         self._watch_idleness()
         self._note_counts()
-        self._note_recording()
+        self._note_recording(participant)
 
     def set_metadata(self, metadata: str) -> None:
         """Replace the room's metadata. Raises LimitExceeded."""
@@ -447,6 +443,22 @@ class Room:
         if present >= limit:
             raise RoomFull
 
+    async def _see_out(self, group: Sequence[Participant], reason: DisconnectReason) -> None:
+        """Each of them leaves when its connection is closed, within CLOSE_LIMIT."""
+        spawn = self._house.tasks.spawn
+        leaving = {spawn(self._part(p, reason), name=f"close {p.sid}"): p for p in group}
+        await asyncio.wait(leaving, timeout=CLOSE_LIMIT)
+        for parting, participant in leaving.items():
+            if not parting.done():
+                _log.warning("participant did not close in time", sid=participant.sid)
+                self.leave(participant, reason)
+
+    async def _part(self, participant: Participant, reason: DisconnectReason) -> None:
+        try:
+            await participant.member.close(reason)
+        finally:
+            self.leave(participant, reason)
+
     def _supersede(self, predecessor: Participant) -> None:
         reason = DisconnectReason.DUPLICATE_IDENTITY
         self._house.tasks.spawn(predecessor.member.close(reason), name=f"close {predecessor.sid}")
@@ -512,7 +524,10 @@ class Room:
             if watcher is not participant:
                 watcher.member.participants_changed(info)
 
-    def _note_recording(self) -> None:
+    def _note_recording(self, changed: Participant) -> None:
+        """`changed` came, went, or has other rights."""
+        if not (self._recorded or changed.recorder):
+            return
         recorded = any(p.recorder for p in self.participants.values())
         if recorded is not self._recorded:
             self._recorded = recorded
@@ -596,7 +611,5 @@ class Room:
 
 
 def _merged(current: Mapping[str, str], changes: Mapping[str, str]) -> Mapping[str, str]:
-    if not changes:
-        return current
     merged = {**current, **changes}
     return {key: value for key, value in merged.items() if value}

@@ -33,18 +33,15 @@ class Track:
     being sent the track; the publisher is told once of the first who is not hidden.
     """
 
-    __slots__ = ("announced", "info", "publisher", "receivers", "source")
+    __slots__ = ("announced", "info", "publisher", "receivers", "sid", "source")
 
     def __init__(self, info: TrackInfo, publisher: Participant, source: Source | None) -> None:
         self.info = info
+        self.sid = info.sid
         self.publisher = publisher
         self.source = source
         self.receivers: set[Participant] = set()
         self.announced = False
-
-    @property
-    def sid(self) -> str:
-        return self.info.sid
 
     def change(self, **changes: object) -> None:
         """Replace fields of the info."""
