@@ -215,6 +215,11 @@ class Endpoint:
         return events
 
     @property
+    def eventful(self) -> bool:
+        """Whether ``events`` has something to give out."""
+        return bool(self._events)
+
+    @property
     def idle(self) -> bool:
         """Whether no call, transaction, timer or open question is left."""
         tables = (
@@ -232,18 +237,20 @@ class Endpoint:
         try:
             message = parse_message(data, self._limits)
         except UnparsableError as error:
-            self._heard(flow, error.request.headers.get("Call-ID") if error.request else "", data)
-            self._reception.unparsable(error, flow, len(data))
+            self._unparsable(error, flow, data)
             return
-        self._heard(flow, message.headers.get("Call-ID"), data)
+        if self._tap is not None:
+            self._tap(flow, message.headers.get("Call-ID") or "", data)
         if isinstance(message, Request):
             self._reception.receive(message, flow, len(data), now)
         else:
             self._response(message, now)
 
-    def _heard(self, flow: Flow, call_id: str | None, data: bytes) -> None:
+    def _unparsable(self, error: UnparsableError, flow: Flow, data: bytes) -> None:
         if self._tap is not None:
+            call_id = error.request.headers.get("Call-ID") if error.request else ""
             self._tap(flow, call_id or "", data)
+        self._reception.unparsable(error, flow, len(data))
 
     def _response(self, response: Response, now: float) -> None:
         fault = check_response(response)
@@ -262,11 +269,7 @@ class Endpoint:
             transaction.receive(response, now)
 
     def _broken(self, flow: Flow, broken: BrokenStream) -> None:
-        error = UnparsableError(broken.fault, salvage(broken.head))
-        self._heard(
-            flow, error.request.headers.get("Call-ID") if error.request else "", broken.head
-        )
-        self._reception.unparsable(error, flow, len(broken.head))
+        self._unparsable(UnparsableError(broken.fault, salvage(broken.head)), flow, broken.head)
         self._actions.append(CloseFlow(flow))
 
     # ── what sessions and transactions ask for ──

@@ -117,6 +117,16 @@ class Headers:
                 return value
         return None
 
+    def required(self, name: str) -> str:
+        """The first value of the field, as written.
+
+        Raises MalformedValueError if there is none, or an empty one.
+        """
+        value = self.get(name)
+        if not value:
+            raise MalformedValueError(f"missing {name}")
+        return value
+
     def get_all(self, name: str) -> list[str]:
         """The value of each field of that name, as written."""
         key = header_key(name)

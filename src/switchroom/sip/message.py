@@ -14,7 +14,6 @@ from typing import Final
 
 from switchroom.sip.errors import (
     MalformedMessageError,
-    MalformedValueError,
     MessageTooLargeError,
     RemoteSipError,
     UnsupportedVersionError,
@@ -58,17 +57,11 @@ class _Message:
         self._from_tag: str | None = ""
         self._to_tag: str | None = ""
 
-    def _required(self, name: str) -> str:
-        value = self.headers.get(name)
-        if not value:
-            raise MalformedValueError(f"missing {name}")
-        return value
-
     @property
     def via(self) -> Via:
         """The topmost Via."""
         if self._via is None:
-            value = self._required("Via")
+            value = self.headers.required("Via")
             if "," in value:
                 value = self.headers.values("Via")[0]
             self._via = Via.parse(value)
@@ -77,48 +70,48 @@ class _Message:
     @property
     def branch(self) -> str:
         """The branch of the topmost Via, empty if it has none (cheaper than ``via``)."""
-        return branch_of(self._required("Via"))
+        return branch_of(self.headers.required("Via"))
 
     @property
     def cseq(self) -> CSeq:
         """Sequence number and method."""
         if self._cseq is None:
-            self._cseq = CSeq.parse(self._required("CSeq"))
+            self._cseq = CSeq.parse(self.headers.required("CSeq"))
         return self._cseq
 
     @property
     def from_(self) -> NameAddr:
         """The logical sender."""
         if self._from is None:
-            self._from = NameAddr.parse(self._required("From"))
+            self._from = NameAddr.parse(self.headers.required("From"))
         return self._from
 
     @property
     def to(self) -> NameAddr:
         """The logical recipient."""
         if self._to is None:
-            self._to = NameAddr.parse(self._required("To"))
+            self._to = NameAddr.parse(self.headers.required("To"))
         return self._to
 
     @property
     def call_id(self) -> str:
         """Compared octet by octet (section 20.8)."""
         if not self._call_id:
-            self._call_id = self._required("Call-ID")
+            self._call_id = self.headers.required("Call-ID")
         return self._call_id
 
     @property
     def from_tag(self) -> str | None:
         """Tag of the sender; absent only with RFC 2543 peers."""
         if self._from_tag == "":
-            self._from_tag = tag_of(self._required("From"))
+            self._from_tag = tag_of(self.headers.required("From"))
         return self._from_tag
 
     @property
     def to_tag(self) -> str | None:
         """Tag of the recipient; absent in a request outside of a dialog."""
         if self._to_tag == "":
-            self._to_tag = tag_of(self._required("To"))
+            self._to_tag = tag_of(self.headers.required("To"))
         return self._to_tag
 
     @property
@@ -222,7 +215,7 @@ class Request(_Message):
     @property
     def rack(self) -> RAck:
         """What this PRACK acknowledges (raises MalformedValueError)."""
-        return RAck.parse(self._required("RAck"))
+        return RAck.parse(self.headers.required("RAck"))
 
     def _start_line(self) -> str:
         return f"{self.method} {self.target} SIP/2.0"

@@ -34,7 +34,10 @@ class SessionExpires:
     @classmethod
     def of(cls, headers: Headers) -> SessionExpires | None:
         """That of a message; ``None`` also for one that can't be read."""
-        value, semicolon, rest = (headers.get("Session-Expires") or "").partition(";")
+        whole = headers.get("Session-Expires")
+        if not whole:
+            return None
+        value, semicolon, rest = whole.partition(";")
         try:
             seconds = parse_number(value.strip(), _LONGEST, "Session-Expires")
             params = parse_params(rest) if semicolon else ()

@@ -32,29 +32,25 @@ class Timing:
 class Timer:
     """One deadline; ``cancel`` it or it fires once."""
 
-    __slots__ = ("_action", "_queue", "when")
+    __slots__ = ("_queue", "action", "when")
 
     def __init__(
         self, queue: TimerQueue, when: float, action: Callable[[float], None] | None
     ) -> None:
         self._queue = queue
         self.when = when
-        self._action = action
-
-    @property
-    def active(self) -> bool:
-        """Whether it has neither fired nor been cancelled."""
-        return self._action is not None
+        self.action = action
+        """``None`` once it has fired or was cancelled."""
 
     def cancel(self) -> None:
         """Never fire. Harmless if it has fired already."""
-        if self._action is not None:
-            self._action = None
-            self._queue.forget()
+        if self.action is not None:
+            self.action = None
+            self._queue.dead += 1
 
     def fire(self, now: float) -> None:
         """Run the action, once."""
-        action, self._action = self._action, None
+        action, self.action = self.action, None
         if action is not None:
             action(now)
 
@@ -67,13 +63,17 @@ class TimerQueue:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = 0
-        self._dead = 0
+        self.dead = 0
+        """Entries of the heap that were cancelled."""
 
     def __len__(self) -> int:
-        return len(self._heap) - self._dead
+        return len(self._heap) - self.dead
 
     def schedule(self, when: float, action: Callable[[float], None]) -> Timer:
         """Call ``action(now)`` at the first ``run_due`` that is not before ``when`` (seconds)."""
+        # Most timers are cancelled long before they are due: 32 s of dead ones would pile up.
+        if self.dead > self._COMPACT_AT and self.dead * 2 > len(self._heap):
+            self._compact()
         timer = Timer(self, when, action)
         self._order += 1
         heapq.heappush(self._heap, (when, self._order, timer))
@@ -83,10 +83,10 @@ class TimerQueue:
         """The earliest deadline, or ``None`` if there is nothing to wait for."""
         heap = self._heap
         while heap:
-            if heap[0][2].active:
+            if heap[0][2].action is not None:
                 return heap[0][0]
             heapq.heappop(heap)
-            self._dead -= 1
+            self.dead -= 1
         return None
 
     def run_due(self, now: float) -> None:
@@ -94,16 +94,12 @@ class TimerQueue:
         heap = self._heap
         while heap and heap[0][0] <= now:
             timer = heapq.heappop(heap)[2]
-            if timer.active:
+            if timer.action is not None:
                 timer.fire(now)
             else:
-                self._dead -= 1
+                self.dead -= 1
 
-    def forget(self) -> None:
-        """A timer of this queue was cancelled."""
-        self._dead += 1
-        # Most timers are cancelled long before they are due: 32 s of dead ones would pile up.
-        if self._dead > self._COMPACT_AT and self._dead * 2 > len(self._heap):
-            self._heap[:] = [entry for entry in self._heap if entry[2].active]
-            heapq.heapify(self._heap)
-            self._dead = 0
+    def _compact(self) -> None:
+        self._heap[:] = [entry for entry in self._heap if entry[2].action is not None]
+        heapq.heapify(self._heap)
+        self.dead = 0

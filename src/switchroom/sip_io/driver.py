@@ -309,7 +309,7 @@ class SipDriver:
         self._timer = None
         now = self._clock.monotonic()
         self._endpoint.wake(now)
-        if len(self._tcp) and now >= self._next_sweep:
+        if self._tcp.open and now >= self._next_sweep:
             self._next_sweep = now + _SWEEP_EVERY
             in_use = bool(self._endpoint.sessions)
             self._tcp.sweep(now, self._endpoint.unfinished, in_use=in_use)
@@ -321,10 +321,13 @@ class SipDriver:
         """Perform actions now, but hand out events later: owners must not be called back inside."""
         if not self._pumping and self._loop is not None:
             self._perform_all()
-            self._loop.call_soon(self._pump)
+            if self._endpoint.eventful:
+                self._loop.call_soon(self._pump)
+            else:
+                self._settle(self._loop)
 
     def _pump(self) -> None:
-        """Perform actions and hand out events until both have run dry, then arm the timer."""
+        """Perform actions and hand out events until both have run dry."""
         if self._pumping or self._loop is None:
             return
         self._pumping = True
@@ -338,13 +341,10 @@ class SipDriver:
                     self._hand_out(session, event)
         finally:
             self._pumping = False
-        if self._quiet is not None and not self._endpoint.sessions:
-            self._quiet.set()
-        self._arm(self._loop)
+        self._settle(self._loop)
 
     def _perform_all(self) -> None:
-        while True:
-            actions = self._endpoint.actions()
+        while actions := self._endpoint.actions():
             for action in actions:
                 if isinstance(action, Send):
                     self._send(action)
@@ -357,8 +357,6 @@ class SipDriver:
             failures, self._failures = self._failures, []
             for flow, reason in failures:
                 self._endpoint.flow_failed(flow, reason, self._clock.monotonic())
-            if not actions and not failures:
-                return
 
     def _hand_out(self, session: CallSession, event: SessionEvent | IncomingInvite) -> None:
         # Owners are foreign code to this room: their faults are logged and stay theirs.
@@ -404,9 +402,12 @@ class SipDriver:
         elif action.call_id:
             self._record("out", flow, action.call_id, action.data)
 
-    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
+        """All is done that can be done now: tell who waits for that, and arm the timer."""
+        if self._quiet is not None and not self._endpoint.sessions:
+            self._quiet.set()
         deadline = self._endpoint.deadline()
-        if len(self._tcp):
+        if self._tcp.open:
             deadline = min(deadline or self._next_sweep, self._next_sweep)
         if deadline is None or (self._timer is not None and self._timer_at <= deadline):
             return  # an early timer is harmless and cheaper than arming it anew each time

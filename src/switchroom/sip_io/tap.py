@@ -39,21 +39,20 @@ def without_credentials(data: bytes) -> bytes:
 class _Trace:
     """The messages of one call, the oldest dropped when there are too many or they are too big."""
 
-    __slots__ = ("_bytes", "_records")
+    __slots__ = ("records", "size")
 
     def __init__(self) -> None:
-        self._records: deque[TapRecord] = deque()
-        self._bytes = 0
+        self.records: deque[TapRecord] = deque()
+        self.size = 0
+        """Bytes of all messages."""
 
-    def add(self, record: TapRecord, limit: int) -> None:
-        self._records.append(record)
-        self._bytes += len(record.data)
-        while self._bytes > limit and len(self._records) > 1:
-            self._bytes -= len(self._records.popleft().data)
+    def shorten(self, limit: int) -> None:
+        while self.size > limit and len(self.records) > 1:
+            self.size -= len(self.records.popleft().data)
 
     def without_credentials(self) -> tuple[TapRecord, ...]:
         return tuple(
-            record._replace(data=without_credentials(record.data)) for record in self._records
+            record._replace(data=without_credentials(record.data)) for record in self.records
         )
 
 
@@ -91,7 +90,10 @@ class CallTraces:
             trace = self._strangers[call_id] = _Trace()
             if len(self._strangers) > self._strangers_limit:
                 self._strangers.popitem(last=False)
-        trace.add(record, self._call_bytes)
+        trace.records.append(record)
+        trace.size += len(record.data)
+        if trace.size > self._call_bytes:
+            trace.shorten(self._call_bytes)
 
     def of(self, call_id: str) -> tuple[TapRecord, ...]:
         """The messages of one call in the order they passed; empty if unknown or forgotten."""

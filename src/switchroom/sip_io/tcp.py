@@ -50,14 +50,12 @@ class TcpConnections:
         self.on_data = on_data
         self._on_lost = on_lost
         self._servers: list[asyncio.Server] = []
-        self._connections: dict[int, Connection] = {}
+        self.open: dict[int, Connection] = {}
+        """Those that are open, by number."""
         self._by_remote: dict[tuple[str, Address, str], Connection] = {}
         """By transport, address, and (TLS) the name that the peer's certificate is good for."""
         self._per_peer: Counter[str] = Counter()
         self._numbers = 0
-
-    def __len__(self) -> int:
-        return len(self._connections)
 
     async def listen(self, ip: str, port: int, tls: ssl.SSLContext | None = None) -> Address:
         """Accept connections (raises OSError). Returns the address with the real port."""
@@ -90,7 +88,7 @@ class TcpConnections:
 
     def is_open(self, flow: Flow) -> bool:
         """Whether a connection is still there."""
-        return flow.connection in self._connections
+        return flow.connection in self.open
 
     async def connect(self, hop: Hop, patience: float, tls: ssl.SSLContext | None = None) -> Flow:
         """A new connection (raises OSError with a message for the call's failure).
@@ -118,14 +116,14 @@ class TcpConnections:
 
     def send(self, flow: Flow, data: bytes) -> str | None:
         """Queue bytes. Returns what went wrong if it is known at once."""
-        connection = self._connections.get(flow.connection)
+        connection = self.open.get(flow.connection)
         if connection is None:
             return "connection closed"
         return connection.send(data)
 
     def close(self, flow: Flow) -> None:
         """Close a connection after what was queued has left."""
-        connection = self._connections.get(flow.connection)
+        connection = self.open.get(flow.connection)
         if connection is not None:
             connection.close()
 
@@ -134,7 +132,7 @@ class TcpConnections:
 
         ``in_use``: there are calls, so connections that we made are kept alive.
         """
-        for connection in list(self._connections.values()):
+        for connection in list(self.open.values()):
             if connection.flow is not None:
                 connection.check(now, unfinished(connection.flow) > 0, in_use)
 
@@ -142,13 +140,13 @@ class TcpConnections:
         """Close everything."""
         for server in self._servers:
             server.close()
-        for connection in list(self._connections.values()):
+        for connection in list(self.open.values()):
             connection.close()
         self._servers.clear()
 
     def admit(self, local: Address, remote: Address, connection: Connection) -> Flow | None:
         """A connection was made; ``None`` if there are too many."""
-        full = len(self._connections) >= _TOTAL_LIMIT
+        full = len(self.open) >= _TOTAL_LIMIT
         if full or self._per_peer[remote[0]] >= _PER_PEER_LIMIT:
             return None
         self._numbers += 1
@@ -160,7 +158,7 @@ class TcpConnections:
             self._numbers,
             connection.name,
         )
-        self._connections[flow.connection] = connection
+        self.open[flow.connection] = connection
         self._by_remote[flow.transport, remote, flow.name] = connection
         self._per_peer[remote[0]] += 1
         return flow
@@ -168,7 +166,7 @@ class TcpConnections:
     def lost(self, connection: Connection, reason: str) -> None:
         """A connection is closed."""
         flow = connection.flow
-        if flow is None or self._connections.pop(flow.connection, None) is None:
+        if flow is None or self.open.pop(flow.connection, None) is None:
             return
         key = (flow.transport, flow.remote, flow.name)
         if self._by_remote.get(key) is connection:

@@ -63,7 +63,7 @@ async def test_a_connection_is_used_in_both_directions_and_found_again(owner: Ow
     assert owner.connections.existing(Hop("tcp", *flow.remote)) is None
     assert owner.connections.send(flow, b"x") == "connection closed"
     owner.connections.close(flow)
-    assert len(owner.connections) == 0
+    assert len(owner.connections.open) == 0
 
 
 async def test_a_connection_of_ours_is_made_and_refused(owner: Owner) -> None:
@@ -104,7 +104,7 @@ async def test_a_silent_connection_is_closed_after_ten_minutes(owner: Owner) -> 
     reader, _, flow = await peer(owner)
     owner.clock.now = 599.0
     owner.connections.sweep(owner.clock.now, lambda _: 0, in_use=False)
-    assert len(owner.connections) == 1
+    assert len(owner.connections.open) == 1
     owner.clock.now = 600.0
     owner.connections.sweep(owner.clock.now, lambda _: 0, in_use=False)
     assert (await owner.lost.get())[0] == flow
@@ -117,7 +117,7 @@ async def test_a_message_that_does_not_come_to_an_end_costs_its_connection(owner
     for at, unfinished in ((0.0, 5), (20.0, 0), (30.0, 5), (61.0, 5)):
         owner.clock.now = at
         owner.connections.sweep(at, lambda _, n=unfinished: n, in_use=False)  # type: ignore[misc]
-        assert len(owner.connections) == 1
+        assert len(owner.connections.open) == 1
     owner.connections.sweep(62.0, lambda _: 5, in_use=False)
     assert (await owner.lost.get())[0] == flow
 
@@ -142,4 +142,4 @@ async def test_there_are_only_so_many_connections_from_one_peer(
     owner.writers.append(writer)
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await reader.readexactly(1)
-    assert len(owner.connections) == 1
+    assert len(owner.connections.open) == 1

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import partial
+from math import ceil
 from typing import ClassVar, Final, Protocol
 
 from switchroom.sip.flows import Flow
@@ -129,6 +131,14 @@ TIMERS: Final[Mapping[Effect, tuple[Input, Rule]]] = {
 RETRANSMISSIONS: Final = frozenset({Input.TIMER_A, Input.TIMER_E, Input.TIMER_G})
 """The timers whose interval grows."""
 
+LINGERING: Final = frozenset(
+    {Input.TIMER_D, Input.TIMER_I, Input.TIMER_J, Input.TIMER_K, Input.TIMER_L, Input.TIMER_M}
+)
+"""The timers that do nothing but forget the transaction."""
+
+_FORGETTING: Final = 4
+"""Times in a second: transactions are forgotten together, as waking for each costs far more."""
+
 
 def _reaches_t2(timing: Timing) -> float:
     elapsed, interval = 0.0, timing.t1
@@ -232,10 +242,11 @@ class Transaction:
         self, effects: tuple[Effect, ...], message: SipMessage | None, now: float
     ) -> None:
         for effect in effects:
-            if effect in TIMERS:
-                self._start_timer(effect, now)
-            else:
+            starting = TIMERS.get(effect)
+            if starting is None:
                 self._perform(effect, message, now)
+            else:
+                self._start_timer(*starting, now)
 
     def _perform(self, effect: Effect, message: SipMessage | None, now: float) -> None:
         if effect is Effect.SEND and message is not None:
@@ -275,16 +286,16 @@ class Transaction:
     def _perform_own(self, effect: Effect, message: SipMessage | None) -> None:
         raise NotImplementedError
 
-    def _start_timer(self, effect: Effect, now: float) -> None:
-        timer, rule = TIMERS[effect]
+    def _start_timer(self, timer: Input, rule: Rule, now: float) -> None:
         delay = rule(self._host.timing, self.flow.reliable, self._interval)
         if delay is None:
             return
         if delay == 0:
             self.feed(timer, now)
         else:
+            when = now + delay
             if timer in RETRANSMISSIONS:
                 self._interval = delay
-            self._timers[timer] = self._host.timers.schedule(
-                now + delay, lambda at: self.feed(timer, at)
-            )
+            elif timer in LINGERING:
+                when = ceil(when * _FORGETTING) / _FORGETTING
+            self._timers[timer] = self._host.timers.schedule(when, partial(self.feed, timer))

@@ -238,7 +238,10 @@ def test_a_repeated_invite_gets_the_last_response_again_but_not_the_2xx() -> Non
     transaction.respond(transaction.response(200), 0.1)
     transaction.repeated(0.2)
     assert [line[8:11] for _, line in host.sent] == ["180", "180", "200"]
+    # Timer L: 64*T1, and up to a quarter of a second in which others are forgotten as well.
     host.run(32.1)
+    assert not transaction.over
+    host.run(32.25)
     assert transaction.over
 
 
