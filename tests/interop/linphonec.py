@@ -67,6 +67,8 @@ class Linphonec:
     peer: PeerProcess
     address: str
     recording: Path
+    rate: int
+    """Samples a second of the recording: those of its codec."""
 
     async def dial(self, uri: str) -> None:
         self.peer.tell(f"call {uri}")
@@ -122,8 +124,8 @@ class Linphonec:
         self.peer.tell(f"transfer {uri}")
 
     def heard(self) -> Sound:
-        """What it has recorded."""
-        return read_sound(self.recording)
+        """What it has recorded so far."""
+        return read_sound(self.recording, unfinished_rate=self.rate)
 
 
 @asynccontextmanager
@@ -134,7 +136,7 @@ async def linphonec(
     home, recording = folder / "home", folder / "heard.wav"
     # It does not make the folder of its database itself.
     await asyncio.to_thread((home / ".local/share/linphone").mkdir, parents=True, exist_ok=True)
-    port, wishes = free_port(address), wishes or LinphoneWishes()
+    port, wishes = free_port(), wishes or LinphoneWishes()
     settings = _CONFIG.format(
         port=port,
         address=address,
@@ -150,9 +152,14 @@ async def linphonec(
         for line in ("soundcard use files", f"play {voice}", f"record {recording}", "ipv6 disable"):
             peer.tell(line)
         await peer.says("Using wav files instead of soundcard")
-        yield Linphonec(peer, f"{address}:{port}", recording)
+        yield Linphonec(peer, f"{address}:{port}", recording, _rate(wishes.codecs[0]))
         peer.tell("quit")
         await asyncio.wait_for(peer.process.wait(), 20)
+
+
+def _rate(codec: str) -> int:
+    """G.722 has twice the rate that it is named with (RFC 3551, 4.5.2)."""
+    return 16_000 if codec.startswith("G722") else int(codec.split("/")[1])
 
 
 def _credentials(wishes: LinphoneWishes) -> str:
