@@ -230,7 +230,7 @@ async def asterisk(
 ) -> AsyncIterator[Asterisk]:
     """A PBX whose trunk is the server at `server` (host and port)."""
     await asyncio.to_thread((folder / "spool").mkdir, parents=True, exist_ok=True)
-    port, manager, wishes = free_port(address), free_port(), wishes or AsteriskWishes()
+    port, manager, wishes = free_port(), free_port(), wishes or AsteriskWishes()
     facts = {
         **{name: getattr(wishes, name) for name in wishes.__dataclass_fields__},
         "address": address,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,18 +10,11 @@ from typing import Any
 
 from livekit import api
 
+from interop.peer_process import free_port
 from interop.server import Server, outward_address, server_here
 
 NUMBER = "+15105550100"
 ROOM = "inbound"
-
-
-def free_sip_port() -> int:
-    """A port that is free for UDP now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)
@@ -59,7 +51,7 @@ async def lay_rule(lk: api.LiveKitAPI, trunk_id: str, *, pin: str = "", **wishes
 @asynccontextmanager
 async def desk(data: Path, *, pin: str = "", port: int = 0, **settings: Any) -> AsyncIterator[Desk]:
     """A server in this process with a trunk for NUMBER and a rule that leads into ROOM."""
-    port = port or free_sip_port()
+    port = port or free_port()
     async with server_here(data, sip__port=port, **settings) as server, server.api() as lk:
         trunk_id = await lay_trunk(lk)
         rule_id = await lay_rule(lk, trunk_id, pin=pin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -14,6 +15,10 @@ import pytest
 
 PATIENCE = 30.0
 """Seconds that a test waits for a program's word, on a machine that has much else to do."""
+PORTS_EACH = 200
+"""How many ports in a row are one program's: 100 for SIP and what else it likes, 100 for sound."""
+
+_first_ports = itertools.cycle(range(26_000, 32_600, PORTS_EACH))
 
 
 @dataclass
@@ -97,13 +102,19 @@ async def peer_process(
         await reading
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody has at the moment, neither over UDP nor over TCP; the next is free too."""
-    while True:
-        with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind((address, 0))
-            port: int = udp.getsockname()[1]
-            with suppress(OSError), socket.socket() as beside:
-                tcp.bind((address, port))
-                beside.bind((address, port + 1))
-                return port
+def free_port() -> int:
+    """A port that nobody has, neither over UDP nor over TCP, and the first of `PORTS_EACH`.
+
+    They are below those that the system gives to sockets without a port of their own: one of those
+    may come at any time between this look and the program's.
+    """
+    for port in _first_ports:
+        with (
+            suppress(OSError),
+            socket.socket(type=socket.SOCK_DGRAM) as udp,
+            socket.socket() as tcp,
+        ):
+            udp.bind(("", port))
+            tcp.bind(("", port))
+            return port
+    raise AssertionError("it goes round for ever")

@@ -192,7 +192,7 @@ async def _baresip(folder: Path, server: str, wishes: Wishes) -> AsyncIterator[P
         login=wishes.login,
         password=wishes.password,
     )
-    async with baresip(folder, address, free_port(address), voice, set_up) as phone:
+    async with baresip(folder, address, free_port(), voice, set_up) as phone:
         yield _BaresipPhone(phone)
 
 

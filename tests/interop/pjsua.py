@@ -136,7 +136,7 @@ async def pjsua(
 ) -> AsyncIterator[Pjsua]:
     """A phone on a free port that says what is in `voice`, again and again."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    told, port, wishes = Told(), free_port(address), wishes or PjsuaWishes()
+    told, port, wishes = Told(), free_port(), wishes or PjsuaWishes()
     program = await json_program((str(PYTHON), str(_PROGRAM)), told)
     try:
         facts = {"address": address, "port": port, "folder": str(folder), "voice": str(voice)}

@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 import signal
-import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -19,6 +18,7 @@ import httpx
 import pytest
 from livekit import api
 
+from interop.peer_process import free_port
 from interop.server import KEY, SECRET, Server, call_to, outward_address, server_here
 from interop.test_documented_commands import run
 from switchroom.phonenet.client import PhoneNetwork
@@ -65,12 +65,7 @@ async def served(*arguments: str, env: Mapping[str, str]) -> AsyncIterator[Proce
 
 
 def ports(count: int) -> list[int]:
-    """Free TCP ports; nobody else uses this network."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    found = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return found
+    return [free_port() for _ in range(count)]
 
 
 def blocks(paper: str, language: str) -> list[str]:

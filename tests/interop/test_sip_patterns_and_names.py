@@ -15,7 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from livekit import api
 from livekit.protocol import models, sip as wire
 
-from interop.inbound_desk import free_sip_port
+from interop.peer_process import free_port
 from interop.server import server_here
 from interop.sipp_caller import CALLER, RINGING, TRYING, expect, invite, request, sipp_calls
 from interop.sipp_phone import needs_sipp
@@ -55,7 +55,7 @@ class _House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[_House]:
-    port = free_sip_port()
+    port = free_port()
     async with server_here(tmp_path, sip__port=port) as server, server.api() as lk:
         yield _House(lk, f"127.0.0.1:{port}")
 
