@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -49,6 +50,15 @@ class Server:
 def database_url(data: Path) -> str:
     """Where both kinds of server keep what they keep."""
     return f"sqlite:///{data / 'switchroom.db'}"
+
+
+def in_database(data: Path, query: str) -> list[Any]:
+    """The first column of what another program reads in the database of a server that runs."""
+    connection = sqlite3.connect(f"file:{data / 'switchroom.db'}?mode=ro", uri=True)
+    try:
+        return [row[0] for row in connection.execute(query)]
+    finally:
+        connection.close()
 
 
 def call_to(

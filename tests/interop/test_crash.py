@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from livekit import api
 
-from interop.server import Server, call_to, database_url, server_process
+from interop.server import Server, call_to, database_url, in_database, server_process
 from switchroom.phonenet.client import PhoneNetwork
 from switchroom.phonenet.events import Answered, Called, Ended, Ringing
 from switchroom.storage.calls import SqlCallStore
@@ -37,6 +37,13 @@ async def recorded(data: Path, call_id: str) -> CallRecord:
         await database.close()
 
 
+async def answer_is_on_disk(data: Path) -> None:
+    """Until the answer of the only call is: news of calls are written a moment later, together."""
+    query = "SELECT answered_at FROM calls WHERE answered_at > 0"
+    while not in_database(data, query):  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.02)
+
+
 async def kill(server: Server) -> None:
     assert server.process is not None
     server.process.send_signal(signal.SIGKILL)
@@ -52,6 +59,7 @@ async def test_after_a_crash_the_phone_gets_its_bye_and_nobody_is_dialled_again(
                 call_to(LISTENER, network.address, ROOM)
             )
             answered = await network.expect(Answered)
+            await answer_is_on_disk(tmp_path)
             await kill(server)
         async with server_process(tmp_path, PORT, **SETTINGS) as server, server.api() as livekit:
             ended = await network.expect(Ended, call=answered.call)

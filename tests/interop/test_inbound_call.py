@@ -15,8 +15,9 @@ from livekit import api, rtc
 from interop.baresip import Baresip, baresip, write_tone
 from interop.hearing import CLIENT_RATE, Voice, listen, steady_stretch, windows
 from interop.inbound_desk import NUMBER, ROOM, Desk, desk, lay_rule, lay_trunk
+from interop.recordings import has_heard
 from interop.server import Server, outward_address, server_process
-from interop.test_crash import kill, recorded
+from interop.test_crash import answer_is_on_disk, kill, recorded
 from switchroom.phonenet.client import PhoneNetwork
 from switchroom.phonenet.events import Answered, Dials, Ended, Noted, Rejected
 from switchroom.phonenet.orders import CallOrder
@@ -109,6 +110,7 @@ async def test_a_caller_and_a_client_hear_each_other_and_the_caller_hangs_up(
         caller.dial(NUMBER, front.address)
         await caller.is_up()
         heard = await listen(await person.tracks.get(), 5)
+        await has_heard(caller.sound, 440, tenths=40)
         await person.until(lambda: "active" in person.statuses)
         (seen,) = person.phones
         assert seen.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP
@@ -120,7 +122,6 @@ async def test_a_caller_and_a_client_hear_each_other_and_the_caller_hangs_up(
         assert person.gone[0].disconnect_reason == rtc.DisconnectReason.CLIENT_INITIATED
         await caller.is_over()
     assert len(steady_stretch(windows(heard, CLIENT_RATE), 1000)) >= 40
-    assert len(steady_stretch(windows(caller.heard(), 8000), 440)) >= 40
 
 
 async def test_it_rings_until_somebody_can_be_heard(front: Desk, tmp_path: Path) -> None:
@@ -185,11 +186,12 @@ async def test_two_phones_that_call_one_room_hear_each_other(front: Desk, tmp_pa
         assert {p.identity for p in participants} == {"sip_phone", "sip_phone_2"}
         one.press("1")
         await other.is_sent("1")
+        await has_heard(one.sound, 1000)
+        await has_heard(other.sound, 1000)
         one.hang_up()
         await one.is_over()
         other.hang_up()
         await other.is_over()
-    assert steady_stretch(windows(one.heard(), 8000), 1000)
 
 
 async def _phones_in_room(lk: api.LiveKitAPI, count: int) -> list[api.ParticipantInfo]:
@@ -215,10 +217,10 @@ async def test_a_pin_is_typed_and_leads_into_the_room(tmp_path: Path) -> None:
             caller.press(key)
         await person.until(lambda: person.phones)
         heard = await listen(await person.tracks.get(), 3)
+        await has_heard(caller.sound, 440, tenths=10)
         caller.hang_up()
         await caller.is_over()
     assert len(steady_stretch(windows(heard, CLIENT_RATE), 1000)) >= 15
-    assert len(steady_stretch(windows(caller.heard(), 8000), 440)) >= 10
 
 
 async def test_who_types_wrong_pins_is_let_go(tmp_path: Path) -> None:
@@ -306,6 +308,7 @@ async def test_after_a_crash_the_caller_gets_its_bye_and_the_record_an_end(tmp_p
                 await network.expect(Answered)
                 await person.until(lambda: "active" in person.statuses)
                 call_id = person.phones[0].attributes["sip.callID"]
+                await answer_is_on_disk(tmp_path)
                 await kill(server)
         async with server_process(tmp_path, port, **settings):
             ended = await network.expect(Ended)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 from livekit import api, rtc
 
 from interop.hearing import Voice
-from interop.server import Server, call_to, server_here, server_process
+from interop.server import Server, call_to, in_database, server_here, server_process
 from interop.webhook_receiver import Hook, node_receiver, python_receiver
 from switchroom.phonenet.client import PhoneNetwork
 from switchroom.phonenet.events import Answered
@@ -144,23 +142,14 @@ async def test_a_phone_call_is_told_from_the_first_ring_to_the_hang_up(tmp_path:
         assert left["attributes"]["sip.callID"] == joined["attributes"]["sip.callID"]
 
 
-def read(data: Path, query: str) -> list[Any]:
-    """The first column of what another program reads in the database."""
-    connection = sqlite3.connect(f"file:{data / 'switchroom.db'}?mode=ro", uri=True)
-    try:
-        return [row[0] for row in connection.execute(query)]
-    finally:
-        connection.close()
-
-
 def kept(data: Path) -> list[str]:
     """The ids of what is not delivered yet."""
-    return read(data, "SELECT event_id FROM webhook_deliveries ORDER BY sequence")
+    return in_database(data, "SELECT event_id FROM webhook_deliveries ORDER BY sequence")
 
 
 def announced(data: Path) -> int:
     """How many rooms and participants there are whose end is to be told."""
-    return len(read(data, "SELECT room_sid FROM webhook_announcements"))
+    return len(in_database(data, "SELECT room_sid FROM webhook_announcements"))
 
 
 async def test_what_a_killed_server_had_not_delivered_arrives_after_its_restart(
