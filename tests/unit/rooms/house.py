@@ -119,6 +119,10 @@ class Phone:
     def on_data(self, data: UserData | Dtmf) -> None:
         self.data.append(data)
 
+    def answer(self, payload: str) -> str:
+        """A method that others may call."""
+        return f"{len(self.closed)}: {payload}"
+
 
 class Recorder:
     """A Member that records, standing in for a client's session."""

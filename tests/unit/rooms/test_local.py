@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -33,6 +35,26 @@ async def test_a_phone_is_active_at_once_with_its_attributes(house: House) -> No
     assert info.sid.startswith("PA_")
     assert seat.room_sid.startswith("RM_")
     assert info.client_protocol == 0
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["it leaves", "the room closes"])
+async def test_who_sat_there_is_let_go_of_without_the_garbage_collector(
+    house: House, leaves: bool
+) -> None:
+    seat, phone = await house.phone("tel")
+    seat.offer_methods({"end": phone.answer})
+    if leaves:
+        await seat.leave(Reason.CLIENT_INITIATED)
+    else:
+        await house.rooms.delete("r")
+    await settle()
+    gone = weakref.ref(phone)
+    gc.disable()
+    try:
+        del phone
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 async def test_two_phones_hear_each_other_and_not_themselves(house: House) -> None:

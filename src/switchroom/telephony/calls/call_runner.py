@@ -89,7 +89,7 @@ class CallRunner:
         self.sound = PhoneSound(ports.engine, leg)
         self.session: InviteSession | None = None
         self.remote_headers = Headers()
-        self.transfers = TransferDesk(self.tell)
+        self.transfers = TransferDesk()
         self._dialogs = 0
         self._agreed: do.UpdateLeg | None = None
         self._looking_up = False

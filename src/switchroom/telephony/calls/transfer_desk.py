@@ -19,19 +19,21 @@ from switchroom.telephony.errors import InvalidRequestError
 class TransferDesk:
     """Belongs to one call. Equal requests share one transfer, and a transfer that has succeeded."""
 
-    def __init__(self, tell: Callable[[object], None]) -> None:
-        self._tell = tell
+    def __init__(self) -> None:
         self._target = ""
         self._outcome: asyncio.Future[TransferRecord] | None = None
         self._waiting = 0
 
-    async def transfer(self, plan: TransferPlan) -> TransferRecord:
-        """What becomes of the transfer. Raises TransferFailedError, InvalidRequestError."""
+    async def transfer(self, plan: TransferPlan, tell: Callable[[object], None]) -> TransferRecord:
+        """What becomes of the transfer, for which `tell` tells the call what is to be done.
+
+        Raises TransferFailedError, InvalidRequestError.
+        """
         outcome = self._outcome
         if outcome is None:
             outcome = self._outcome = asyncio.get_running_loop().create_future()
             self._target = plan.transfer_to
-            self._tell(TransferWanted(plan))
+            tell(TransferWanted(plan))
         elif self._target != plan.transfer_to:
             raise InvalidRequestError("call already being transferred elsewhere")
         self._waiting += 1
@@ -40,7 +42,7 @@ class TransferDesk:
         finally:
             self._waiting -= 1
             if not self._waiting and not outcome.done():
-                self._tell(TransferAbandoned())
+                tell(TransferAbandoned())
         if record.status is not TransferStatus.SUCCESSFUL:
             raise TransferFailedError(record)
         return record

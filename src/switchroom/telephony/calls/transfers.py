@@ -48,7 +48,7 @@ class Transfers:
             headers=merge({}, request.headers),
             play_dialtone=request.play_dialtone,
         )
-        return await runner.transfers.transfer(plan)
+        return await runner.transfers.transfer(plan, runner.tell)
 
     def _call_of(self, request: TransferRequest) -> CallRunner:
         person = self._rooms.get_participant(request.room_name, request.participant_identity)
