@@ -20,6 +20,9 @@ MAX_BYTES = 65_536
 MAX_SECTIONS = 16
 MAX_FORMATS = 64
 
+_LETTERS = "oscma"
+"""The lines that tell us something."""
+
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 
@@ -185,7 +188,7 @@ class _Reader:
         if not lines or lines[0].replace(" ", "") != "v=0":
             raise SdpError("does not begin with v=0")
         for line in lines:
-            if line[1:2] == "=":
+            if line[0] in _LETTERS and line[1:2] == "=":
                 self._line(line[0], line[2:].strip())
         sections = tuple([section.close() for section in self.sections])
         attributes = tuple(self.attributes)

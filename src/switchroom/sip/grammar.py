@@ -179,7 +179,7 @@ def _split_quoted_params(text: str) -> list[str]:
 
 def format_params(params: Params) -> str:
     """``;name=value;flag``, the inverse of parse_params."""
-    return "".join(f";{name}" if value is None else f";{name}={value}" for name, value in params)
+    return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params])
 
 
 def find_param(params: Params, name: str) -> str | None:

@@ -129,7 +129,8 @@ class Headers:
 
     def get_all(self, name: str) -> list[str]:
         """The value of each field of that name, as written."""
-        key = header_key(name)
+        entry = _names.get(name)
+        key = entry[1] if entry is not None else name.lower()
         if self._index is not None:
             return self._index.get(key) or []
         return [value for spelling, value in self.fields if header_key(spelling) == key]

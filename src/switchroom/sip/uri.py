@@ -82,7 +82,7 @@ class Uri:
     @property
     def transport(self) -> str | None:
         """The ``transport`` parameter in lower case."""
-        value = find_param(self.params, "transport")
+        value = find_param(self.params, "transport") if self.params else None
         return value.lower() if value else None
 
     @property
@@ -92,7 +92,7 @@ class Uri:
 
     def param(self, name: str) -> str | None:
         """The value of a URI parameter, as written."""
-        return find_param(self.params, name)
+        return find_param(self.params, name) if self.params else None
 
     def without_headers(self) -> Uri:
         """This URI as it may stand in a Request-URI (section 19.1.1: no headers, no method)."""
