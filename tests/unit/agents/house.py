@@ -202,7 +202,7 @@ class House:
         async with self.socket(key=key, secret=secret) as worker:
             await worker.register(agent_name, **register)
             yield worker
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while worker.id in self.agents.desk.workers:  # noqa: ASYNC110 - no event tells of it
                 await asyncio.sleep(0)
 
@@ -239,7 +239,7 @@ class Worker:
 
     async def hear(self) -> agent.ServerMessage:
         """The next message, whatever it is."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             data = await self.socket.recv()
         assert isinstance(data, bytes)
         return agent.ServerMessage.FromString(data)
@@ -257,7 +257,7 @@ class Worker:
 
     async def closed(self) -> str:
         """Read until the server closes; the reason it gives."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for _ in self.socket:
                 pass
         return self.socket.close_reason or ""

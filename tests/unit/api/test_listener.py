@@ -52,7 +52,7 @@ async def _app(scope: Scope, receive: Receive, send: Send) -> None:
 async def _ask(port: int, request: str) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request.encode())
-    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
     writer.close()
     await writer.wait_closed()
     return answer
@@ -74,7 +74,7 @@ async def _exchange(port: int, *requests: bytes) -> list[bytes]:
         answers = []
         for request in requests:
             await loop.sock_sendall(client, request)
-            answers.append(await asyncio.wait_for(loop.sock_recv(client, 65_536), 10))
+            answers.append(await asyncio.wait_for(loop.sock_recv(client, 65_536), 60))
         return answers
 
 
@@ -96,7 +96,7 @@ async def test_requests_that_come_at_once_are_answered_one_after_the_other(
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     last = _GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     writer.write(_GET + _GET + last)
-    answers = await asyncio.wait_for(reader.read(), 10)
+    answers = await asyncio.wait_for(reader.read(), 60)
     assert answers.count(b"HTTP/1.1 200 ") == answers.count(b"\r\n\r\nhere") == 3
     writer.close()
     await writer.wait_closed()
@@ -115,7 +115,7 @@ async def test_an_answer_that_breaks_off_after_its_head_closes_the_connection(
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     writer.write(_GET.replace(b"GET /", b"GET /head-only"))
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), 60)
     assert answer.startswith(b"HTTP/1.1 200 ")
     writer.close()
     await writer.wait_closed()
@@ -152,7 +152,7 @@ async def test_a_client_that_does_not_read_does_not_keep_its_connection(
             arrived += len(part)
     assert arrived < _BIG, "what it did not read in time it never got"
     writer.close()
-    await asyncio.wait_for(writer.wait_closed(), 10)
+    await asyncio.wait_for(writer.wait_closed(), 60)
 
 
 async def test_a_refused_upgrade_is_no_fault_in_the_log(

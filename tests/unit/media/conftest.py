@@ -19,7 +19,7 @@ async def engine() -> AsyncIterator[Engine]:
     engine = Engine(EngineConfig(("127.0.0.1",), 0, RTP_PORTS))
     await engine.start()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield engine
     finally:
         Telephone.hang_up_all()

@@ -143,7 +143,7 @@ async def until(socket: aiohttp.ClientWebSocketResponse, kind: str) -> list[Json
     """Every message up to one of this type."""
     messages: list[Json] = []
     while not messages or messages[-1]["type"] != kind:
-        messages.append(await socket.receive_json(timeout=20))
+        messages.append(await socket.receive_json(timeout=60))
     return messages
 
 

@@ -34,7 +34,7 @@ from switchroom.sip.invite_session import (
 from switchroom.sip.uri import NameAddr, Uri
 from switchroom.sip_io.driver import SipConfig, SipDriver
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class TestCall:

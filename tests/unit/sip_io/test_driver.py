@@ -33,7 +33,7 @@ from switchroom.sip_io.errors import SipStartError
 from switchroom.sip_io.tap import TapRecord
 from unit.sip.wire import ANSWER, OFFER, a_call_to_us, crlf, reply
 
-PATIENCE = 10
+PATIENCE = 60
 _Event = TypeVar("_Event")
 
 OPTIONS = """
