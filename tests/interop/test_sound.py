@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,50 +12,74 @@ import pytest
 from livekit import api, rtc
 
 from interop.baresip import BaresipWishes, baresip, write_tone
-from interop.hearing import CLIENT_RATE, Voice, listen, steady_stretch, windows
+from interop.hearing import CLIENT_RATE, Voice, Window, steady_stretch, windows
+from interop.peer_process import free_port
 from interop.server import Server, call_to, outward_address
 
 pytestmark = pytest.mark.interop
 
 LEVEL = -20.0
 SECONDS = 30
-ROOM = "sound"
+PATIENCE = 120.0
+QUIET = Window(-100.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize("codec", ["pcmu", "pcma"])
-async def test_a_phone_and_a_client_hear_each_other_for_half_a_minute(
-    server: Server, tmp_path: Path, codec: str
+async def test_phones_and_clients_hear_each_other_for_half_a_minute(
+    server: Server, tmp_path: Path
 ) -> None:
-    voice = tmp_path / "voice.wav"
-    write_tone(voice, 1000, LEVEL, SECONDS + 30)
+    """With each codec of every telephone; the calls do not know of each other."""
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as calls:
+        for codec in ("pcmu", "pcma"):
+            calls.create_task(half_a_minute(server, tmp_path / codec, codec))
+
+
+async def half_a_minute(server: Server, folder: Path, codec: str) -> None:
+    await asyncio.to_thread(folder.mkdir)
+    voice = folder / "voice.wav"
+    write_tone(voice, 1000, LEVEL, PATIENCE)
     room, ours, subscribed = rtc.Room(), Voice(440, LEVEL), asyncio.Queue[rtc.Track]()
     room.on("track_subscribed", lambda track, *_: subscribed.put_nowait(track))
-    address = outward_address()
-    async with baresip(tmp_path / "phone", address, 5080, voice, BaresipWishes(codec)) as phone:
-        async with asyncio.timeout(SECONDS + 60):
-            await room.connect(server.ws_url, server.token("agent", ROOM))
-            await room.local_participant.publish_track(ours.track)
-            speaking = asyncio.create_task(ours.speak())
-            async with server.api() as livekit:
-                await livekit.sip.create_sip_participant(call_to("phone", phone.address, ROOM))
-                heard_in_room = await listen(await subscribed.get(), SECONDS + 1)
-                await livekit.room.delete_room(api.DeleteRoomRequest(room=ROOM))
-            await phone.wait_for("terminated")
-            speaking.cancel()
-            await room.disconnect()
-    assert_steady(heard_in_room, CLIENT_RATE, 1000)
-    assert_steady(phone.heard(), 8000, 440)
+    address, port = outward_address(), free_port()
+    async with baresip(folder / "phone", address, port, voice, BaresipWishes(codec)) as phone:
+        await room.connect(server.ws_url, server.token("agent", codec))
+        await room.local_participant.publish_track(ours.track)
+        speaking = asyncio.create_task(ours.speak())
+        async with server.api() as livekit:
+            await livekit.sip.create_sip_participant(call_to("phone", phone.address, codec))
+            await until_steady(await subscribed.get(), 1000)
+            while not is_steady(phone.sound().windows, 440):  # noqa: ASYNC110  a file tells nothing
+                await asyncio.sleep(0.5)
+            await livekit.room.delete_room(api.DeleteRoomRequest(room=codec))
+        await phone.wait_for("terminated")
+        speaking.cancel()
+        await room.disconnect()
 
 
-def assert_steady(samples: Sequence[int], rate: int, hz: float) -> None:
-    """The tone is there for 30 s without a gap, at the level it was sent with.
+async def until_steady(track: rtc.Track, hz: float) -> None:
+    """Listen until the tone was there for half a minute."""
+    stream = rtc.AudioStream(track, sample_rate=CLIENT_RATE, num_channels=1)
+    new, found = array("h"), list[Window]()
+    try:
+        async for event in stream:
+            new.extend(event.frame.data)
+            if len(new) >= CLIENT_RATE:
+                found += windows(new[:CLIENT_RATE], CLIENT_RATE)
+                new = new[CLIENT_RATE:]
+                if is_steady(found, hz):
+                    return
+    finally:
+        await stream.aclose()
 
-    A client's jitter buffer stretches sound for some milliseconds when a busy machine delivers
-    late, so a single window may be a little quiet; one that lost half of its sound is a gap.
+
+def is_steady(found: Sequence[Window], hz: float) -> bool:
+    """Whether the tone was there for 30 s without a gap, at the level that it was sent with.
+
+    A client or a phone that a busy machine lets wait fills the time with what it has, and half a
+    minute begins anew then: whatever is wrong with the bridge is there all the time. A single
+    window may be a little quiet; one that lost half of its sound is a gap.
     """
-    steady = steady_stretch(windows(samples, rate), hz)
-    assert len(steady) >= SECONDS * 10 - 5, f"only {len(steady) / 10} s of {hz} Hz without a gap"
-    levels = sorted(window.level_dbov for window in steady)
-    assert abs(statistics.median(levels) - LEVEL) < 1
-    assert levels[0] > LEVEL - 3
-    assert levels[-1] < LEVEL + 1
+    level = [window if LEVEL - 3 < window.level_dbov < LEVEL + 1 else QUIET for window in found]
+    steady = steady_stretch(level, hz)
+    if len(steady) < SECONDS * 10 - 5:
+        return False
+    return abs(statistics.median(window.level_dbov for window in steady) - LEVEL) < 1
