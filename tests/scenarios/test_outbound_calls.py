@@ -288,6 +288,16 @@ async def test_the_longest_duration_ends_a_call(house: House) -> None:
     ) in house.carrier.call.bye_headers
 
 
+async def test_a_deadline_that_the_answer_moved_away_is_kept_all_the_same(house: House) -> None:
+    await _answered(house, ringing_timeout=10.0, max_call_duration=60.0)
+    await asyncio.sleep(40)
+    assert house.timeline[-1] == "active"
+    await asyncio.sleep(21)
+    assert house.since("bye")[1] == "hangup hangup"
+    assert house.calls.last.termination is not None
+    assert house.calls.last.termination.cause is Cause.MAX_DURATION
+
+
 async def test_a_carrier_that_vanishes_is_noticed_by_its_silence(house: House) -> None:
     await _answered(house)
     house.engine.happens(MediaStarted(("198.51.100.7", 4000)))

@@ -92,6 +92,7 @@ class CallNotes:
         "_opened",
         "_path",
         "answered_at",
+        "call_id",
         "codec",
         "dialog",
         "encryption",
@@ -112,6 +113,7 @@ class CallNotes:
         """`opened` is what is known before the first step."""
         self._opened = opened
         self._path: list[StatusChange] = []
+        self.call_id = opened.call_id
         self.room_name = opened.room_name
         self.rule_id = opened.rule_id
         self.sip_call_id = opened.sip_call_id
@@ -127,10 +129,6 @@ class CallNotes:
         self.transfers: list[TransferRecord] = []
         self.termination: Termination | None = None
         self.dialog: DialogSnapshot | None = None
-
-    @property
-    def call_id(self) -> str:
-        return self._opened.call_id
 
     @property
     def direction(self) -> CallDirection:

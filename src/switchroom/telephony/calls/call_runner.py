@@ -187,7 +187,8 @@ class CallRunner:
         due = self._machine.deadline if self._machine is not None else None
         if due != self._due:
             self._rearm(due)
-        self._look_for_the_end()
+        if not self._errands:
+            self._look_for_the_end()
 
     def _perform(self, commands: Sequence[object]) -> None:
         for command in commands:
@@ -228,7 +229,7 @@ class CallRunner:
         self.tell(do.DeadlineReached())
 
     def _look_for_the_end(self) -> None:
-        if self._machine is not None and self._machine.finished and not self._errands:
+        if self._machine is not None and self._machine.finished:
             self._machine = None
             self._on_finished(self)
 
@@ -238,7 +239,7 @@ class CallRunner:
             await work()
         finally:
             self._errands -= 1
-            if not self._busy:
+            if not self._errands and not self._busy:
                 self._look_for_the_end()
 
     def send_out(self, work: Callable[[], Any], name: str) -> None:
