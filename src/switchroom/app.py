@@ -317,8 +317,8 @@ def _spare_the_collector() -> None:
     """Keep the cyclic garbage collector from walking what lives as long as the process.
 
     Some 90 MB of modules are walked in each full collection, which shows as a pause of tens of
-    milliseconds between a request and its INVITE. A call leaves few cycles behind, so collecting
-    seldom costs little memory.
+    milliseconds between a request and its INVITE. A call leaves no cycle behind, so collecting
+    seldom costs no memory.
     """
     gc.collect()
     gc.freeze()
