@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from interop.datagrams import stand_in_front
 from interop.server import Server, server_here
+from interop.turns import one_turn
+
+
+@pytest.fixture
+def turn() -> Iterator[None]:
+    """For tests that want most of the machine: see `turns.py`."""
+    with one_turn():
+        yield
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from interop.agents import EXAMPLES, PYTHON, ROOT, needs_agents, needs_node
 from interop.cable import cable_to
 from interop.dispatching import NUMBER, dispatch
 from interop.server import Server, server_here
+from interop.turns import takes_turns
 
 pytestmark = [pytest.mark.interop, needs_agents]
 
@@ -59,7 +60,7 @@ async def test_the_outbound_caller_talks_until_it_is_hung_up_on(
 
 
 @pytest.mark.parametrize(
-    "program", ["voicemail.py", pytest.param("voicemail.mjs", marks=needs_node)]
+    "program", ["voicemail.py", pytest.param("voicemail.mjs", marks=[needs_node, takes_turns])]
 )
 async def test_the_voicemail_gets_its_message_whole(
     server: Server, tmp_path: Path, program: str
@@ -95,6 +96,7 @@ async def test_the_end_call_tool_hangs_up_after_the_goodbye(server: Server, tmp_
 
 
 @needs_node
+@takes_turns
 async def test_a_caller_in_javascript_is_told_why_nobody_answers_and_hangs_up_by_itself(
     server: Server, tmp_path: Path
 ) -> None:
@@ -107,6 +109,7 @@ async def test_a_caller_in_javascript_is_told_why_nobody_answers_and_hangs_up_by
 
 
 @needs_node
+@takes_turns
 async def test_a_worker_in_javascript_that_loses_its_line_keeps_its_call(
     server: Server, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from interop.agents import ROOT, needs_agents, needs_node
 from interop.dispatching import NUMBER, dispatch, trunk_to
 from interop.server import KEY, SECRET, Server, server_here
 from interop.talking_phone import talking_phone
+from interop.turns import takes_turns
 
 SNIPPETS = ROOT / "tests" / "interop" / "snippets"
 AGENT = "my-telephony-agent"
@@ -92,7 +93,7 @@ async def test_a_greeting_is_heard_from_its_first_word(
             "dials_into_new_room.mjs",
             "new-room",
             ["Hello.", "I will call you back later.", "Goodbye."],
-            marks=needs_node,
+            marks=[needs_node, takes_turns],
         ),
     ],
 )

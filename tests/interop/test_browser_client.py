@@ -21,11 +21,13 @@ from interop.cable import cable_to
 from interop.datagrams import MediaPath, needs_private_network, server_behind
 from interop.hearing import CLIENT_RATE, Voice, listen, steady_stretch, windows
 from interop.server import KEY, SECRET, Server, server_here
+from interop.turns import takes_turns
 
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.asyncio(loop_scope="module"),
     needs_browser,
+    takes_turns,
 ]
 
 RECONNECTS = {"signalReconnecting", "reconnecting"}

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from interop.agents import needs_agents
+from interop.turns import takes_turns
 
 pytestmark = [
     pytest.mark.interop,
     needs_agents,
+    takes_turns,
     pytest.mark.skipif(
         shutil.which("flite") is None, reason="flite is missing: apt-get install flite"
     ),

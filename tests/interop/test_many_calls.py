@@ -12,10 +12,11 @@ from livekit import api
 
 from interop.four_phones import BUSY, HASTY, PATIENT, PHONES, RINGING
 from interop.server import Server
+from interop.turns import takes_turns
 from switchroom.phonenet.client import PhoneNetwork
 from switchroom.phonenet.events import Called, Ended
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, takes_turns]
 
 AT_ONCE = 20
 

@@ -13,10 +13,11 @@ from livekit import api, rtc
 from interop.hearing import Voice
 from interop.server import call_to, server_here
 from interop.test_serve import get
+from interop.turns import takes_turns
 from switchroom.phonenet.client import PhoneNetwork
 from switchroom.phonenet.events import Ended, Hears
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, takes_turns]
 
 LISTENER = "+12025550103"
 FLOOD = 500

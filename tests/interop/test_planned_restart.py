@@ -11,6 +11,7 @@ from livekit import api, rtc
 
 from interop.browser import chromium, needs_browser, page_server, tab
 from interop.server import KEY, SECRET, Server, server_process
+from interop.turns import takes_turns
 
 pytestmark = pytest.mark.interop
 
@@ -80,6 +81,7 @@ async def test_a_room_that_waits_for_its_agent_waits_on_after_the_restart(
 
 
 @needs_browser
+@takes_turns
 async def test_a_browser_comes_back_too(tmp_path: Path) -> None:
     with page_server() as address:
         async with asyncio.timeout(120), chromium() as browser, tab(browser, address) as page:

@@ -15,8 +15,9 @@ from interop.baresip import BaresipWishes, baresip, write_tone
 from interop.hearing import CLIENT_RATE, Voice, Window, steady_stretch, windows
 from interop.peer_process import free_port
 from interop.server import Server, call_to, outward_address
+from interop.turns import takes_turns
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, takes_turns]
 
 LEVEL = -20.0
 SECONDS = 30

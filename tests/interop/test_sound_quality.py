@@ -13,9 +13,11 @@ from livekit import api
 from interop import judging
 from interop.lossy_line import Exchange, Impairment, lines, unbridged
 from interop.server import Server, server_here
+from interop.turns import takes_turns
 
 pytestmark = [
     pytest.mark.interop,
+    takes_turns,
     pytest.mark.skipif(
         shutil.which("flite") is None, reason="flite is missing: apt-get install flite"
     ),

@@ -24,6 +24,7 @@ from interop.agents import needs_agents
 from interop.browser import ROOT, chromium, needs_browser
 from interop.hearing import CLIENT_RATE, listen, windows
 from interop.server import KEY, SECRET, Server, call_to, server_here
+from interop.turns import takes_turns
 from interop.web_agent import WebAgent
 from interop.web_phone import LINES, NUMBER
 from switchroom.phonenet import events
@@ -33,6 +34,7 @@ pytestmark = [
     pytest.mark.interop,
     pytest.mark.asyncio(loop_scope="module"),
     needs_browser,
+    takes_turns,
 ]
 needs_speech = pytest.mark.skipif(
     shutil.which("flite") is None,
