@@ -15,6 +15,8 @@ export CARGO_TERM_QUIET ?= true
 
 ENGINE_SOURCES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml -o -name '*.c' -o -name '*.h')
 
+PEERS := phones node jvm pjsua asterisk older-client
+
 say = @printf '\033[1m› %s\033[0m\n'
 
 ##@ Use it
@@ -48,16 +50,16 @@ check: .make/engine ## format, lint, types, import contracts, architecture, Rust
 	@cargo test --workspace --locked
 
 .PHONY: test
-test: .make/engine .make/network .make/peers .make/agents ## all Python tests, with real peers, in a private network
-	@tools/test-network $(BIN)/python -m pytest tests
+test: ready ## all Python tests, with real peers, in private networks: four lanes beside each other
+	@tools/test-lanes
 
 .PHONY: unit
 unit: .make/engine ## the fast tests only
 	@$(BIN)/python -m pytest -q tests/unit tests/architecture
 
 .PHONY: interop
-interop: .make/engine .make/network .make/peers .make/agents ## only the tests with programs that are not ours
-	@tools/test-network $(BIN)/python -m pytest -m 'interop and not soak' tests/interop
+interop: ready ## only the tests with programs that are not ours
+	@tools/test-lanes phones agents clients
 
 .PHONY: soak
 soak: .make/engine .make/network .make/peers ## ten thousand calls, two hundred at a time, then look for anything left behind
@@ -113,6 +115,26 @@ help: ## this list
 	@tools/set-up agents
 	@touch $@
 
-.make/peers: .make/python tools/set-up tests/interop/javascript/package-lock.json tests/interop/jvm/pom.xml
-	@tools/set-up peers
+.make/phones .make/asterisk: tools/set-up
+	@tools/set-up $(@F)
 	@touch $@
+
+.make/pjsua .make/older-client: .make/python tools/set-up
+	@tools/set-up $(@F)
+	@touch $@
+
+.make/node: tools/set-up tests/interop/javascript/package-lock.json
+	@tools/set-up node
+	@touch $@
+
+.make/jvm: tools/set-up tests/interop/jvm/pom.xml
+	@tools/set-up jvm
+	@touch $@
+
+.make/peers: $(PEERS:%=.make/%)
+	@touch $@
+
+# Everything that the tests need: what is fetched is waited for while the engine is compiled.
+.PHONY: ready
+ready:
+	@$(MAKE) --jobs=4 --output-sync=line .make/engine .make/network .make/agents .make/peers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -15,7 +16,7 @@ SHOW = 'echo "$SWITCHROOM_TEST_NETWORK"; cat /proc/net/route; exit 7'
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     outside = {name: value for name, value in os.environ.items() if not name.startswith("SWITCH")}
     return subprocess.run(
-        command, cwd=ROOT, env=outside, capture_output=True, text=True, check=False, timeout=30
+        command, cwd=ROOT, env=outside, capture_output=True, text=True, check=False, timeout=120
     )
 
 
@@ -50,3 +51,18 @@ def test_make_help_lists_every_target_with_what_it_does() -> None:
     shown = run("make", "help").stdout
     for target in ("demo", "test", "check", "bench", "wheel", "clean"):
         assert f"make {target}" in shown
+
+
+def test_lanes_name_files_that_exist_each_once() -> None:
+    script = (ROOT / "tools/test-lanes").read_text(encoding="utf-8")
+    lanes = re.findall(r"^(?:phones|agents)=\(\n(.*?)^\)", script, re.MULTILINE | re.DOTALL)
+    assert len(lanes) == 2
+    named = " ".join(lanes).split()
+    there = {path.stem.removeprefix("test_") for path in (ROOT / "tests/interop").glob("test_*.py")}
+    assert len(named) == len(set(named))
+    assert set(named) < there
+
+
+def test_who_runs_politely_stands_back_and_tells_how_it_ended() -> None:
+    done = run("tools/politely", "sh", "-c", "nice; exit 7")
+    assert (done.stdout, done.returncode) == ("19\n", 7)
