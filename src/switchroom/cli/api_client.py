@@ -20,7 +20,7 @@ from switchroom.auth.grants import Claims, SipGrants, VideoGrants
 from switchroom.auth.tokens import mint
 from switchroom.base.records import record
 
-from .errors import CommandFailed
+from .errors import CommandFailed, Mistyped
 
 _TOKEN_LIFETIME = 600.0
 _ALLOWANCE = 5.0
@@ -113,7 +113,7 @@ def _parse_url(url: str) -> tuple[str, int, bool, str]:
 
 
 def _bad_url(url: str) -> CommandFailed:
-    return CommandFailed(f"{url!r} is no URL of a server; write it like http://127.0.0.1:7880")
+    return Mistyped(f"{url!r} is no URL of a server; write it like http://127.0.0.1:7880")
 
 
 def _open(host: str, port: int, timeout: float, *, secure: bool) -> http.client.HTTPConnection:

@@ -31,12 +31,15 @@ _CALLER_NUMBER = "+15550000000"
 
 
 def dev(
-    port: Annotated[int | None, typer.Option(help="TCP port of HTTP and signalling")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="TCP port of HTTP and signalling; if not given, 7880")
+    ] = None,
     bind: Annotated[
-        list[str] | None, typer.Option(help="address to listen on for HTTP [default: 127.0.0.1]")
+        list[str] | None,
+        typer.Option(help="address to listen on for HTTP; if not given, 127.0.0.1"),
     ] = None,
     node_ip: Annotated[
-        str, typer.Option(help="the address told to clients [default: of the default route]")
+        str, typer.Option(help="the address told to clients; if not given, the default route's")
     ] = "",
     data: Annotated[Path, typer.Option(help="folder for the database")] = Path(".switchroom"),
     as_json: Annotated[

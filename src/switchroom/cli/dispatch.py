@@ -10,13 +10,13 @@ from livekit.protocol import agent, agent_dispatch as proto
 from switchroom.base.ids import new_id
 
 from .api_client import call, connection_of
-from .errors import CommandFailed
-from .options import AsJson
-from .output import print_message, print_messages, print_table
+from .errors import CommandFailed, Mistyped
+from .options import AlwaysJson, AsJson, CreatedAsJson
+from .output import print_answers, print_message, print_messages, print_table
 
 app = typer.Typer(help="Ask for agents in rooms, and see what became of it.", no_args_is_help=True)
 
-RoomName = Annotated[str, typer.Argument(help="the name of the room")]
+RoomName = Annotated[str, typer.Argument(metavar="ROOM", help="the name of the room")]
 
 
 @app.command("create")
@@ -33,7 +33,7 @@ def create_dispatch(
 ) -> None:
     """Ask for an agent in a room."""
     if bool(room) is new_room:
-        raise CommandFailed("give either --room NAME or --new-room")
+        raise Mistyped("give either --room NAME or --new-room")
     name = room or new_id("room-")
     request = proto.CreateAgentDispatchRequest(
         room=name, agent_name=agent_name, metadata=metadata, deployment=deployment
@@ -60,6 +60,7 @@ def get_dispatch(
     context: typer.Context,
     room: RoomName,
     dispatch_id: Annotated[str, typer.Argument(metavar="ID", help="the id of the dispatch")],
+    _as_json: AlwaysJson = True,
 ) -> None:
     """Show one dispatch with its jobs, as JSON."""
     found = _list(context, proto.ListAgentDispatchRequest(room=room, dispatch_id=dispatch_id))
@@ -72,18 +73,24 @@ def get_dispatch(
 def delete_dispatches(
     context: typer.Context,
     room: RoomName,
-    dispatch_ids: Annotated[list[str], typer.Argument(metavar="ID…", help="the dispatches")],
+    dispatch_ids: Annotated[list[str], typer.Argument(metavar="ID", help="the dispatches")],
+    as_json: CreatedAsJson = False,
 ) -> None:
     """Take dispatches back: their agents leave the room."""
+    deleted = []
     for dispatch_id in dispatch_ids:
-        call(
+        answer = call(
             connection_of(context),
             "AgentDispatchService/DeleteDispatch",
             proto.DeleteAgentDispatchRequest(room=room, dispatch_id=dispatch_id),
             proto.AgentDispatch,
             room=room,
         )
-        print(f"Dispatch {dispatch_id} deleted")
+        deleted.append(answer)
+        if not as_json:
+            print(f"Dispatch {dispatch_id} deleted")
+    if as_json:
+        print_answers(deleted)
 
 
 def _list(

@@ -10,10 +10,10 @@ from livekit.protocol import agent_dispatch, sip as proto
 from switchroom.base.records import record
 
 from .api_client import call, connection_of
-from .errors import CommandFailed
-from .output import print_messages, print_table
+from .errors import Mistyped
+from .output import print_answers, print_messages, print_table
 from .request_file import read_request
-from .sip_changes import DISPATCH_RULE, fill_update
+from .sip_changes import DISPATCH_RULE
 from .sip_options import AsJson, CreatedAsJson, Files, Name, separated
 
 app = typer.Typer(help="Which room callers are led to.", no_args_is_help=True)
@@ -90,14 +90,14 @@ def create_rules(
     fields = _fields(name, trunks, numbers, inbound_numbers, agents, metadata)
     requests = [read_request(file, proto.CreateSIPDispatchRuleRequest) for file in files or ()]
     if not requests and rule is None:
-        raise CommandFailed(
+        raise Mistyped(
             "say where callers go: a JSON file, --direct ROOM, --caller PREFIX or --callee PREFIX"
         )
     requests = requests or [proto.CreateSIPDispatchRuleRequest()]
     for request in requests:
         if rule is not None or fields:
             _overlay(request, rule, fields)
-    DISPATCH_RULE.send(context, "SIP/CreateSIPDispatchRule", requests, as_json=as_json)
+    DISPATCH_RULE.create(context, requests, as_json=as_json)
 
 
 @app.command("update")
@@ -116,39 +116,33 @@ def update_rule(
     as_json: CreatedAsJson = False,
 ) -> None:
     """Replace rules by JSON files (SIPDispatchRuleInfo), or change single fields by options."""
-    infos = [
-        read_request(file, proto.SIPDispatchRuleInfo, wrapper="dispatch_rule", wrapped=False)
-        for file in files or ()
-    ]
-    requests = [
-        proto.UpdateSIPDispatchRuleRequest(
-            sip_dispatch_rule_id=rule_id or info.sip_dispatch_rule_id, replace=info
-        )
-        for info in infos
-    ]
     rule = _Room(direct, individual, callee, pin, randomize=randomize).rule()
-    fields = _fields(name, trunks, None, None, None, metadata)
-    if rule is not None or fields:
-        requests.append(_partial_update(rule_id, rule, fields))
-    if not requests:
-        raise CommandFailed("say what to change: a JSON file, or --id and the fields to change")
-    DISPATCH_RULE.send(context, "SIP/UpdateSIPDispatchRule", requests, as_json=as_json)
+    written = _fields(name, trunks, None, None, None, metadata)
+    if rule is not None:
+        written["rule"] = rule
+    DISPATCH_RULE.change_each(context, files or (), rule_id, written, as_json=as_json)
 
 
 @app.command("delete")
 def delete_rules(
     context: typer.Context,
-    rule_ids: Annotated[list[str], typer.Argument(help="rules to delete, such as SDR_…")],
+    rule_ids: Annotated[
+        list[str], typer.Argument(metavar="RULE_ID", help="rules to delete, such as SDR_…")
+    ],
+    as_json: CreatedAsJson = False,
 ) -> None:
     """Delete rules. Calls that followed them go on."""
+    deleted = []
     for rule_id in rule_ids:
-        call(
-            connection_of(context),
-            "SIP/DeleteSIPDispatchRule",
-            proto.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id),
-            proto.SIPDispatchRuleInfo,
+        request = proto.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id)
+        answer = call(
+            connection_of(context), "SIP/DeleteSIPDispatchRule", request, proto.SIPDispatchRuleInfo
         )
-        print(f"SIP Dispatch Rule {rule_id} deleted")
+        deleted.append(answer)
+        if not as_json:
+            print(f"SIP Dispatch Rule {rule_id} deleted")
+    if as_json:
+        print_answers(deleted)
 
 
 @record
@@ -162,15 +156,15 @@ class _Room:
     randomize: bool
 
     def rule(self) -> proto.SIPDispatchRule | None:
-        """The rule, None if no option spoke of it. Raises CommandFailed."""
+        """The rule, None if no option spoke of it. Raises Mistyped."""
         given = [one for one in (self.direct, self.individual, self.callee) if one is not None]
         if len(given) > 1:
-            raise CommandFailed("give one of --direct, --caller and --callee")
+            raise Mistyped("give one of --direct, --caller and --callee")
         if self.randomize and self.callee is None:
-            raise CommandFailed("--randomize belongs to --callee")
+            raise Mistyped("--randomize belongs to --callee")
         if not given:
             if self.pin:
-                raise CommandFailed("--pin belongs to --direct, --caller or --callee")
+                raise Mistyped("--pin belongs to --direct, --caller or --callee")
             return None
         return self._rule()
 
@@ -221,16 +215,6 @@ def _overlay(
     if rule is not None:
         request.dispatch_rule.rule.CopyFrom(rule)
     request.dispatch_rule.MergeFrom(proto.SIPDispatchRuleInfo(**fields))
-
-
-def _partial_update(
-    rule_id: str, rule: proto.SIPDispatchRule | None, fields: dict[str, Any]
-) -> proto.UpdateSIPDispatchRuleRequest:
-    if not rule_id:
-        raise CommandFailed("--id is needed to say which rule to change")
-    update = proto.SIPDispatchRuleUpdate(rule=rule)
-    fill_update(update, fields)
-    return proto.UpdateSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id, update=update)
 
 
 def _row(info: proto.SIPDispatchRuleInfo) -> tuple[str, ...]:

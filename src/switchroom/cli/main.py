@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from switchroom import __version__
 
 from . import dev, dispatch, generate_keys, offline, phone, room, serve, sip, token
 from .api_client import Connection
-from .errors import CommandFailed
+from .errors import CommandFailed, Mistyped
 from .output import print_failure, stop_printing
 
 _DEV_KEY = ("devkey", "secret")
@@ -68,7 +69,7 @@ def connect(
 ) -> None:
     """Decide which server the commands talk to, and as whom."""
     if bool(api_key) != bool(api_secret):
-        raise CommandFailed("--api-key and --api-secret belong together; only one is given")
+        raise Mistyped("--api-key and --api-secret belong together; only one is given")
     if dev_server or not api_key:
         api_key, api_secret = _DEV_KEY
     if dev_server:
@@ -78,14 +79,47 @@ def connect(
 
 def main() -> None:
     """Run the command line; what the user can mend is said in one line."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """Do what was typed; the exit status."""
     try:
-        app()
+        _expect_text(sys.argv[1:])
+        # An Exit is returned as its status, what a command returns is nothing.
+        status: int | None = app(prog_name="switchroom", standalone_mode=False)
+    except typer.TyperException as mistyped:
+        _explain(mistyped)
+        return mistyped.exit_code
     except CommandFailed as failed:
         print_failure(str(failed))
-        sys.exit(1)
+        return failed.status
     except BrokenPipeError:
         stop_printing()
-        sys.exit(1)
+        return 1
+    return status or 0
+
+
+def _expect_text(words: Sequence[str]) -> None:
+    """Bytes that are no UTF-8 arrive as lone surrogates, which no request can carry."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise Mistyped(f"{word!a} is not UTF-8 text") from None
+
+
+def _explain(mistyped: typer.TyperException) -> None:
+    """In a line what typer could not read; nothing if it has shown the help instead."""
+    problem = " ".join(mistyped.format_message().split()).rstrip(".")
+    if not problem:
+        return
+    context: typer.Context | None = getattr(mistyped, "ctx", None)
+    said = problem[0].lower() + problem[1:]
+    if context is not None:
+        said += "" if said.endswith("?") else ";"
+        said += f" see: {context.command_path} --help"
+    print_failure(said)
 
 
 if __name__ == "__main__":

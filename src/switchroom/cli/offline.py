@@ -26,7 +26,7 @@ from switchroom.speech.phrases import Phrases
 from switchroom.speech.recognition import Recogniser
 from switchroom.speech.synthesis import say as speak
 
-from .errors import CommandFailed
+from .errors import CommandFailed, Mistyped
 
 if TYPE_CHECKING:
     from switchroom.offline.server import Gateway
@@ -75,7 +75,9 @@ def serve_offline(
 
 
 @app.command("check")
-def check_script(script: Annotated[Path, typer.Argument(help="the script, in YAML")]) -> None:
+def check_script(
+    script: Annotated[Path, typer.Argument(metavar="FILE", help="the script, in YAML")],
+) -> None:
     """Read a script and say what is wrong with it, or what is in it."""
     try:
         read = load_script(script)
@@ -91,7 +93,7 @@ def check_script(script: Annotated[Path, typer.Argument(help="the script, in YAM
 
 @app.command("say")
 def say(
-    text: Annotated[str, typer.Argument(help="what to say, in English")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="what to say, in English")],
     output: Annotated[Path, typer.Option("--output", "-o", help="the WAV file to write")],
     voice: Annotated[str, typer.Option(help="rms, slt, awb, kal16 or kal")] = "rms",
     rate: Annotated[int, typer.Option(help="samples a second")] = 16_000,
@@ -109,7 +111,7 @@ def say(
 
 @app.command("hear")
 def hear(
-    file: Annotated[Path, typer.Argument(help="a WAV file of 16 bit")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a WAV file of 16 bit")],
     phrase: Annotated[
         list[str] | None, typer.Option(help="listen for this phrase; may be repeated")
     ] = None,
@@ -122,7 +124,7 @@ def hear(
     except (OfflineError, SpeechError) as failed:
         raise CommandFailed(str(failed)) from None
     except OSError as failed:
-        raise CommandFailed(f"{file}: {failed.strerror}") from None
+        raise CommandFailed(f"can't read {file}: {failed.strerror}") from None
 
 
 async def _serve(gateway: Gateway, *, attached: bool) -> None:
@@ -180,5 +182,5 @@ async def _hear(sound: Pcm, book: Phrases | list[str] | None) -> None:
 def _key(text: str) -> tuple[str, str]:
     key, colon, secret = text.partition(":")
     if not (key.strip() and colon and secret.strip()):
-        raise CommandFailed('--keys must look like "key: secret"')
+        raise Mistyped('--keys must look like "key: secret"')
     return key.strip(), secret.strip()

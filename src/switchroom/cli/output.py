@@ -87,6 +87,22 @@ def print_message(message: Message) -> None:
     )
 
 
+def print_answers(answers: Sequence[Message]) -> None:
+    """As JSON: one thing as an object, several files' answers as an array."""
+    if len(answers) == 1:
+        print_message(answers[0])
+    else:
+        print_messages(answers)
+
+
+def print_done(answer: Message, sentence: str, *, as_json: bool) -> None:
+    """What has been done: the server's answer for programs, a sentence for people."""
+    if as_json:
+        print_message(answer)
+    else:
+        print(sentence)
+
+
 def print_failure(message: str) -> None:
     """One line on standard error."""
     Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), message))

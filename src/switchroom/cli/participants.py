@@ -14,9 +14,9 @@ from google.protobuf import json_format
 from livekit.protocol import models, room as proto
 
 from .api_client import call, connection_of
-from .errors import CommandFailed
-from .options import AsJson, CreatedAsJson
-from .output import print_message, print_messages, print_table
+from .errors import Mistyped
+from .options import AlwaysJson, AsJson, CreatedAsJson
+from .output import print_done, print_message, print_messages, print_table
 from .token import pair_of, pairs_of_file
 
 app = typer.Typer(help="The participants of a room.", no_args_is_help=True)
@@ -62,7 +62,11 @@ def list_participants(
 
 @app.command("get")
 def get_participant(
-    context: typer.Context, who: Who = None, room: InRoom = "", identity: Identity = ""
+    context: typer.Context,
+    who: Who = None,
+    room: InRoom = "",
+    identity: Identity = "",
+    _as_json: AlwaysJson = True,
 ) -> None:
     """Show one participant, as JSON."""
     print_message(_get(context, *_seat(who or (), room, identity)))
@@ -70,18 +74,22 @@ def get_participant(
 
 @app.command("remove")
 def remove_participant(
-    context: typer.Context, who: Who = None, room: InRoom = "", identity: Identity = ""
+    context: typer.Context,
+    who: Who = None,
+    room: InRoom = "",
+    identity: Identity = "",
+    as_json: CreatedAsJson = False,
 ) -> None:
     """Remove a participant; a phone is hung up."""
     room, identity = _seat(who or (), room, identity)
-    call(
+    answer = call(
         connection_of(context),
         "RoomService/RemoveParticipant",
         proto.RoomParticipantIdentity(room=room, identity=identity),
         proto.RemoveParticipantResponse,
         room=room,
     )
-    print(f"{identity} removed from {room}")
+    print_done(answer, f"{identity} removed from {room}", as_json=as_json)
 
 
 @app.command("update")
@@ -107,7 +115,7 @@ def update_participant(
     attributes = dict(pair_of(written) for written in attribute or ())
     attributes |= pairs_of_file(attribute_file)
     if not (name or metadata or permissions or attributes):
-        raise CommandFailed("say what to change: --name, --metadata, --attribute or --permissions")
+        raise Mistyped("say what to change: --name, --metadata, --attribute or --permissions")
     request = proto.UpdateParticipantRequest(
         room=room, identity=identity, name=name, metadata=metadata, attributes=attributes
     )
@@ -122,21 +130,18 @@ def update_participant(
         models.ParticipantInfo,
         room=room,
     )
-    if as_json:
-        print_message(changed)
-    else:
-        print(f"{identity} in {room} updated")
+    print_done(changed, f"{identity} in {room} updated", as_json=as_json)
 
 
 def _seat(given: Sequence[str], room: str, identity: str) -> tuple[str, str]:
-    """The room and the identity, wherever they were given. Raises CommandFailed."""
+    """The room and the identity, wherever they were given. Raises Mistyped."""
     rest = list(given)
     if not room and rest:
         room = rest.pop(0)
     if not identity and rest:
         identity = rest.pop(0)
     if rest or not room or not identity:
-        raise CommandFailed("give the room and the identity, as in: --room hello ada")
+        raise Mistyped("give the room and the identity, as in: --room hello ada")
     return room, identity
 
 
@@ -154,10 +159,10 @@ def _merge(written: str, permission: models.ParticipantPermission) -> None:
     try:
         document = json.loads(written)
         if not isinstance(document, dict):
-            raise CommandFailed('--permissions: a JSON object is needed: {"canPublish": false}')
+            raise Mistyped('--permissions: a JSON object is needed: {"canPublish": false}')
         changes = json_format.ParseDict(document, models.ParticipantPermission())
     except (ValueError, json_format.ParseError, TypeError, AttributeError) as error:
-        raise CommandFailed(f"--permissions: {str(error).splitlines()[0]}") from None
+        raise Mistyped(f"--permissions: {str(error).splitlines()[0]}") from None
     for field in changes.DESCRIPTOR.fields:
         if field.json_name not in document and field.name not in document:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Annotated
 
 import typer
@@ -13,7 +14,8 @@ from switchroom.phonenet.orders import CallOrder, OrderError, read_order
 from switchroom.phonenet.pretty import pretty
 
 from .api_client import connection_of
-from .errors import CommandFailed
+from .errors import CommandFailed, Mistyped
+from .options import AsJson
 from .output import Page, print_table, stop_printing
 from .simulated_carrier import SimulatedCarrier, simulated_carrier
 from .sip_options import pair
@@ -31,20 +33,27 @@ _HINT = (
 
 
 @app.command("list")
-def list_phones() -> None:
+def list_phones(as_json: AsJson = False) -> None:
     """List the phones that can be called, and can call."""
     # Here, because other commands need no phones.
     from switchroom.phonenet.directory import Directory  # noqa: PLC0415
     from switchroom.phonenet.phones import PHONES  # noqa: PLC0415
 
-    rows = [(phone.number, phone.name, phone.does) for phone in Directory(PHONES)]
+    phones = list(Directory(PHONES))
+    if as_json:
+        shown = [
+            {"number": phone.number, "name": phone.name, "does": phone.does} for phone in phones
+        ]
+        print(json.dumps(shown, indent=2))
+        return
+    rows = [(phone.number, phone.name, phone.does) for phone in phones]
     print_table(("Number", "Name", "Does"), rows, empty="no phones")
 
 
 @app.command("call")
 def call_in(
     context: typer.Context,
-    number: Annotated[str, typer.Argument(help="the number to dial")] = NUMBER,
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="the number to dial")] = NUMBER,
     as_: Annotated[
         str, typer.Option("--as", help="the phone that calls, by name or number")
     ] = "ada",
@@ -78,7 +87,7 @@ def call_in(
     try:
         read_order(order.as_line())
     except OrderError as error:
-        raise CommandFailed(str(error)) from None
+        raise Mistyped(str(error)) from None
     if not to:
         lay_way_in(connection_of(context))
     refusal = uvloop.run(_call(order, as_json=as_json))

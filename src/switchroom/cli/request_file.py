@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from .errors import CommandFailed
+from .errors import Mistyped
 
 Request = TypeVar("Request", bound=Message)
 
@@ -25,7 +25,7 @@ def read_request(
     """The request in ``source``; camelCase and snake_case both work, an unknown field is refused.
 
     Where ``wrapper`` names the one field that may stand around the rest (``trunk``), it is added or
-    taken away as ``wrapped`` says, since people write both. Raises :class:`CommandFailed` with a
+    taken away as ``wrapped`` says, since people write both. Raises :class:`Mistyped` with a
     sentence about what is wrong.
     """
     name = "the JSON given" if source.lstrip().startswith("{") else source
@@ -35,7 +35,7 @@ def read_request(
     try:
         return json_format.ParseDict(document, request())
     except (json_format.ParseError, TypeError, ValueError) as error:
-        raise CommandFailed(f"{name}: {_explain(str(error), request)}") from None
+        raise Mistyped(f"{name}: {_explain(str(error), request)}") from None
 
 
 def _wrap(document: dict[str, Any], wrapper: str) -> dict[str, Any]:
@@ -62,20 +62,20 @@ def _text_of(source: str) -> str:
     try:
         return Path(source).read_text(encoding="utf-8")
     except OSError as error:
-        raise CommandFailed(f"can't read {source}: {error.strerror}") from None
+        raise Mistyped(f"can't read {source}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise CommandFailed(f"{source} is not UTF-8 text") from None
+        raise Mistyped(f"{source} is not UTF-8 text") from None
 
 
 def _parse_json(text: str, name: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
-        raise CommandFailed(f"{name}, line {error.lineno}: not valid JSON: {error.msg}") from None
+        raise Mistyped(f"{name}, line {error.lineno}: not valid JSON: {error.msg}") from None
     except RecursionError:
-        raise CommandFailed(f"{name}: nested too deeply") from None
+        raise Mistyped(f"{name}: nested too deeply") from None
     if not isinstance(document, dict):
-        raise CommandFailed(f"{name} must hold one JSON object: {{ … }}")
+        raise Mistyped(f"{name} must hold one JSON object: {{ … }}")
     return document
 
 

@@ -11,13 +11,16 @@ from livekit.protocol import models, room as proto
 from . import participants
 from .api_client import call, connection_of
 from .options import AsJson, CreatedAsJson
-from .output import print_message, print_messages, print_table
+from .output import print_answers, print_done, print_message, print_messages, print_table
 from .request_file import read_request
 
 app = typer.Typer(
     help="List, create, change and delete rooms, and see who is in them.", no_args_is_help=True
 )
 app.add_typer(participants.app, name="participants")
+
+# The fields of CreateRoomRequest are 32 bits wide.
+_MOST = 2**32 - 1
 
 RoomName = Annotated[str, typer.Argument(metavar="ROOM", help="the name of the room")]
 InRoom = Annotated[str, typer.Option("--room", "-r", help="the name of the room")]
@@ -28,7 +31,7 @@ OfParticipant = Annotated[str, typer.Option("--identity", "-i", help="whose trac
 def list_rooms(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="ROOM…", help="only these rooms")
+        list[str] | None, typer.Argument(metavar="ROOM", help="only these rooms")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,12 +60,24 @@ def create_room(
     context: typer.Context,
     name: RoomName,
     empty_timeout: Annotated[
-        int, typer.Option(help="seconds it stays when nobody ever joins; 0: the server's setting")
+        int,
+        typer.Option(
+            min=0,
+            max=_MOST,
+            help="seconds it stays when nobody ever joins; 0: the server's setting",
+        ),
     ] = 0,
     departure_timeout: Annotated[
-        int, typer.Option(help="seconds it stays after the last has left; 0: the server's setting")
+        int,
+        typer.Option(
+            min=0,
+            max=_MOST,
+            help="seconds it stays after the last has left; 0: the server's setting",
+        ),
     ] = 0,
-    max_participants: Annotated[int, typer.Option(help="most participants; 0: no limit")] = 0,
+    max_participants: Annotated[
+        int, typer.Option(min=0, max=_MOST, help="most participants; 0: no limit")
+    ] = 0,
     metadata: Annotated[str, typer.Option(help="metadata of the room")] = "",
     room_preset: Annotated[
         str, typer.Option(help="the name of one of the server's room configurations")
@@ -114,18 +129,25 @@ def update_room(
 @app.command("delete")
 def delete_rooms(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="ROOM…", help="the rooms to delete")],
+    names: Annotated[list[str], typer.Argument(metavar="ROOM", help="the rooms to delete")],
+    as_json: CreatedAsJson = False,
 ) -> None:
     """Delete rooms: everybody leaves, phones are hung up."""
+    deleted = []
     for name in names:
-        call(
+        request = proto.DeleteRoomRequest(room=name)
+        answer = call(
             connection_of(context),
             "RoomService/DeleteRoom",
-            proto.DeleteRoomRequest(room=name),
+            request,
             proto.DeleteRoomResponse,
             room=name,
         )
-        print(f"Room {name} deleted")
+        deleted.append(answer)
+        if not as_json:
+            print(f"Room {name} deleted")
+    if as_json:
+        print_answers(deleted)
 
 
 @app.command("mute-track")
@@ -137,30 +159,32 @@ def mute_track(
     mute: Annotated[
         bool, typer.Option("--mute/--unmute", "-m/-u", help="silence it, or let it be heard")
     ] = True,
+    as_json: CreatedAsJson = False,
 ) -> None:
     """Mute a track; unmuting needs the server's room.enable_remote_unmute."""
-    call(
+    answer = call(
         connection_of(context),
         "RoomService/MutePublishedTrack",
         proto.MuteRoomTrackRequest(room=room, identity=identity, track_sid=track, muted=mute),
         proto.MuteRoomTrackResponse,
         room=room,
     )
-    print(f"Track {track} {'muted' if mute else 'unmuted'}")
+    print_done(answer, f"Track {track} {'muted' if mute else 'unmuted'}", as_json=as_json)
 
 
 @app.command("update-subscriptions")
 def update_subscriptions(
     context: typer.Context,
-    tracks: Annotated[list[str], typer.Argument(metavar="TRACK_SID…", help="the tracks")],
+    tracks: Annotated[list[str], typer.Argument(metavar="TRACK_SID", help="the tracks")],
     room: InRoom,
     identity: Annotated[str, typer.Option("--identity", "-i", help="who hears them, or not")],
     subscribe: Annotated[
         bool, typer.Option("--subscribe/--unsubscribe", "-s/-S", help="hear them, or not")
     ] = True,
+    as_json: CreatedAsJson = False,
 ) -> None:
     """Have a participant hear tracks of others, or not."""
-    call(
+    answer = call(
         connection_of(context),
         "RoomService/UpdateSubscriptions",
         proto.UpdateSubscriptionsRequest(
@@ -169,7 +193,8 @@ def update_subscriptions(
         proto.UpdateSubscriptionsResponse,
         room=room,
     )
-    print(f"{identity} {'subscribed to' if subscribe else 'unsubscribed from'} {', '.join(tracks)}")
+    what = "subscribed to" if subscribe else "unsubscribed from"
+    print_done(answer, f"{identity} {what} {', '.join(tracks)}", as_json=as_json)
 
 
 @app.command("send-data")
@@ -180,8 +205,9 @@ def send_data(
     topic: Annotated[str, typer.Option(help="the topic that receivers look at")] = "",
     identity: Annotated[
         list[str] | None,
-        typer.Option("--identity", "-i", help="who gets it, as often as needed [default: all]"),
+        typer.Option("--identity", "-i", help="who gets it, as often as needed; if not given, all"),
     ] = None,
+    as_json: CreatedAsJson = False,
 ) -> None:
     """Send data to those in a room, as a reliable message."""
     request = proto.SendDataRequest(
@@ -192,14 +218,15 @@ def send_data(
     )
     if topic:
         request.topic = topic
-    call(
+    answer = call(
         connection_of(context),
         "RoomService/SendData",
         request,
         proto.SendDataResponse,
         room=room,
     )
-    print(f"Data sent to {', '.join(identity or ()) or 'all'} in {room}")
+    receivers = ", ".join(identity or ()) or "all"
+    print_done(answer, f"Data sent to {receivers} in {room}", as_json=as_json)
 
 
 def _moment(room: models.Room) -> str:

@@ -17,16 +17,16 @@ from switchroom.base.config import Config, ConfigError, Reading, Sources, read_c
 from .errors import CommandFailed
 from .printed_config import printed
 
-_FILE = "YAML file: LiveKit's own or ours; docs/configuration.md lists the settings"
+_FILE = "YAML file: LiveKit's own or ours; --print-config lists the settings"
 
 
 def serve(
     config: Annotated[Path | None, typer.Option(help=_FILE)] = None,
     config_body: Annotated[
-        str, typer.Option(help="the text of such a file [env: LIVEKIT_CONFIG]")
+        str, typer.Option(help="the text of such a file; also in LIVEKIT_CONFIG")
     ] = "",
     sip_config: Annotated[
-        Path | None, typer.Option(help="livekit-sip's file beside it [env: SIP_CONFIG_FILE]")
+        Path | None, typer.Option(help="livekit-sip's file beside it; also in SIP_CONFIG_FILE")
     ] = None,
     port: Annotated[int | None, typer.Option(help="TCP port of HTTP and signalling")] = None,
     bind: Annotated[list[str] | None, typer.Option(help="address to listen on for HTTP")] = None,

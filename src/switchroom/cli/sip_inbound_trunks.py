@@ -8,10 +8,10 @@ import typer
 from livekit.protocol import sip as proto
 
 from .api_client import call, connection_of
-from .errors import CommandFailed
+from .errors import Mistyped
 from .output import print_messages, print_table
 from .request_file import read_request
-from .sip_changes import INBOUND_TRUNK, delete_trunks as delete_each, fill_update
+from .sip_changes import INBOUND_TRUNK, delete_trunks as delete_each
 from .sip_options import (
     AsJson,
     AuthPass,
@@ -96,11 +96,11 @@ def create_trunks(
         for file in files or ()
     ]
     if not requests and not written:
-        raise CommandFailed("say whom the trunk takes calls from: a JSON file, or --numbers …")
+        raise Mistyped("say whom the trunk takes calls from: a JSON file, or --numbers …")
     requests = requests or [proto.CreateSIPInboundTrunkRequest()]
     for request in requests:
         request.trunk.MergeFrom(proto.SIPInboundTrunkInfo(**written))
-    INBOUND_TRUNK.send(context, "SIP/CreateSIPInboundTrunk", requests, as_json=as_json)
+    INBOUND_TRUNK.create(context, requests, as_json=as_json)
 
 
 @app.command("update")
@@ -118,31 +118,22 @@ def update_trunk(
     as_json: CreatedAsJson = False,
 ) -> None:
     """Replace trunks by JSON files (SIPInboundTrunkInfo), or change single fields by options."""
-    infos = [
-        read_request(file, proto.SIPInboundTrunkInfo, wrapper="trunk", wrapped=False)
-        for file in files or ()
-    ]
-    requests = [
-        proto.UpdateSIPInboundTrunkRequest(sip_trunk_id=trunk_id or info.sip_trunk_id, replace=info)
-        for info in infos
-    ]
     written = _written(
         name, numbers, allowed_addresses, allowed_numbers, (auth_user, auth_pass, auth_realm)
     )
-    if written:
-        requests.append(_partial_update(trunk_id, written))
-    if not requests:
-        raise CommandFailed("say what to change: a JSON file, or --id and the fields to change")
-    INBOUND_TRUNK.send(context, "SIP/UpdateSIPInboundTrunk", requests, as_json=as_json)
+    INBOUND_TRUNK.change_each(context, files or (), trunk_id, written, as_json=as_json)
 
 
 @app.command("delete")
 def delete_trunks(
     context: typer.Context,
-    trunk_ids: Annotated[list[str], typer.Argument(help="trunks to delete, such as ST_…")],
+    trunk_ids: Annotated[
+        list[str], typer.Argument(metavar="TRUNK_ID", help="trunks to delete, such as ST_…")
+    ],
+    as_json: CreatedAsJson = False,
 ) -> None:
     """Delete trunks. Calls that came in by them go on."""
-    delete_each(context, trunk_ids)
+    delete_each(context, trunk_ids, as_json=as_json)
 
 
 def _written(
@@ -164,11 +155,3 @@ def _written(
         "auth_realm": realm,
     }
     return {field: value for field, value in fields.items() if value}
-
-
-def _partial_update(trunk_id: str, written: dict[str, Any]) -> proto.UpdateSIPInboundTrunkRequest:
-    if not trunk_id:
-        raise CommandFailed("--id is needed to say which trunk to change")
-    update = proto.SIPInboundTrunkUpdate()
-    fill_update(update, written)
-    return proto.UpdateSIPInboundTrunkRequest(sip_trunk_id=trunk_id, update=update)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from google.protobuf.message import Message
 
-from .errors import CommandFailed
+from .errors import Mistyped
 from .options import AsJson, CreatedAsJson
-from .output import print_message, print_messages
 
 __all__ = [
     "AsJson",
@@ -21,7 +19,6 @@ __all__ = [
     "Name",
     "authentication",
     "pair",
-    "print_answers",
     "separated",
 ]
 
@@ -41,21 +38,13 @@ def separated(given: Iterable[str] | None) -> list[str]:
 
 
 def pair(written: str, option: str) -> tuple[str, str]:
-    """``Name:Value`` of a header. Raises :class:`CommandFailed`."""
+    """``Name:Value`` of a header. Raises :class:`Mistyped`."""
     name, colon, value = written.partition(":")
     if not name.strip() or not colon:
-        raise CommandFailed(f"{option} {written!r} must be written Name:Value")
+        raise Mistyped(f"{option} {written!r} must be written Name:Value")
     return name.strip(), value.strip()
 
 
 def authentication(username: str) -> str:
     """A table's cell; passwords are shown nowhere."""
     return f"{username} / ****" if username else ""
-
-
-def print_answers(answers: Sequence[Message]) -> None:
-    """As JSON: one thing as an object, several files' answers as an array."""
-    if len(answers) == 1:
-        print_message(answers[0])
-    else:
-        print_messages(answers)

@@ -11,10 +11,10 @@ from livekit.protocol import sip as proto
 from switchroom.base.config_values import seconds
 
 from .api_client import RequestRefused, call, connection_of
-from .errors import CommandFailed
-from .output import print_failure, print_message
+from .errors import Mistyped
+from .output import print_answers, print_failure, print_message
 from .request_file import read_request
-from .sip_options import CreatedAsJson, pair, print_answers
+from .sip_options import CreatedAsJson, pair
 
 app = typer.Typer(help="Phones in rooms.", no_args_is_help=True)
 
@@ -53,6 +53,8 @@ def create_participants(
     as_json: CreatedAsJson = False,
 ) -> None:
     """Call a phone into a room, as JSON files or options (or both) say."""
+    if not files and not call_to:
+        raise Mistyped("say whom to call: a JSON file, or --trunk ST_… --room NAME --call NUMBER")
     requests = [read_request(file, proto.CreateSIPParticipantRequest) for file in files or ()]
     phones = []
     for request in requests or [proto.CreateSIPParticipantRequest()]:
@@ -78,7 +80,7 @@ def _seconds(timeout: str) -> float:
     try:
         return seconds(timeout)
     except ValueError as expected:
-        raise CommandFailed(f"--timeout must be {expected}, not {timeout!r}") from None
+        raise Mistyped(f"--timeout must be {expected}, not {timeout!r}") from None
 
 
 def _say(request: proto.CreateSIPParticipantRequest, field: str, value: str) -> None:
@@ -157,6 +159,8 @@ def transfer_participant(
     as_json: CreatedAsJson = False,
 ) -> None:
     """Transfer a phone to another number, as JSON files or options (or both) say."""
+    if not files and not to:
+        raise Mistyped("say whom to transfer: a JSON file, or --room NAME --identity NAME --to URI")
     requests = [read_request(file, proto.TransferSIPParticipantRequest) for file in files or ()]
     for request in requests or [proto.TransferSIPParticipantRequest()]:
         for field, value in (

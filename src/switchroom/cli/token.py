@@ -19,7 +19,7 @@ from switchroom.base.ids import new_id
 from switchroom.base.records import replace
 
 from .api_client import connection_of
-from .errors import CommandFailed
+from .errors import Mistyped
 from .options import CreatedAsJson
 
 app = typer.Typer(help="Make access tokens.", no_args_is_help=True)
@@ -120,32 +120,32 @@ def create_token(  # every option is one claim
 
 
 def pair_of(written: str) -> tuple[str, str]:
-    """``key=value`` of ``--attribute``. Raises :class:`CommandFailed`."""
+    """``key=value`` of ``--attribute``. Raises :class:`Mistyped`."""
     key, equals, value = written.partition("=")
     if not key or not equals:
-        raise CommandFailed(f"--attribute {written!r} must be written key=value")
+        raise Mistyped(f"--attribute {written!r} must be written key=value")
     return key, value
 
 
 def pairs_of_file(path: str) -> dict[str, str]:
-    """The JSON object of ``--attribute-file``; nothing without one. Raises CommandFailed."""
+    """The JSON object of ``--attribute-file``; nothing without one. Raises Mistyped."""
     if not path:
         return {}
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise CommandFailed(f"can't read {path}: {error.strerror}") from None
+        raise Mistyped(f"can't read {path}: {error.strerror}") from None
     except ValueError:
-        raise CommandFailed(f"{path} is not valid JSON") from None
+        raise Mistyped(f"{path} is not valid JSON") from None
     if not isinstance(document, dict) or not all(isinstance(v, str) for v in document.values()):
-        raise CommandFailed(f"{path} must hold a JSON object whose values are text")
+        raise Mistyped(f"{path} must hold a JSON object whose values are text")
     return document
 
 
 def _show(claims: Claims, url: str, secret: str, *, token_only: bool, as_json: bool) -> None:
     video = claims.video or VideoGrants()
     if video == VideoGrants(room=video.room) and claims.sip is None:
-        raise CommandFailed("a token without rights is of no use: give --join, --admin or the like")
+        raise Mistyped("a token without rights is of no use: give --join, --admin or the like")
     token = mint(claims, secret)
     if token_only:
         print(token)
@@ -177,7 +177,7 @@ def _sources(given: Sequence[str]) -> tuple[str, ...]:
     sources = tuple(word.strip() for text in given for word in text.split(","))
     for source in sources:
         if source not in _SOURCES:
-            raise CommandFailed(f"--allow-source must be one of {', '.join(_SOURCES)}")
+            raise Mistyped(f"--allow-source must be one of {', '.join(_SOURCES)}")
     return sources
 
 
@@ -185,7 +185,7 @@ def _agents(agent: str, deployment: str, job_metadata: str) -> Mapping[str, Any]
     """The room configuration that brings an agent."""
     if not agent:
         if deployment or job_metadata:
-            raise CommandFailed("--deployment and --job-metadata are for an --agent")
+            raise Mistyped("--deployment and --job-metadata are for an --agent")
         return None
     wanted = {"agentName": agent, "deployment": deployment, "metadata": job_metadata}
     return {"agents": [{key: value for key, value in wanted.items() if value}]}
@@ -195,9 +195,9 @@ def _lifetime(written: str) -> float:
     try:
         lifetime = seconds(written)
     except ValueError as expected:
-        raise CommandFailed(f"--valid-for must be {expected}, not {written!r}") from None
+        raise Mistyped(f"--valid-for must be {expected}, not {written!r}") from None
     if lifetime <= 0:
-        raise CommandFailed("--valid-for must be longer than nothing")
+        raise Mistyped("--valid-for must be longer than nothing")
     return lifetime
 
 
@@ -208,11 +208,11 @@ def _widen(video: VideoGrants, grant: str) -> VideoGrants:
     try:
         written = json.loads(grant)
         if not isinstance(written, Mapping):
-            raise CommandFailed('--grant must be a JSON object such as {"canPublish": false}')
+            raise Mistyped('--grant must be a JSON object such as {"canPublish": false}')
         more = claims_from_json({"exp": 0, "video": dict(written)}).video or VideoGrants()
     except ValueError as error:
         what = str(error) if isinstance(error, ClaimError) else "not valid JSON"
-        raise CommandFailed(f"--grant: {what}") from None
+        raise Mistyped(f"--grant: {what}") from None
     nothing = VideoGrants()
     said = {
         field: getattr(more, field)

@@ -8,10 +8,10 @@ import typer
 from livekit.protocol import sip as proto
 
 from .api_client import call, connection_of
-from .errors import CommandFailed
+from .errors import Mistyped
 from .output import print_messages, print_table
 from .request_file import read_request
-from .sip_changes import OUTBOUND_TRUNK, delete_trunks as delete_each, fill_update
+from .sip_changes import OUTBOUND_TRUNK, delete_trunks as delete_each
 from .sip_options import (
     AsJson,
     AuthPass,
@@ -88,11 +88,11 @@ def create_trunks(
         for file in files or ()
     ]
     if not requests and not written:
-        raise CommandFailed("say what the trunk is: a JSON file, or --name --address --numbers")
+        raise Mistyped("say what the trunk is: a JSON file, or --name --address --numbers")
     requests = requests or [proto.CreateSIPOutboundTrunkRequest()]
     for request in requests:
         request.trunk.MergeFrom(proto.SIPOutboundTrunkInfo(**written))
-    OUTBOUND_TRUNK.send(context, "SIP/CreateSIPOutboundTrunk", requests, as_json=as_json)
+    OUTBOUND_TRUNK.create(context, requests, as_json=as_json)
 
 
 @outbound.command("update")
@@ -110,31 +110,20 @@ def update_trunk(
     as_json: CreatedAsJson = False,
 ) -> None:
     """Replace trunks by JSON files (SIPOutboundTrunkInfo), or change single fields by options."""
-    infos = [
-        read_request(file, proto.SIPOutboundTrunkInfo, wrapper="trunk", wrapped=False)
-        for file in files or ()
-    ]
-    requests = [
-        proto.UpdateSIPOutboundTrunkRequest(
-            sip_trunk_id=trunk_id or info.sip_trunk_id, replace=info
-        )
-        for info in infos
-    ]
     written = _written(name, address, numbers, auth_user, auth_pass, transport, destination_country)
-    if written:
-        requests.append(_partial_update(trunk_id, written))
-    if not requests:
-        raise CommandFailed("say what to change: a JSON file, or --id and the fields to change")
-    OUTBOUND_TRUNK.send(context, "SIP/UpdateSIPOutboundTrunk", requests, as_json=as_json)
+    OUTBOUND_TRUNK.change_each(context, files or (), trunk_id, written, as_json=as_json)
 
 
 @outbound.command("delete")
 def delete_trunks(
     context: typer.Context,
-    trunk_ids: Annotated[list[str], typer.Argument(help="trunks to delete, such as ST_…")],
+    trunk_ids: Annotated[
+        list[str], typer.Argument(metavar="TRUNK_ID", help="trunks to delete, such as ST_…")
+    ],
+    as_json: CreatedAsJson = False,
 ) -> None:
     """Delete trunks. Calls that run through them go on."""
-    delete_each(context, trunk_ids)
+    delete_each(context, trunk_ids, as_json=as_json)
 
 
 def _written(
@@ -159,19 +148,11 @@ def _written(
     return {field: value for field, value in fields.items() if value}
 
 
-def _partial_update(trunk_id: str, written: dict[str, Any]) -> proto.UpdateSIPOutboundTrunkRequest:
-    if not trunk_id:
-        raise CommandFailed("--id is needed to say which trunk to change")
-    update = proto.SIPOutboundTrunkUpdate()
-    fill_update(update, written)
-    return proto.UpdateSIPOutboundTrunkRequest(sip_trunk_id=trunk_id, update=update)
-
-
 def _transport(word: str) -> int:
     try:
         return proto.SIPTransport.Value(f"SIP_TRANSPORT_{word.upper()}")
     except ValueError:
-        raise CommandFailed(f"--transport must be auto, udp, tcp or tls, not {word!r}") from None
+        raise Mistyped(f"--transport must be auto, udp, tcp or tls, not {word!r}") from None
 
 
 def _transport_name(transport: int) -> str:

@@ -49,8 +49,10 @@ def load_script(path: Path) -> Script:
     """Read a script file. Raises ScriptError."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScriptError(f"can't be read: {error}", file=str(path)) from error
+    except OSError as error:
+        raise ScriptError(f"can't be read: {error.strerror}", file=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise ScriptError("can't be read: it is not UTF-8 text", file=str(path)) from error
     return read_script(text, str(path))
 
 

@@ -109,7 +109,7 @@ def test_a_command_in_disorder_is_refused_before_anything_is_sent(
     run: Run, api: FakeApi, options: tuple[str, ...], message: str
 ) -> None:
     outcome = run("--url", api.url, "sip", "dispatch", "create", *options)
-    assert outcome.status == 1
+    assert outcome.status == 2
     assert outcome.err.startswith(f"error: {message}")
     assert api.received == []
 

@@ -40,7 +40,7 @@ def test_keys_and_url_may_come_from_livekits_environment(
 
 def test_half_a_key_is_refused(run: Run) -> None:
     outcome = run("--api-key", "k", "room", "list")
-    assert outcome.status == 1
+    assert outcome.status == 2
     assert outcome.err == "error: --api-key and --api-secret belong together; only one is given\n"
 
 
@@ -54,7 +54,7 @@ def test_a_server_that_is_not_there_is_one_line_with_a_remedy(run: Run, api: Fak
 @pytest.mark.parametrize("url", ["ftp://x", "nonsense", "http://", "http://x:port", ""])
 def test_what_is_no_url_is_refused(run: Run, url: str) -> None:
     outcome = run("--url", url, "room", "list")
-    assert outcome.status == 1
+    assert outcome.status == 2
     assert "is no URL of a server" in outcome.err
 
 

@@ -74,7 +74,7 @@ def test_lks_way_to_name_the_room_works_as_well(run: Run, api: FakeApi) -> None:
     run(*participants, "get", "--room", "r", "--identity", "i")
     assert [asked.body for asked in api.received] == [{"room": "r", "identity": "i"}] * 2
     outcome = run(*participants, "get", "i")
-    assert (outcome.status, api.received[2:]) == (1, [])
+    assert (outcome.status, api.received[2:]) == (2, [])
     assert outcome.err.startswith("error: give the room and the identity")
 
 
@@ -112,7 +112,7 @@ def test_a_change_that_makes_no_sense_is_refused(
 ) -> None:
     api.answer("RoomService/GetParticipant", {"sid": "PA_1"})
     outcome = run("--url", api.url, "room", "participants", "update", "r", "i", *options)
-    assert outcome.status == 1
+    assert outcome.status == 2
     assert outcome.err.startswith(f"error: {sentence}")
 
 

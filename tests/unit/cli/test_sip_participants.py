@@ -71,7 +71,7 @@ def test_a_refused_call_names_the_sip_status(run: Run, api: FakeApi) -> None:
 
 
 def test_a_header_and_a_timeout_have_a_form(run: Run, api: FakeApi) -> None:
-    create = ("--url", api.url, "sip", "participant", "create")
+    create = ("--url", api.url, "sip", "participant", "create", "--call", "+1")
     header = run(*create, "--header", "X-Account")
     assert header.err == "error: --header 'X-Account' must be written Name:Value\n"
     timeout = run(*create, "--timeout", "soon")

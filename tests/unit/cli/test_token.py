@@ -75,7 +75,7 @@ def test_a_token_can_be_json_or_a_sentence(run: Run) -> None:
 )
 def test_what_makes_no_token_is_refused(run: Run, options: tuple[str, ...], sentence: str) -> None:
     outcome = run("token", "create", *options)
-    assert outcome.status == 1
+    assert outcome.status == 2
     assert outcome.err.startswith(f"error: {sentence}")
 
 

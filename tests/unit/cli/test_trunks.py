@@ -59,7 +59,7 @@ def test_a_trunk_is_created_from_options_in_both_grammars(
 
 def test_a_trunk_of_nothing_is_refused_before_anything_is_sent(run: Run, api: FakeApi) -> None:
     outcome = run("--url", api.url, "sip", "outbound", "create")
-    assert outcome.status == 1
+    assert outcome.status == 2
     assert outcome.err.startswith("error: say what the trunk is")
     assert api.received == []
 
