@@ -300,10 +300,17 @@ async def test_a_room_remembers_a_bounded_number_of_jobs_for_workers_to_come(
     monkeypatch.setattr("switchroom.agents.room_watch.MAX_PUT_OFF", 3)
     for number in range(4):
         house.person(f"p{number}")
-    await house.time.pass_(10.0)
-    house.person("p4")
     async with house.worker("", type=agent.JT_PARTICIPANT) as worker:
-        assert (await worker.offer()).participant.identity == "p4"
+        offers = [await worker.offer(), await worker.offer()]
+        # The third is the room's own.
+        assert [job.participant.identity for job in offers] == ["p0", "p1"]
+        await worker.nothing()
+    for number in range(4, 8):
+        house.person(f"p{number}")
+    await house.time.pass_(10.0)
+    house.person("p8")
+    async with house.worker("", type=agent.JT_PARTICIPANT) as worker:
+        assert (await worker.offer()).participant.identity == "p8"
         await worker.nothing()
 
 
