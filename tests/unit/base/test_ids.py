@@ -34,14 +34,18 @@ def test_a_token_holds_at_least_the_bits_asked_for() -> None:
 
 
 def test_a_forked_process_draws_ids_of_its_own() -> None:
-    script = (
-        "import os\n"
-        "from switchroom.base.ids import new_id\n"
-        "new_id('')\n"
-        "child = os.fork()\n"
-        "print(new_id(''), flush=True)\n"
-        "child and os.waitpid(child, 0)\n"
-    )
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
-    ours, theirs = told.stdout.split()
+    script = """
+import os
+from switchroom.base.ids import new_id
+new_id("")
+heard, told = os.pipe()
+if not os.fork():
+    os.write(told, new_id("").encode())
+    os._exit(0)
+theirs = os.read(heard, 100).decode()
+os.wait()
+print(new_id(""), theirs)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    ours, theirs = run.stdout.split()
     assert ours != theirs
