@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from interop.server import Server, server_here
 from interop.turns import one_turn
 
 
-@pytest.fixture
-def turn() -> Iterator[None]:
-    """For tests that want most of the machine: see `turns.py`."""
-    with one_turn():
+@pytest.fixture(autouse=True)
+def _turn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests that want most of the machine wait for theirs: see `turns.py`."""
+    wanted = request.node.get_closest_marker("takes_turns") is not None
+    with one_turn() if wanted else nullcontext():
         yield
 
 

@@ -17,7 +17,7 @@ import pytest
 
 _TURN = Path(tempfile.gettempdir()) / f"switchroom-tests-{os.getuid()}.turn"
 
-takes_turns = pytest.mark.usefixtures("turn")
+takes_turns = pytest.mark.takes_turns
 
 
 @contextmanager
