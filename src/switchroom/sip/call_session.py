@@ -267,7 +267,7 @@ class CallSession:
     def _bye_done(self, outcome: Outcome, now: float) -> None:
         # Section 15.1.1: whatever comes back, or nothing, the dialog is over.
         self._finish(DialogEnded())
-        self._host.session_over(self)
+        self.let_go()
 
     # ── the end ──
 
@@ -287,7 +287,13 @@ class CallSession:
         """The last event; the endpoint forgets the call unless a BYE of ours is under way."""
         self.tell(event)
         if not self._bye_sent:
-            self._host.session_over(self)
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Nothing comes any more: the endpoint forgets the call, and its parts do not hold it."""
+        self._host.session_over(self)
+        self._offers.let_go()
+        self._refers.let_go()
 
     def tell(self, event: SessionEvent) -> None:
         """Tell the owner, unless it has heard the last event."""

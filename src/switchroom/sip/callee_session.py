@@ -79,7 +79,7 @@ class CalleeSession(CallSession):
         if status >= 300 and self._end_invite(status, reason, headers, now):
             self.finished = self.refused = True
             self._host.turned_away(self.request, Refusal(status, reason, headers), now)
-            self._host.session_over(self)
+            self.let_go()
 
     def cancel(self, now: float, headers: Fields = ()) -> None:
         """Not answered: 480. Answered: hang up."""

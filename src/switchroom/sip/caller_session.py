@@ -378,7 +378,7 @@ class CallerSession(CallSession):
             self._emit_failed(FailureKind.CANCELLED, response)
 
     def _crossed_bye_done(self, outcome: Outcome, now: float) -> None:
-        self._host.session_over(self)
+        self.let_go()
 
     def _on_rejection(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         self._stop_giving_up()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from switchroom.sip.call_over import CALL_OVER
 from switchroom.sip.dialog import Dialog
 from switchroom.sip.dialog_request import DialogRequest, Done, Outcome
 from switchroom.sip.errors import MalformedValueError
@@ -340,6 +341,11 @@ class Offers:
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
+        self.timer.end()
+
+    def let_go(self) -> None:
+        """Nothing comes to the call any more: do not hold it."""
+        self._call, self._success = CALL_OVER, None
         self.timer.end()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from switchroom.sip.call_over import CALL_OVER
 from switchroom.sip.dialog_request import DialogRequest, Done, Outcome
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.headers import Headers
@@ -262,6 +263,10 @@ class Refers:
                 taken.transaction.respond(taken.transaction.response(487), now)
         self._taken.clear()
         self._asked.clear()
+
+    def let_go(self) -> None:
+        """Nothing comes to the call any more: do not hold it."""
+        self._call = CALL_OVER
 
 
 def _read_fragment(notify: Request) -> tuple[int | None, str]:

@@ -173,6 +173,7 @@ class SessionTimer:
         """No timer from now on: what is still answered belongs to a call that is over."""
         self._ended = True
         self.stop()
+        self._refresh = self._expired = _nothing
 
     def _start(self, seconds: int, ours: bool, now: float) -> None:
         self.stop()
@@ -194,6 +195,10 @@ class SessionTimer:
     def _over(self, now: float) -> None:
         self.stop()
         self._expired(now)
+
+
+def _nothing(_now: float) -> None:
+    """What a timer does that has been ended: it holds nobody."""
 
 
 def _knows_timers(request: Request) -> bool:

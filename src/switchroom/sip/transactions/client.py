@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from switchroom.sip.flows import Flow
 from switchroom.sip.message import Request, Response
@@ -47,7 +47,7 @@ class ClientTransaction(Transaction):
     ) -> None:
         super().__init__(host, client_key(request.branch, request.method), flow, request.call_id)
         self.request = request
-        self._user = user
+        self._user: ClientUser = user
 
     def start(self, now: float) -> None:
         """Send the request and start its timers."""
@@ -62,9 +62,26 @@ class ClientTransaction(Transaction):
         """Wait no longer for a final response (section 9.1)."""
         self.feed(Input.ABANDON, now)
 
+    def _let_go(self) -> None:
+        # The user holds its transaction: both would wait for the cyclic collector.
+        self._user = _NOBODY
+
     def _deliver(self, message: SipMessage | None, now: float) -> None:
         if isinstance(message, Response):
             self._user.on_response(self, message, now)
 
     def _report(self, failure: Failure, now: float) -> None:
         self._user.on_failure(self, failure, now)
+
+
+class _Nobody:
+    """Whom a transaction that is over would tell."""
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Nothing to do."""
+
+    def on_failure(self, transaction: ClientTransaction, failure: Failure, now: float) -> None:
+        """Nothing to do."""
+
+
+_NOBODY: Final = _Nobody()

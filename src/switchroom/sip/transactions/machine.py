@@ -232,6 +232,10 @@ class Transaction:
         if self.state is State.TERMINATED:
             self._stop_timers()
             self._host.terminated(self)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Over: whoever started this is not told of anything any more."""
 
     def transport_failed(self, reason: str, now: float) -> None:
         """The transport could not deliver what we sent."""
