@@ -24,6 +24,7 @@ from .errors import CommandFailed, Mistyped
 
 _TOKEN_LIFETIME = 600.0
 _ALLOWANCE = 5.0
+_CREDENTIALS = "check --api-key and --api-secret"
 _SCHEMES = {"http": False, "ws": False, "https": True, "wss": True}
 
 Answer = TypeVar("Answer", bound=Message)
@@ -87,10 +88,7 @@ def call(
     except TimeoutError:
         raise CommandFailed(f"{connection.url} did not answer within {timeout:.0f} s") from None
     except (OSError, http.client.HTTPException) as error:
-        raise CommandFailed(
-            f"can't reach {connection.url} ({_reason(error)}); is the server running? "
-            "Start one with: switchroom dev"
-        ) from None
+        raise _unreachable(connection.url, error) from None
     finally:
         door.close()
     if status != http.HTTPStatus.OK:
@@ -141,10 +139,26 @@ def _refusal(url: str, status: int, content: bytes) -> CommandFailed:
         code, message = str(error["code"]), str(error["msg"])
         meta = {str(key): str(value) for key, value in (error.get("meta") or {}).items()}
     except (ValueError, KeyError, TypeError, AttributeError):
+        if status == http.HTTPStatus.UNAUTHORIZED:
+            # The door of the API says so in plain text, as livekit-server does.
+            return CommandFailed(f"{url} does not know that API key and secret; {_CREDENTIALS}")
         return CommandFailed(f"{url} answered {status}; is that a Switchroom or LiveKit server?")
     if code == "unauthenticated":
-        message += "; check --api-key and --api-secret"
+        message += f"; {_CREDENTIALS}"
     return RequestRefused(code, message, meta)
+
+
+def _unreachable(url: str, error: OSError | http.client.HTTPException) -> CommandFailed:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return CommandFailed(f"the certificate of {url} is not good: {error.verify_message}")
+        case ssl.SSLError():
+            return CommandFailed(f"{url} does not speak TLS; write it with http:// or ws://")
+        case _:
+            return CommandFailed(
+                f"can't reach {url} ({_reason(error)}); is the server running? "
+                "Start one with: switchroom dev"
+            )
 
 
 def _decode(url: str, content: bytes, answer: type[Answer]) -> Answer:

@@ -44,6 +44,19 @@ def test_a_refused_key_says_what_to_check(api: FakeApi) -> None:
         ask(api)
 
 
+def test_a_key_refused_in_plain_text_says_what_to_check(api: FakeApi) -> None:
+    """The server turns unknown keys away before it knows that a JSON answer is wanted."""
+    api.refuse(METHOD, 401, b"invalid token")
+    with pytest.raises(CommandFailed, match="check --api-key and --api-secret"):
+        ask(api)
+
+
+def test_a_server_without_tls_is_not_taken_for_one_that_is_down(api: FakeApi) -> None:
+    api.url = api.url.replace("http:", "https:")
+    with pytest.raises(CommandFailed, match="does not speak TLS; write it with http://"):
+        ask(api)
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b'"x"', b'{"code":1}', b"\xff\xfe"])
 def test_something_else_on_that_port_is_recognised(api: FakeApi, content: bytes) -> None:
     api.refuse(METHOD, 500, content)
