@@ -137,4 +137,4 @@ help: ## this list
 # Everything that the tests need: what is fetched is waited for while the engine is compiled.
 .PHONY: ready
 ready:
-	@$(MAKE) --jobs=4 --output-sync=line .make/engine .make/network .make/agents .make/peers
+	@$(MAKE) --jobs=4 .make/engine .make/network .make/agents .make/peers

@@ -42,7 +42,7 @@ async def test_an_example_agent_calls_a_simulated_patient_as_its_paper_says(tmp_
     settings = dict(re.findall(r"(LIVEKIT_\w+)=(\S+)", agent))
     _, program, start = words_of(agent)[-3:]
     async with (
-        development_server(tmp_path, patience=120) as server,
+        development_server(tmp_path, patience=300) as server,
         models_by(models) as ready,
     ):
         assert settings["LIVEKIT_INFERENCE_URL"] in ready

@@ -57,7 +57,7 @@ async def test_every_command_of_the_paper_works_in_the_order_it_stands_there(
 ) -> None:
     commands = [line for block in blocks("docs/cli.md", "sh") for line in block.splitlines()]
     assert len(commands) >= 15
-    async with development_server(tmp_path, patience=90) as server:
+    async with development_server(tmp_path, patience=300) as server:
         typist = Typist(server)
         told = {command: await typist.type(command) for command in commands}
     assert len(typist.typed) == len(commands)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.interop
 
 
 @asynccontextmanager
-async def development_server(data: Path, patience: float = 30) -> AsyncIterator[dict[str, Any]]:
+async def development_server(data: Path, patience: float = 120) -> AsyncIterator[dict[str, Any]]:
     """`switchroom dev` for as long as the body lasts, which has `patience` seconds for all it does.
 
     Yields its ``ready`` event.
@@ -43,11 +43,11 @@ async def development_server(data: Path, patience: float = 30) -> AsyncIterator[
 
 
 async def run(*command: str | Path) -> str:
-    """Run a command, which must succeed within 20 s; its output."""
+    """Run a command, which must succeed within a minute; its output."""
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
     return output.decode()
