@@ -111,6 +111,6 @@ async def sipp_phone(folder: Path, steps: Sequence[str], *options: str) -> Async
 async def _until_bound(port: int, protocol: str) -> None:
     """SIPp says nothing when it is ready, and is no event of ours; its port is taken then."""
     table = Path("/proc/net", protocol)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while f":{port:04X} " not in await asyncio.to_thread(table.read_text):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN)

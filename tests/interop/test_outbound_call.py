@@ -229,7 +229,7 @@ async def test_a_dial_whose_room_is_deleted_is_cancelled(
     steps = [receive("INVITE"), RINGING, *cancelled()]
     async with sipp_phone(tmp_path, steps) as phone:
         dialling = asyncio.ensure_future(_call(lk, phone.address))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (await lk.room.list_rooms(api.ListRoomsRequest())).rooms:
                 pass  # each look is a request of its own
         await lk.room.delete_room(api.DeleteRoomRequest(room="room"))

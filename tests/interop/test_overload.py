@@ -42,7 +42,7 @@ async def answer_to_an_invite(address: tuple[str, int], mark: str) -> str:
         text = INVITE.format(host=address[0], port=address[1], own=own, mark=mark)
         await loop.sock_sendto(phone, text.encode(), address)
         while True:
-            answer = (await asyncio.wait_for(loop.sock_recv(phone, 65_536), 10)).decode()
+            answer = (await asyncio.wait_for(loop.sock_recv(phone, 65_536), 60)).decode()
             if not answer.startswith("SIP/2.0 1"):
                 return answer
 

@@ -161,7 +161,7 @@ async def test_a_publisher_learns_that_a_phone_listens_only_when_it_does(
         assert not subscribed.done()
         leg = server.app.engine.open_leg("127.0.0.1", lambda _: None)
         there.seat.hear(leg.sink)
-        await asyncio.wait_for(subscribed, 10)
+        await asyncio.wait_for(subscribed, 60)
         leg.close()
 
 
