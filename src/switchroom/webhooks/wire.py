@@ -94,8 +94,6 @@ def notice_of(event: Event, sequence: int, id_: str) -> Notice:
         case JobStarted() | JobEnded():
             message.room.CopyFrom(_room_in_short(event.room))
             message.job.CopyFrom(job_to_wire(event.room, event.dispatch, event.job))
-        case _:
-            message.room.CopyFrom(_room_in_short(event.room))
     return Notice(sequence, id_, name, event.room.sid, _to_json(message))
 
 
