@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livekit import api
+from livekit.protocol import models
 
 from interop.agents import Worker, agent_worker, javascript_worker
 from interop.dispatching import NUMBER, dispatch, trunk_to
@@ -18,10 +20,7 @@ from switchroom.offline.journal import Replied, to_line
 from switchroom.offline.server import Gateway
 
 ROOM = "call"
-JOINING = 4.0
-"""Seconds of silence after the answer: an agent that dials first joins only then, and a busy
-machine takes its time. A machine that answers says its words once.
-"""
+PATIENCE = 60.0
 
 
 @dataclass
@@ -37,6 +36,20 @@ class AgentCall:
         """Dispatch the agent, with the person's number, and let the person take the call."""
         await dispatch(self.lk, agent, room, phone_number=NUMBER, **metadata)
         await self.person.is_called()
+
+    async def is_listened_to(self, room: str = ROOM) -> None:
+        """Until the agent has its session, which is when it has a voice in the room.
+
+        An agent that dials first joins only after the answer, and a busy machine takes its time; a
+        machine that answers says its words once.
+        """
+        listing = api.ListParticipantsRequest(room=room)
+        async with asyncio.timeout(PATIENCE):
+            while not any(  # noqa: ASYNC110  the API is asked, it does not tell
+                who.kind == models.ParticipantInfo.AGENT and who.tracks
+                for who in (await self.lk.room.list_participants(listing)).participants
+            ):
+                await asyncio.sleep(0.1)
 
     def told(self) -> str:
         """What everybody knows of the call, for a failure's message."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from interop.agent_calls import JOINING, AgentCall, agent_call
+from interop.agent_calls import AgentCall, agent_call
 from interop.agents import EXAMPLES, PYTHON, ROOT, needs_agents, needs_node
 from interop.cable import cable_to
 from interop.dispatching import NUMBER, dispatch
@@ -68,7 +68,8 @@ async def test_the_voicemail_gets_its_message_whole(
     message = ["This is the library.", "The book that you asked for is here.", "Goodbye."]
     async with calling(server, tmp_path, program, message) as call:
         await call.begin("voicemail-js" if program.endswith("mjs") else "voicemail")
-        await call.person.say(VOICEMAIL, after=JOINING)
+        await call.is_listened_to()
+        await call.person.say(VOICEMAIL, after=1)
         await call.person.is_hung_up_on()
         await call.person.hears("Goodbye")
         assert " ".join(call.person.heard) == " ".join(message)
@@ -148,7 +149,8 @@ async def test_a_tool_that_deletes_the_room_hangs_up_after_the_goodbye(
 async def test_a_phone_menu_is_answered_with_keys(server: Server, tmp_path: Path) -> None:
     async with calling(server, tmp_path, "phone_menu.py", ["One moment."]) as call:
         await call.begin("phone-menu")
-        await call.person.say("For opening hours press two.", after=JOINING)
+        await call.is_listened_to()
+        await call.person.say("For opening hours press two.", after=1)
         await call.person.is_sent("2")
         await call.person.say("We are open from nine to five.", after=2)
         await call.person.is_hung_up_on()

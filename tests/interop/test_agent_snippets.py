@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from interop.agent_calls import JOINING, AgentCall, agent_call
+from interop.agent_calls import AgentCall, agent_call
 from interop.agents import ROOT, needs_agents, needs_node
 from interop.dispatching import NUMBER, dispatch, trunk_to
 from interop.server import KEY, SECRET, Server, server_here
@@ -102,7 +102,8 @@ async def test_a_voicemail_gets_its_message_whole(
 ) -> None:
     async with calling(server, tmp_path, snippet, message) as call:
         await call.begin(AGENT, room)
-        await call.person.say(VOICEMAIL, after=JOINING)
+        await call.is_listened_to(room)
+        await call.person.say(VOICEMAIL, after=1)
         await call.person.hears("Goodbye")
         await call.person.is_hung_up_on()
         assert " ".join(call.person.heard) == " ".join(message)
