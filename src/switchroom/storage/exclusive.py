@@ -54,5 +54,5 @@ def claim(url: URL) -> Claim:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise StorageError(_IN_USE) from None
+        raise StorageError(f"{_IN_USE}: {path}") from None
     return Claim(lock)

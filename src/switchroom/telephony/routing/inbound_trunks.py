@@ -134,9 +134,10 @@ def _check_lets_not_everybody_in(trunk: InboundTrunk) -> None:
     """A pattern without a digit, or a user name without its password, protects nobody."""
     limited = any(names_a_digit(number) for number in trunk.numbers)
     if not (trunk.challenges or trunk.allowed_addresses or limited):
+        open_to_all = "; a number without a digit lets everybody in" if trunk.numbers else ""
         raise InvalidRequestError(
             "for security, one of the fields must be set: "
-            "AuthUsername+AuthPassword, AllowedAddresses or Numbers"
+            f"AuthUsername+AuthPassword, AllowedAddresses or Numbers{open_to_all}"
         )
 
 

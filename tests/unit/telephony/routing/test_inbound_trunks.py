@@ -39,12 +39,16 @@ def _refusal(trunk: InboundTrunk) -> str:
         {"allowed_numbers": ("+1",)},
         {"auth_username": "u"},
         {"auth_password": "p"},
-        {"numbers": ("*",)},
-        {"numbers": ("+*",)},
     ],
 )
 def test_a_trunk_that_lets_everybody_in_is_refused(open_to_all: dict[str, Any]) -> None:
     assert _refusal(InboundTrunk(**open_to_all)) == _SECURITY
+
+
+@pytest.mark.parametrize("number", ["*", "+*"])
+def test_a_number_that_lets_everybody_in_is_refused_and_told_apart(number: str) -> None:
+    refusal = _refusal(InboundTrunk(numbers=(number,)))
+    assert refusal == f"{_SECURITY}; a number without a digit lets everybody in"
 
 
 @pytest.mark.parametrize(
