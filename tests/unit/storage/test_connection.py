@@ -154,7 +154,7 @@ async def test_after_the_close_nothing_is_promised(database: Database) -> None:
 async def test_a_second_server_is_turned_away_until_the_first_is_gone(url: str) -> None:
     first, second = Database(url), Database(url)
     await first.open()
-    with pytest.raises(StorageError, match=r"another switchroom is using this database: .*/switchroom\.db"):
+    with pytest.raises(StorageError, match=r"using this database: .*/switchroom\.db"):
         await second.open()
     await first.close()
     third = Database(url)
