@@ -43,13 +43,14 @@ class AgentCall:
         An agent that dials first joins only after the answer, and a busy machine takes its time; a
         machine that answers says its words once.
         """
-        listing = api.ListParticipantsRequest(room=room)
         async with asyncio.timeout(PATIENCE):
-            while not any(  # noqa: ASYNC110  the API is asked, it does not tell
-                who.kind == models.ParticipantInfo.AGENT and who.tracks
-                for who in (await self.lk.room.list_participants(listing)).participants
-            ):
+            while not await self._agent_has_a_voice(room):  # noqa: ASYNC110  the API tells nothing
                 await asyncio.sleep(0.1)
+
+    async def _agent_has_a_voice(self, room: str) -> bool:
+        listing = api.ListParticipantsRequest(room=room)
+        people = (await self.lk.room.list_participants(listing)).participants
+        return any(who.kind == models.ParticipantInfo.AGENT and who.tracks for who in people)
 
     def told(self) -> str:
         """What everybody knows of the call, for a failure's message."""
