@@ -50,7 +50,7 @@ check: .make/engine ## format, lint, types, import contracts, architecture, Rust
 	@cargo test --workspace --locked
 
 .PHONY: test
-test: ready ## all Python tests, with real peers, in private networks: four lanes beside each other
+test: ready ## all Python tests, with real peers, in private networks: three lanes beside each other
 	@tools/test-lanes
 
 .PHONY: unit
@@ -59,7 +59,7 @@ unit: .make/engine ## the fast tests only
 
 .PHONY: interop
 interop: ready ## only the tests with programs that are not ours
-	@tools/test-lanes phones agents clients
+	@tools/test-lanes heavy light
 
 .PHONY: soak
 soak: .make/engine .make/network .make/peers ## ten thousand calls, two hundred at a time, then look for anything left behind
