@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import shutil
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -19,6 +20,10 @@ PORTS_EACH = 200
 """How many ports in a row are one program's: 100 for SIP and what else it likes, 100 for sound."""
 
 _first_ports = itertools.cycle(range(26_000, 32_600, PORTS_EACH))
+
+
+_WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+"""A program must not outlive a test run that was killed: linphonec would go round for ever."""
 
 
 @dataclass
@@ -79,6 +84,7 @@ async def peer_process(
 ) -> AsyncIterator[PeerProcess]:
     """A program at work in a folder; it is ended with the test."""
     process = await asyncio.create_subprocess_exec(
+        *_WITH_US,
         *command,
         cwd=folder,
         env={**os.environ, **(environment or {})},
