@@ -20,8 +20,8 @@ MAX_BYTES = 65_536
 MAX_SECTIONS = 16
 MAX_FORMATS = 64
 
-_LETTERS = "oscma"
-"""The lines that tell us something."""
+_LETTERS = "oscm"
+"""The lines that tell us something, attributes apart."""
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -57,7 +57,11 @@ class MediaSection:
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values of all its attributes of that name, in order."""
-        return tuple([a.value for a in self.attributes if a.name == name and a.value is not None])
+        found: list[str] = []
+        for attribute in self.attributes:
+            if attribute.name == name and attribute.value is not None:
+                found.append(attribute.value)  # noqa: PERF401 - asked five times for each call
+        return tuple(found)
 
     def value(self, name: str) -> str | None:
         """The value of its first attribute of that name."""
@@ -68,7 +72,10 @@ class MediaSection:
 
     def has(self, name: str) -> bool:
         """Whether it has an attribute of that name."""
-        return name in [attribute.name for attribute in self.attributes]
+        for attribute in self.attributes:  # noqa: SIM110 - any() is a call for each
+            if attribute.name == name:
+                return True
+        return False
 
     @property
     def direction(self) -> Direction | None:
@@ -123,7 +130,7 @@ class SessionDescription:
 
     def direction_of(self, section: MediaSection) -> Direction:
         """The section's direction, else the session's, else sendrecv (RFC 8866 section 6.7)."""
-        return section.direction or _direction(self.attributes) or "sendrecv"
+        return _direction(section.attributes) or _direction(self.attributes) or "sendrecv"
 
 
 def _written(attributes: Iterable[Attribute]) -> list[str]:
@@ -176,6 +183,8 @@ class _Reader:
         self.address: str | None = None
         self.attributes: list[Attribute] = []
         self.sections: list[_OpenSection] = []
+        self._attributes = self.attributes
+        """Those that are being read: of the session, then of the last section."""
 
     def read(self, body: bytes | str) -> SessionDescription:
         if len(body) > MAX_BYTES:
@@ -188,7 +197,9 @@ class _Reader:
         if not lines or lines[0].replace(" ", "") != "v=0":
             raise SdpError("does not begin with v=0")
         for line in lines:
-            if line[0] in _LETTERS and line[1:2] == "=":
+            if line.startswith("a=") and line != "a=":
+                self._attributes.append(_attribute_line(line[2:]))
+            elif line[0] in _LETTERS and line[1:2] == "=":
                 self._line(line[0], line[2:].strip())
         sections = tuple([section.close() for section in self.sections])
         attributes = tuple(self.attributes)
@@ -196,13 +207,11 @@ class _Reader:
 
     def _line(self, letter: str, value: str) -> None:
         match letter:
-            case "a" if value:
-                scope = self.sections[-1].attributes if self.sections else self.attributes
-                scope.append(_attribute_line(value))
             case "m":
                 if len(self.sections) == MAX_SECTIONS:
                     raise SdpError(f"more than {MAX_SECTIONS} m= lines")
                 self.sections.append(_media_line(value))
+                self._attributes = self.sections[-1].attributes
             case "c":
                 self._connection(_connection_line(value))
             case "o" if not self.sections:

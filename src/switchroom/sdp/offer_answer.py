@@ -33,6 +33,7 @@ _MIRROR: dict[Direction, Direction] = {
     "inactive": "inactive",
 }
 
+_COMFORT_NOISE = CN.encoding
 _SENDING = ("sendrecv", "sendonly")
 _RECEIVING = ("sendrecv", "recvonly")
 
@@ -265,8 +266,9 @@ def _shared(theirs: Iterable[Codec], ours: tuple[Codec, ...]) -> tuple[Codec, ..
     wanted = {codec.encoding for codec in ours}
     shared: list[Codec] = []
     for codec in theirs:
-        if codec.encoding in wanted:
-            wanted.remove(codec.encoding)
+        encoding = codec.encoding
+        if encoding in wanted:
+            wanted.remove(encoding)
             shared.append(codec)
     return tuple(shared)
 
@@ -316,7 +318,7 @@ def _negotiate(
 
 def _comfort_noise(theirs: tuple[Codec, ...]) -> tuple[Codec, ...]:
     """Who names it sends it at times, agreed on or not (RFC 3389); at 8 kHz, as G.711 has it."""
-    return tuple([codec for codec in theirs if codec.same_encoding(CN)][:1])
+    return tuple([codec for codec in theirs if codec.encoding == _COMFORT_NOISE][:1])
 
 
 def _both(one: Direction, other: Direction) -> Direction:

@@ -7,7 +7,7 @@ from typing import Final
 from switchroom.sip.call_session import CallSession
 from switchroom.sip.dialog import Dialog
 from switchroom.sip.dialog_request import MAX_ATTEMPTS, DialogRequest, Outcome, describe
-from switchroom.sip.digest import ChallengeOutcome
+from switchroom.sip.digest import ChallengeOutcome, Login
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.flows import Flow
 from switchroom.sip.grammar import require_clean
@@ -53,7 +53,7 @@ class CallerSession(CallSession):
         self._from = require_clean(f"{invite.from_};tag={invite.local_tag}", "From")
         self._to = require_clean(str(invite.to), "To")
         require_clean(invite.call_id, "Call-ID")
-        self._login = self._digest.login()
+        self._login: Login | None = None
         self._attempts = 0
         """Also the CSeq of the last INVITE."""
         self._way: Way | None = None
@@ -406,6 +406,7 @@ class CallerSession(CallSession):
         return False
 
     def _log_in(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        self._login = self._login or self._digest.login()
         outcome = self._login.challenged(response)
         if outcome is not ChallengeOutcome.RETRY:
             self._emit_failed(FailureKind.AUTH, response, _PROBLEMS[outcome])

@@ -11,6 +11,7 @@ from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.flows import Flow
 from switchroom.sip.headers import tag_of
 from switchroom.sip.message import Request, Response
+from switchroom.sip.targets import DEFAULT_PORTS
 from switchroom.sip.uri import NameAddr, Uri
 
 
@@ -189,6 +190,19 @@ class Dialog:
         The route set wins over the Contact (section 8.1.2), also where their transports differ.
         """
         return NameAddr.parse(self.route_set[0]).uri if self.route_set else self.remote_target
+
+    def straight(self) -> Flow | None:
+        """Its flow, if that is UDP and leads right to the address that requests go to.
+
+        Then there is no target to be found, no other one, and nothing to connect.
+        """
+        flow, target = self.flow, self.remote_target
+        if flow is None or flow.transport != "udp" or self.transport not in (None, "udp"):
+            return None
+        if self.route_set or target.params or target.scheme != "sip":
+            return None
+        there = target.host.strip("[]"), target.port or DEFAULT_PORTS["udp"]
+        return flow if flow.remote == there else None
 
     def _aim(self, remote_target: Uri) -> None:
         """Where requests go from now on, and along which route (section 12.2.1.1)."""

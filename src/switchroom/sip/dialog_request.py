@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from switchroom.sip.dialog import Dialog
-from switchroom.sip.digest import ChallengeOutcome, DigestClient
+from switchroom.sip.digest import ChallengeOutcome, DigestClient, Login
 from switchroom.sip.flows import Flow
 from switchroom.sip.invite_session import FailureKind, SipFailure
 from switchroom.sip.message import Request, Response
@@ -54,7 +54,7 @@ class DialogRequest:
         self._host = host
         self._dialog = dialog
         self._digest = digest
-        self._login = digest.login()
+        self._login: Login | None = None
         self._method = method
         self._contact_user = contact_user
         self._headers = tuple(headers)
@@ -68,6 +68,10 @@ class DialogRequest:
     def start(self, now: float) -> None:
         """Send it to the dialog's next hop."""
         dialog = self._dialog
+        flow = dialog.straight()
+        if flow is not None:
+            self._reached(flow, now)
+            return
         way = self._host.way(dialog.next_hop(), dialog.transport, flow=dialog.flow)
         way.next(self._reached, now)
 
@@ -109,10 +113,10 @@ class DialogRequest:
         self._finish(describe(transaction, failure), now)
 
     def _may_retry(self, response: Response) -> bool:
-        return (
-            self._attempts < MAX_ATTEMPTS
-            and self._login.challenged(response) is ChallengeOutcome.RETRY
-        )
+        if self._attempts >= MAX_ATTEMPTS:
+            return False
+        self._login = self._login or self._digest.login()
+        return self._login.challenged(response) is ChallengeOutcome.RETRY
 
     def _finish(self, outcome: Outcome, now: float) -> None:
         done, self._done = self._done, None

@@ -36,7 +36,7 @@ from switchroom.sip.sanity import Refusal, check_response
 from switchroom.sip.session_host import Session
 from switchroom.sip.targets import Hop, Penalties
 from switchroom.sip.timers import TimerQueue, Timing
-from switchroom.sip.transactions.client import ClientTransaction, ClientUser, client_key
+from switchroom.sip.transactions.client import ClientTransaction, ClientUser
 from switchroom.sip.transactions.invite_client import InviteClientTransaction
 from switchroom.sip.transactions.machine import Key, Transaction
 from switchroom.sip.transactions.non_invite_client import NonInviteClientTransaction
@@ -97,6 +97,10 @@ class Endpoint:
         self.options = frozenset(OPTIONS) - (frozenset() if config.replaces else {"replaces"})
         self.supported = supported(self.options)
         self.timers = TimerQueue()
+        self.wake = self.timers.run_due
+        """Call it with the present time when that has passed."""
+        self.deadline = self.timers.deadline
+        """Tells when ``wake`` is wanted next; ``None`` if everything is at rest."""
         self.new_token = new_token
         self.max_sessions = config.max_sessions
         self.max_transactions = config.max_transactions
@@ -112,8 +116,10 @@ class Endpoint:
         self._locating: dict[int, Located] = {}
         self._connecting: dict[int, Reached] = {}
         self._tickets = 0
-        self._actions: list[Action] = []
-        self._events: list[EndpointEvent] = []
+        self.undone: list[Action] = []
+        """What ``actions`` will give out."""
+        self.untold: list[EndpointEvent] = []
+        """What ``events`` will give out."""
 
     # ── commands ──
 
@@ -146,7 +152,7 @@ class Endpoint:
 
     def receive(self, flow: Flow, data: bytes, now: float) -> None:
         """Bytes from the network: one datagram, or any piece of a stream."""
-        if not flow.reliable:
+        if flow.transport == "udp":
             if data not in _KEEP_ALIVE:
                 self._message(flow, data, now)
             return
@@ -158,7 +164,7 @@ class Endpoint:
                 self._message(flow, frame, now)
             elif frame is KeepAlive.PING:
                 # RFC 5626 section 3.5.1: ping CRLF CRLF, pong CRLF.
-                self._actions.append(Send(flow, b"\r\n", ""))
+                self.undone.append(Send(flow, b"\r\n", ""))
             elif isinstance(frame, BrokenStream):
                 self._broken(flow, frame)
 
@@ -194,30 +200,17 @@ class Endpoint:
         if then is not None:
             then(SipFailure(kind, reason=reason), now)
 
-    def wake(self, now: float) -> None:
-        """Time has passed."""
-        self.timers.run_due(now)
-
     # ── output ──
-
-    def deadline(self) -> float | None:
-        """When ``wake`` is wanted next; ``None`` if everything is at rest."""
-        return self.timers.deadline()
 
     def actions(self) -> list[Action]:
         """What is to be done, in order; each is given out once."""
-        actions, self._actions = self._actions, []
+        actions, self.undone = self.undone, []
         return actions
 
     def events(self) -> list[EndpointEvent]:
         """What happened to which call, in order; each is given out once."""
-        events, self._events = self._events, []
+        events, self.untold = self.untold, []
         return events
-
-    @property
-    def eventful(self) -> bool:
-        """Whether ``events`` has something to give out."""
-        return bool(self._events)
 
     @property
     def idle(self) -> bool:
@@ -258,7 +251,7 @@ class Endpoint:
             self.dropped[f"response: {fault}"] += 1
             return
         try:
-            key = client_key(response.branch, response.cseq.method)
+            key: Key = (response.branch, response.cseq.method)
         except MalformedValueError:
             key = ()
         transaction = self._clients.get(key)
@@ -270,22 +263,22 @@ class Endpoint:
 
     def _broken(self, flow: Flow, broken: BrokenStream) -> None:
         self._unparsable(UnparsableError(broken.fault, salvage(broken.head)), flow, broken.head)
-        self._actions.append(CloseFlow(flow))
+        self.undone.append(CloseFlow(flow))
 
     # ── what sessions and transactions ask for ──
 
     def send(self, flow: Flow, data: bytes, call_id: str) -> None:
         """Put bytes on a flow."""
-        self._actions.append(Send(flow, data, call_id))
+        self.undone.append(Send(flow, data, call_id))
 
     def emit(self, session: Session, event: SessionEvent) -> None:
         """Tell the owner of a call."""
         if isinstance(session, CallSession):
-            self._events.append((session, event))
+            self.untold.append((session, event))
 
     def emit_incoming(self, session: CallSession, invite: IncomingInvite) -> None:
         """Tell the owner of the endpoint that somebody calls."""
-        self._events.append((session, invite))
+        self.untold.append((session, invite))
 
     def turned_away(self, request: Request, refusal: Refusal, now: float) -> None:
         """Remember whom the owner has rejected."""
@@ -305,13 +298,13 @@ class Endpoint:
         """Have the addresses of a host found."""
         self._tickets += 1
         self._locating[self._tickets] = then
-        self._actions.append(Locate(self._tickets, host, port, transport))
+        self.undone.append(Locate(self._tickets, host, port, transport))
 
     def connect(self, hop: Hop, instead: Flow | None, patience: float, then: Reached) -> None:
         """Have a flow found or made."""
         self._tickets += 1
         self._connecting[self._tickets] = then
-        self._actions.append(Connect(self._tickets, hop, instead, patience))
+        self.undone.append(Connect(self._tickets, hop, instead, patience))
 
     def start_request(
         self, flow: Flow, request: Request, user: ClientUser, now: float

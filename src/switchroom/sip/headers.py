@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 from switchroom.base.records import record
 from switchroom.sip.errors import LocalSipError, MalformedMessageError, MalformedValueError
@@ -117,16 +117,6 @@ class Headers:
                 return value
         return None
 
-    def required(self, name: str) -> str:
-        """The first value of the field, as written.
-
-        Raises MalformedValueError if there is none, or an empty one.
-        """
-        value = self.get(name)
-        if not value:
-            raise MalformedValueError(f"missing {name}")
-        return value
-
     def get_all(self, name: str) -> list[str]:
         """The value of each field of that name, as written."""
         entry = _names.get(name)
@@ -143,7 +133,10 @@ class Headers:
 
     def values(self, name: str) -> list[str]:
         """The entries of a list header over all its fields (raises MalformedValueError)."""
-        return [entry for value in self.get_all(name) for entry in split_list(value)]
+        written = self.get_all(name)
+        if not written:
+            return []
+        return [entry for value in written for entry in split_list(value)]
 
     def tokens(self, name: str) -> frozenset[str]:
         """The entries of a list of option tags or methods, as a set, in lower case."""
@@ -165,6 +158,14 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"Headers({list(self.fields)!r})"
+
+
+def missing(name: str) -> NoReturn:
+    """For a field that a message must have, and has not or has empty: ``get(x) or missing(x)``.
+
+    Raises MalformedValueError.
+    """
+    raise MalformedValueError(f"missing {name}")
 
 
 @record

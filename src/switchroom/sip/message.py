@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Final
 
 from switchroom.sip.errors import (
@@ -19,7 +20,16 @@ from switchroom.sip.errors import (
     UnsupportedVersionError,
 )
 from switchroom.sip.grammar import DEFAULT_LIMITS, Limits, is_token
-from switchroom.sip.headers import SHORT_NAMES, CSeq, Headers, RAck, Via, branch_of, tag_of
+from switchroom.sip.headers import (
+    SHORT_NAMES,
+    CSeq,
+    Headers,
+    RAck,
+    Via,
+    branch_of,
+    missing,
+    tag_of,
+)
 from switchroom.sip.uri import NameAddr, Uri
 
 _LENGTH: Final = "Content-Length"
@@ -30,38 +40,23 @@ _VERSION: Final = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
 class _Message:
     """What requests and responses share."""
 
-    __slots__ = (
-        "_call_id",
-        "_cseq",
-        "_from",
-        "_from_tag",
-        "_to",
-        "_to_tag",
-        "_via",
-        "body",
-        "headers",
-    )
-
     headers: Headers
     body: bytes
 
-    def __init__(self, headers: Headers, body: bytes) -> None:
-        self.headers = headers
-        self.body = body
-        self._via: Via | None = None
-        self._cseq: CSeq | None = None
-        self._from: NameAddr | None = None
-        self._to: NameAddr | None = None
-        # No tag and no Call-ID is the empty text, which stands for what was not read yet.
-        self._call_id = ""
-        self._from_tag: str | None = ""
-        self._to_tag: str | None = ""
+    # What was not read yet. No tag and no Call-ID is the empty text, so that stands for it.
+    _via: Via | None = None
+    _cseq: CSeq | None = None
+    _from: NameAddr | None = None
+    _to: NameAddr | None = None
+    _call_id = ""
+    _from_tag: str | None = ""
+    _to_tag: str | None = ""
 
     @property
     def via(self) -> Via:
         """The topmost Via."""
         if self._via is None:
-            value = self.headers.required("Via")
+            value = self.headers.get("Via") or missing("Via")
             if "," in value:
                 value = self.headers.values("Via")[0]
             self._via = Via.parse(value)
@@ -70,48 +65,48 @@ class _Message:
     @property
     def branch(self) -> str:
         """The branch of the topmost Via, empty if it has none (cheaper than ``via``)."""
-        return branch_of(self.headers.required("Via"))
+        return branch_of(self.headers.get("Via") or missing("Via"))
 
     @property
     def cseq(self) -> CSeq:
         """Sequence number and method."""
         if self._cseq is None:
-            self._cseq = CSeq.parse(self.headers.required("CSeq"))
+            self._cseq = CSeq.parse(self.headers.get("CSeq") or missing("CSeq"))
         return self._cseq
 
     @property
     def from_(self) -> NameAddr:
         """The logical sender."""
         if self._from is None:
-            self._from = NameAddr.parse(self.headers.required("From"))
+            self._from = NameAddr.parse(self.headers.get("From") or missing("From"))
         return self._from
 
     @property
     def to(self) -> NameAddr:
         """The logical recipient."""
         if self._to is None:
-            self._to = NameAddr.parse(self.headers.required("To"))
+            self._to = NameAddr.parse(self.headers.get("To") or missing("To"))
         return self._to
 
     @property
     def call_id(self) -> str:
         """Compared octet by octet (section 20.8)."""
         if not self._call_id:
-            self._call_id = self.headers.required("Call-ID")
+            self._call_id = self.headers.get("Call-ID") or missing("Call-ID")
         return self._call_id
 
     @property
     def from_tag(self) -> str | None:
         """Tag of the sender; absent only with RFC 2543 peers."""
         if self._from_tag == "":
-            self._from_tag = tag_of(self.headers.required("From"))
+            self._from_tag = tag_of(self.headers.get("From") or missing("From"))
         return self._from_tag
 
     @property
     def to_tag(self) -> str | None:
         """Tag of the recipient; absent in a request outside of a dialog."""
         if self._to_tag == "":
-            self._to_tag = tag_of(self.headers.required("To"))
+            self._to_tag = tag_of(self.headers.get("To") or missing("To"))
         return self._to_tag
 
     @property
@@ -153,7 +148,7 @@ class _Message:
 class Request(_Message):
     """A request. ``target`` is the Request-URI as written; ``uri`` is the same, parsed."""
 
-    __slots__ = ("_uri", "method", "target")
+    _uri: Uri | None = None
 
     def __init__(
         self,
@@ -162,10 +157,10 @@ class Request(_Message):
         headers: Headers | Sequence[tuple[str, str]],
         body: bytes = b"",
     ) -> None:
-        super().__init__(headers if isinstance(headers, Headers) else Headers(headers), body)
         self.method = method
         self.target = target
-        self._uri: Uri | None = None
+        self.headers = headers if isinstance(headers, Headers) else Headers(headers)
+        self.body = body
 
     @classmethod
     def compose(
@@ -189,7 +184,7 @@ class Request(_Message):
         headers = [
             ("Via", via),
             ("Max-Forwards", "70"),
-            *[("Route", route) for route in routes],
+            *zip(repeat("Route"), routes),
             ("From", from_),
             ("To", to),
             ("Call-ID", call_id),
@@ -215,7 +210,7 @@ class Request(_Message):
     @property
     def rack(self) -> RAck:
         """What this PRACK acknowledges (raises MalformedValueError)."""
-        return RAck.parse(self.headers.required("RAck"))
+        return RAck.parse(self.headers.get("RAck") or missing("RAck"))
 
     def _start_line(self) -> str:
         return f"{self.method} {self.target} SIP/2.0"
@@ -227,8 +222,6 @@ class Request(_Message):
 class Response(_Message):
     """A response: status 100–699 and the reason phrase as written."""
 
-    __slots__ = ("reason", "status")
-
     def __init__(
         self,
         status: int,
@@ -236,19 +229,14 @@ class Response(_Message):
         headers: Headers | Sequence[tuple[str, str]],
         body: bytes = b"",
     ) -> None:
-        super().__init__(headers if isinstance(headers, Headers) else Headers(headers), body)
         self.status = status
         self.reason = reason
-
-    @property
-    def is_provisional(self) -> bool:
+        self.headers = headers if isinstance(headers, Headers) else Headers(headers)
+        self.body = body
+        self.is_provisional = status < 200
         """1xx."""
-        return self.status < 200
-
-    @property
-    def is_success(self) -> bool:
+        self.is_success = 200 <= status < 300
         """2xx."""
-        return 200 <= self.status < 300
 
     @property
     def rseq(self) -> int | None:

@@ -54,8 +54,7 @@ def check_request(request: Request, limits: Limits = DEFAULT_LIMITS) -> Refusal 
 def check_response(response: Response, limits: Limits = DEFAULT_LIMITS) -> str | None:
     """Why a response has to be dropped, or ``None``."""
     try:
-        _check_fields(response, limits)
-        vias = response.headers.get_all("Via")
+        vias = _check_fields(response, limits)
         if len(vias) > 1 or ("," in vias[0] and len(response.headers.values("Via")) > 1):
             # Section 8.1.3.3: more than one Via means that it was meant for a proxy.
             return "more than one Via"
@@ -64,7 +63,8 @@ def check_response(response: Response, limits: Limits = DEFAULT_LIMITS) -> str |
     return None
 
 
-def _check_fields(message: Message, limits: Limits) -> None:
+def _check_fields(message: Message, limits: Limits) -> list[str]:
+    """Look at what every message has. Returns its Via fields."""
     headers = message.headers
     if headers.repeated:
         for key in SINGLE_VALUED:
@@ -81,6 +81,7 @@ def _check_fields(message: Message, limits: Limits) -> None:
     message.cseq  # noqa: B018  # the typed values are made, and thereby checked, here
     message.from_tag  # noqa: B018
     message.to_tag  # noqa: B018
+    return vias
 
 
 def _check_addresses(request: Request) -> None:

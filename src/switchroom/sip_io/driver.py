@@ -11,7 +11,8 @@ import errno
 import secrets
 from collections.abc import Callable
 from dataclasses import field
-from typing import Final
+from functools import partial
+from typing import Final, Literal
 
 from switchroom.base.clock import Clock
 from switchroom.base.ip_addresses import is_ip
@@ -132,7 +133,7 @@ class SipDriver:
             _endpoint_config(config),
             new_token=Tokens().take,
             secret=secrets.token_bytes(32),
-            tap=self._heard,
+            tap=partial(self._record, "in"),
         )
         self._endpoint.ask_overload(overloaded)
         self._digest = DigestServer(secrets.token_bytes(32), algorithms=config.digest_algorithms)
@@ -321,7 +322,7 @@ class SipDriver:
         """Perform actions now, but hand out events later: owners must not be called back inside."""
         if not self._pumping and self._loop is not None:
             self._perform_all()
-            if self._endpoint.eventful:
+            if self._endpoint.untold:
                 self._loop.call_soon(self._pump)
             else:
                 self._settle(self._loop)
@@ -334,18 +335,17 @@ class SipDriver:
         try:
             while True:
                 self._perform_all()
-                events = self._endpoint.events()
-                if not events:
+                if not self._endpoint.untold:
                     break
-                for session, event in events:
+                for session, event in self._endpoint.events():
                     self._hand_out(session, event)
         finally:
             self._pumping = False
         self._settle(self._loop)
 
     def _perform_all(self) -> None:
-        while actions := self._endpoint.actions():
-            for action in actions:
+        while self._endpoint.undone:
+            for action in self._endpoint.actions():
                 if isinstance(action, Send):
                     self._send(action)
                 elif isinstance(action, Locate):
@@ -395,7 +395,7 @@ class SipDriver:
 
     def _send(self, action: Send) -> None:
         flow = action.flow
-        sockets = self._tcp if flow.reliable else self._udp
+        sockets = self._udp if flow.transport == "udp" else self._tcp
         problem = sockets.send(flow, action.data)
         if problem is not None:
             self._failures.append((flow, problem))
@@ -481,13 +481,12 @@ class SipDriver:
 
     # ── the tap ──
 
-    def _heard(self, flow: Flow, call_id: str, data: bytes) -> None:
-        self._record("in", flow, call_id, data)
-
-    def _record(self, direction: str, flow: Flow, call_id: str, data: bytes) -> None:
+    def _record(
+        self, direction: Literal["in", "out"], flow: Flow, call_id: str, data: bytes
+    ) -> None:
         record = TapRecord(
             self._clock.unix_ns(),
-            "in" if direction == "in" else "out",
+            direction,
             flow.transport,
             flow.local,
             flow.remote,

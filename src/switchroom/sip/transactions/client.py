@@ -9,7 +9,6 @@ from switchroom.sip.message import Request, Response
 from switchroom.sip.transactions.machine import (
     Failure,
     Input,
-    Key,
     SipMessage,
     Transaction,
     TransactionHost,
@@ -28,11 +27,6 @@ class ClientUser(Protocol):
         ...
 
 
-def client_key(branch: str, method: str) -> Key:
-    """What a response is matched by (section 17.1.3)."""
-    return (branch, method)
-
-
 class ClientTransaction(Transaction):
     """One request of ours."""
 
@@ -45,7 +39,8 @@ class ClientTransaction(Transaction):
         request: Request,
         user: ClientUser,
     ) -> None:
-        super().__init__(host, client_key(request.branch, request.method), flow, request.call_id)
+        # What a response is matched by (section 17.1.3).
+        super().__init__(host, (request.branch, request.method), flow, request.call_id)
         self.request = request
         self._user: ClientUser = user
 

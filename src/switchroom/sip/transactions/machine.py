@@ -291,7 +291,7 @@ class Transaction:
         raise NotImplementedError
 
     def _start_timer(self, timer: Input, rule: Rule, now: float) -> None:
-        delay = rule(self._host.timing, self.flow.reliable, self._interval)
+        delay = rule(self._host.timing, self.flow.transport != "udp", self._interval)
         if delay is None:
             return
         if delay == 0:
