@@ -45,6 +45,7 @@ from .leg import (
     LegCodec,
     LegCrypto,
     LegMedia,
+    stats_of,
 )
 from .peer import LocalTransport, Peer, PeerKind
 from .player import Player, Tone, WavFile
@@ -95,4 +96,5 @@ __all__ = [
     "Tone",
     "TrackStarted",
     "WavFile",
+    "stats_of",
 ]

@@ -173,7 +173,11 @@ class Leg:
         The result may be awaited after :meth:`close`, if it was asked for before. Raises
         :class:`EngineError` if the leg is closed, :class:`EngineStopped`.
         """
-        return _stats(self._request("leg_stats", self.id))
+        return _stats(self.ask_stats())
+
+    def ask_stats(self) -> asyncio.Future[Any]:
+        """As :meth:`stats`, for who does not wait in a task: the result is for :func:`stats_of`."""
+        return asyncio.ensure_future(self._request("leg_stats", self.id))
 
     def send_digits(self, digits: str) -> None:
         """Press keys, one after another: ``0-9 * # A-D``, ``w`` for half a second of nothing.
@@ -186,17 +190,18 @@ class Leg:
             raise EngineError(f"{min(unknown)!r} is not a digit or 'w'")
         self._send("send_digits", self.id, digits)
 
-    async def play_out(self) -> None:
-        """Wait until the phone has been sent what was received for it by now.
+    def play_out(self) -> asyncio.Future[None]:
+        """Done when the phone has been sent what was received for it by now.
 
         That is at once, but for a phone that hears a mix: 120 ms at most then.
         """
+        played_out: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._closed:
-            return
-        played_out = asyncio.get_running_loop().create_future()
-        self._playing_out.append(played_out)
-        self._send("play_out", self.id)
-        await played_out
+            played_out.set_result(None)
+        else:
+            self._playing_out.append(played_out)
+            self._send("play_out", self.id)
+        return played_out
 
     def close(self) -> None:
         """Say good-bye (RTCP) and free the ports. No event comes afterwards."""
@@ -236,7 +241,11 @@ def _nobody(_event: LegEvent) -> None:
 
 
 async def _stats(counts: Awaitable[Any]) -> LegStats:
-    counted = await counts
+    return stats_of(await counts)
+
+
+def stats_of(counted: Any) -> LegStats:
+    """What `Leg.ask_stats` was answered. Raises :class:`EngineError` if the leg was closed."""
     if counted is None:
         raise EngineError("the leg is closed")
     return LegStats(**counted)

@@ -11,7 +11,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar
 
 from switchroom.base.errors import ServiceError
@@ -23,7 +23,6 @@ from switchroom.media import (
     EngineError,
     Leg,
     LegEvent,
-    LegStats,
     LevelChanged,
     MediaStarted,
     MediaTimedOut,
@@ -48,7 +47,7 @@ from switchroom.telephony.calls.call_ports import CallPorts
 from switchroom.telephony.calls.call_record import CallRecord
 from switchroom.telephony.calls.dtmf import playable
 from switchroom.telephony.calls.phone_seat import PhoneSeat
-from switchroom.telephony.calls.phone_sound import PhoneSound
+from switchroom.telephony.calls.phone_sound import PhoneSound, figures_of
 from switchroom.telephony.calls.remote_control import (
     END_CALL,
     GET_REMOTE_HEADERS,
@@ -95,7 +94,7 @@ class CallRunner:
         self._looking_up = False
         self._successor: IncomingInviteSession | None = None
         self._successor_headers = self.remote_headers
-        self._figures: Awaitable[LegStats] | None = None
+        self._figures: asyncio.Future[Any] | None = None
         self._on_finished = on_finished
         self._machine: Machine | None = None
         self._events: deque[object] = deque()
@@ -238,9 +237,12 @@ class CallRunner:
         try:
             await work()
         finally:
-            self._errands -= 1
-            if not self._errands and not self._busy:
-                self._look_for_the_end()
+            self._errand_over()
+
+    def _errand_over(self) -> None:
+        self._errands -= 1
+        if not self._errands and not self._busy:
+            self._look_for_the_end()
 
     def send_out(self, work: Callable[[], Any], name: str) -> None:
         """Something that takes time; the call is not finished before it is."""
@@ -289,7 +291,7 @@ class CallRunner:
         self.seat.hear(self.sound.sink)
 
     def _set_status(self, command: do.SetStatus) -> None:
-        status = {"sip.callStatus": command.status.value}
+        status = {"sip.callStatus": str(command.status)}
         if not self.seat.show({**command.attributes, **status}):
             # A carrier with very long headers must not hide that the call was answered.
             self.seat.show(status)
@@ -489,15 +491,18 @@ class CallRunner:
         figures, self._figures = self._figures, None
         if figures is None:
             self.books.closed(None)
-        else:
-            self.send_out(lambda: self._close_books(figures), "figures")
+            return
+        # An errand without a task: every call has it, and nothing else of it waits.
+        self._errands += 1
+        limit = asyncio.get_running_loop().call_later(_FIGURES_LIMIT, figures.cancel)
+        figures.add_done_callback(partial(self._close_books, limit))
 
-    async def _close_books(self, figures: Awaitable[LegStats]) -> None:
-        counted = None
-        with suppress(EngineError, TimeoutError):
-            async with asyncio.timeout(_FIGURES_LIMIT):
-                counted = await figures
-        self.books.closed(counted)
+    def _close_books(self, limit: asyncio.TimerHandle, figures: asyncio.Future[Any]) -> None:
+        limit.cancel()
+        try:
+            self.books.closed(figures_of(figures))
+        finally:
+            self._errand_over()
 
     def _forget_dialog(self, _command: do.ForgetDialog) -> None:
         self.books.forget_dialog()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable
+from typing import Any
 
 from switchroom.media import (
     Engine,
+    EngineError,
     Leg,
     LegStats,
     Player,
@@ -15,6 +16,7 @@ from switchroom.media import (
     Sink,
     Source,
     Tone,
+    stats_of,
 )
 from switchroom.media.player import DIAL_TONE
 from switchroom.sdp.offer_answer import NegotiatedMedia
@@ -71,9 +73,12 @@ class PhoneSound:
         """What is done to the phone's sound before anybody hears it."""
         self._leg.set_processing(denoise=denoise, detect_tones=detect_tones)
 
-    def figures(self) -> Awaitable[LegStats]:
-        """How the sound went so far. To be asked for before `close`; raises EngineError."""
-        return self._leg.stats()
+    def figures(self) -> asyncio.Future[Any]:
+        """How the sound went so far, for `figures_of`. To be asked for before `close`.
+
+        Raises EngineError.
+        """
+        return self._leg.ask_stats()
 
     def start_ringing(self) -> Source:
         """The ringing tone for the phone, until `stop_ringing` or `close`."""
@@ -108,9 +113,12 @@ class PhoneSound:
 
     async def play_out(self) -> None:
         """Wait, a moment at most, until the phone has been sent what was meant for it."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_PLAY_OUT_LIMIT):
-                await self._leg.play_out()
+        played_out = self._leg.play_out()
+        limit = asyncio.get_running_loop().call_later(_PLAY_OUT_LIMIT, _long_enough, played_out)
+        try:
+            await played_out
+        finally:
+            limit.cancel()
 
     def close(self) -> None:
         """Give the port back."""
@@ -119,3 +127,16 @@ class PhoneSound:
         for player in tuple(self._keys):
             self._stop_keys(player)
         self._leg.close()
+
+
+def figures_of(answer: asyncio.Future[Any]) -> LegStats | None:
+    """What the engine told, None if it could not or was not waited for any more."""
+    try:
+        return stats_of(answer.result())
+    except (EngineError, asyncio.CancelledError):
+        return None
+
+
+def _long_enough(played_out: asyncio.Future[None]) -> None:
+    if not played_out.done():
+        played_out.set_result(None)
