@@ -154,10 +154,10 @@ def _account(notes: CallNotes, ending: Termination) -> dict[str, object]:
     told: dict[str, object] = {
         "call": notes.call_id,
         "room_name": notes.room_name,
-        "direction": notes.direction.value,
+        "direction": str(notes.direction),
         "trunk": notes.trunk,
         "ending": ending.word,
-        "ended_by": ending.who.value,
+        "ended_by": str(ending.who),
         "why": ending.sentence,
     }
     if ending.status is not None:

@@ -314,8 +314,8 @@ class Termination:
     def word(self) -> str:
         """The stable word: ``busy``, ``client-error-484``."""
         if self.cause in _NUMBERED and self.status is not None:
-            return f"{self.cause.value}-{self.status}"
-        return self.cause.value
+            return f"{self.cause}-{self.status}"
+        return str(self.cause)
 
     @property
     def result(self) -> Result:

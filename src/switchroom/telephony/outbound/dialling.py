@@ -55,6 +55,9 @@ from switchroom.telephony.routing.headers import answer_attributes, provider_att
 class Stage(Enum):
     """How far the dial has come."""
 
+    # As of `Phase`.
+    __hash__ = object.__hash__
+
     PREPARING = "preparing"  # a leg and a seat are being made; nothing has left the house
     DIALING = "dialing"
     RINGING = "ringing"

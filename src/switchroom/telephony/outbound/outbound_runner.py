@@ -55,19 +55,23 @@ class OutboundRunner(CallRunner):
         """The answer for one request. Raises CallFailedError.
 
         The dial lives as long as somebody waits for it: when the last one goes away, so does it.
+        It was planned for the patience of the first; who comes later may have more.
         """
         if not until_answered:
             return await self.outcome.until_dialed()
         if not self.dial.request.wait_until_answered:
             return await self._outlast(deadline)
+        if self._waiting:
+            self.tell(dial.WaiterJoined(deadline))
         self._waiting += 1
-        self.tell(dial.WaiterJoined(deadline))
         try:
             return await self.outcome.until_active()
+        except asyncio.CancelledError:
+            if self._waiting == 1:
+                self.tell(dial.Abandoned())
+            raise
         finally:
             self._waiting -= 1
-            if not self._waiting:
-                self.tell(dial.Abandoned())
 
     async def _outlast(self, deadline: float) -> SipParticipantInfo:
         """Wait for a call that was placed without waiting, and goes on without us."""
