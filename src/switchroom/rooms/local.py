@@ -47,6 +47,7 @@ from switchroom.rooms.track import Track, new_track_sid
 
 _FACTS = ClientFacts()
 """Client protocol 0: peers then use the plain forms of RPC and streams towards it."""
+_PERMISSIONS = Permissions(can_update_metadata=True)
 
 
 class LocalParticipant(Protocol):
@@ -130,7 +131,7 @@ class Seat:
             kind=spec.kind,
             metadata=spec.metadata,
             attributes=spec.attributes,
-            permissions=Permissions(can_update_metadata=True),
+            permissions=_PERMISSIONS,
         )
         self._member.participant = self._participant
         room.join(self._participant)
@@ -175,7 +176,7 @@ class Seat:
             stream="camera",
             disable_red=True,
         )
-        if not self.gone:
+        if not self._participant.gone:
             self._room.publish(self._participant, info, source)
         return info.sid
 
@@ -187,7 +188,7 @@ class Seat:
 
     def hear(self, sink: Sink) -> None:
         """Send everything audible of the others to `sink` from now on, kept up to date."""
-        if not self.gone:
+        if not self._participant.gone:
             self._member.listen(sink)
             self._room.ask(self._participant, (), wanted=True)
 
@@ -204,7 +205,7 @@ class Seat:
 
     def set_attributes(self, changes: Mapping[str, str]) -> None:
         """Change attributes; an empty value removes one. Raises LimitExceeded."""
-        if not self.gone:
+        if not self._participant.gone:
             self._room.update(self._participant, attributes=changes)
 
     def offer_methods(self, methods: Mapping[str, RpcMethod]) -> None:

@@ -321,8 +321,10 @@ class Room:
             merged = _merged(participant.attributes, legible_texts(attributes))
             check_attributes(merged)
             participant.attributes = merged
-        participant.name = legible(name) or participant.name
-        participant.metadata = legible(metadata) or participant.metadata
+        if name:
+            participant.name = legible(name)
+        if metadata:
+            participant.metadata = legible(metadata)
         participant.touch()
         self._tell(participant)
         participant.member.grants_changed()
