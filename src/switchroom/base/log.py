@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-from .redact import redact_number, redact_text
+from .redact import may_tell, redact_number, redact_text
 
 Logger = FilteringBoundLogger
 
@@ -57,12 +57,17 @@ def configure(level: str = "info", *, json: bool = False, stream: TextIO | None 
 
 def hide_private_facts(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """The processor that keeps secrets out always, and phone numbers at info level and above."""
-    show_numbers = method == "debug"
-    for key, value in event.items():
-        if key in _SECRET_KEYS:
-            event[key] = "***"
-        elif not show_numbers and isinstance(value, str):
-            event[key] = redact_number(value) if key in _NUMBER_KEYS else redact_text(value)
+    for key in _SECRET_KEYS & event.keys():
+        event[key] = "***"
+    if method == "debug":
+        return event
+    for key in _NUMBER_KEYS & event.keys():
+        if isinstance(event[key], str):
+            event[key] = redact_number(event[key])
+    texts = {key: value for key, value in event.items() if isinstance(value, str)}
+    # Looked through as one, for there is seldom anything to hide.
+    if may_tell("\n".join(texts.values())):
+        event.update((key, redact_text(text)) for key, text in texts.items())
     return event
 
 
