@@ -150,7 +150,7 @@ class Leg:
             "update_leg",
             self.id,
             media.remote,
-            [_codec(codec) for codec in media.codecs],
+            list(map(_codec, media.codecs)),
             None if media.digits is None else _codec(media.digits),
             media.direction,
             media.ptime_ms,

@@ -219,9 +219,9 @@ def early(
 # ── the way up: for the machines that hold a call ────────────────────────────
 
 
-def seated(call: Call) -> Call:
-    """The room has given the phone its seat."""
-    return replace(call, joining=False, in_room=True)
+def seated(call: Call, wire: Wire | None = None) -> Call:
+    """The room has given the phone its seat; `wire` is what the far end believes from here on."""
+    return replace(call, joining=False, in_room=True, wire=wire or call.wire)
 
 
 def answered(call: Call, media: NegotiatedMedia) -> Step:

@@ -20,7 +20,7 @@ def leg_media(
     """
     return LegMedia(
         remote=remote,
-        codecs=tuple(_codec(c) for c in (*media.codecs, *media.also_received)),
+        codecs=tuple(map(_codec, (*media.codecs, *media.also_received))),
         digits=None if media.digits is None else _codec(media.digits),
         direction=media.direction,
         ptime_ms=media.ptime_ms,

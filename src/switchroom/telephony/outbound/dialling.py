@@ -156,23 +156,22 @@ def _joined(state: Dialling, _event: Joined, now: float) -> _Step:
         do.PublishTrack(tone=plan.play_dialtone),
         dial.StoreDial(durable=plan.durable_dial),
     ]
-    call = seated(state.call)
     if plan.durable_dial:
-        return replace(state, call=call), commands
-    return _dial(state, call, commands, now)
+        return replace(state, call=seated(state.call)), commands
+    return _dial(state, seated(state.call, Wire.INVITED), commands, now)
 
 
 def _dial_stored(state: Dialling, event: DialStored, now: float) -> _Step:
     if event.failure:
         # Dialling without the record could make the phone ring again after a crash.
         return _end(state, Termination(Cause.STORAGE_FAILED, detail=event.failure))
-    return _dial(state, state.call, [], now)
+    return _dial(state, replace(state.call, wire=Wire.INVITED), [], now)
 
 
 def _dial(state: Dialling, call: Call, commands: list[object], now: float) -> _Step:
     state = replace(
         state,
-        call=replace(call, wire=Wire.INVITED),
+        call=call,
         stage=Stage.DIALING,
         ring_until=now + state.plan.ringing_timeout,
     )
