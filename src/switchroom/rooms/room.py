@@ -315,8 +315,10 @@ class Room:
 
         Raises LimitExceeded, and then nothing has changed.
         """
-        check_name(name, "name")
-        check_metadata(metadata)
+        if name:
+            check_name(name, "name")
+        if metadata:
+            check_metadata(metadata)
         if attributes:
             merged = _merged(participant.attributes, legible_texts(attributes))
             check_attributes(merged)
