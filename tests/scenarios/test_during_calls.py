@@ -308,6 +308,23 @@ async def test_the_record_tells_how_the_sound_went_and_what_the_network_said(
     assert ending.sentence == "The phone hung up. Q.850 cause 41: Temporary failure"
 
 
+@pytest.mark.parametrize("closed", [False, True])
+async def test_an_engine_without_figures_does_not_keep_the_call_from_its_end(
+    house: House, monkeypatch: pytest.MonkeyPatch, closed: bool
+) -> None:
+    answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    await _active(house)
+    monkeypatch.setattr(house.engine.leg, "ask_stats", lambda: answer)
+    house.carrier.call.hangs_up()
+    await house.calm()
+    assert house.calls.last.termination is None
+    if closed:
+        answer.set_result(None)
+    await asyncio.sleep(2)
+    assert (house.calls.last.termination is not None, house.calls.last.media) == (True, None)
+    assert answer.done()
+
+
 async def test_clients_can_read_why_a_dial_failed(house: House) -> None:
     house.watched = {"sip.termination", "sip.statusCode", "sip.statusText", "sip.q850Cause"}
     house.call()
