@@ -23,6 +23,7 @@ _LONGEST_PTIME_MS = 60
 #: With or without feedback messages (RFC 4585, RFC 5124), of which we send none.
 _PLAIN = ("RTP/AVP", "RTP/AVPF")
 _SECURE = ("RTP/SAVP", "RTP/SAVPF")
+_RTP = _PLAIN + _SECURE
 
 
 def is_plain(section: MediaSection) -> bool:
@@ -33,6 +34,11 @@ def is_plain(section: MediaSection) -> bool:
 def is_secure(section: MediaSection) -> bool:
     """Whether its profile is that of SRTP with keys in the description (RFC 4568)."""
     return section.protocol.upper() in _SECURE
+
+
+def is_rtp(section: MediaSection) -> bool:
+    """Whether it is either of them."""
+    return section.protocol.upper() in _RTP
 
 
 def written(

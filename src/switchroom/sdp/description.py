@@ -114,7 +114,8 @@ class SessionDescription:
         if self.address is not None:
             lines.append(f"c={_net(self.address)}")
         lines.append("t=0 0")
-        lines += _written(self.attributes)
+        if self.attributes:
+            lines += _written(self.attributes)
         for section in self.sections:
             formats = " ".join(section.formats)
             lines.append(f"m={section.kind} {section.port} {section.protocol} {formats}")

@@ -177,17 +177,13 @@ def _describe(local: LocalMedia, sections: tuple[MediaSection, ...]) -> SessionD
     return SessionDescription(origin, "-", local.ip, (), sections)
 
 
-def _is_rtp(section: MediaSection) -> bool:
-    return section_of.is_plain(section) or section_of.is_secure(section)
-
-
 def _first_audio(description: SessionDescription) -> MediaSection:
     refusal = "no audio section"
     for section in description.sections:
         if section.kind == "audio":
             if section.port == 0:
                 refusal = "the audio section was refused (port 0)"
-            elif _is_rtp(section):
+            elif section_of.is_rtp(section):
                 return section
             else:
                 raise NotAcceptable(f"audio by {section.protocol[:40]}, not by RTP/AVP or RTP/SAVP")
@@ -223,7 +219,7 @@ def _choose_section(remote: SessionDescription, local: LocalMedia) -> _Choice:
     audio = [
         (place, section)
         for place, section in enumerate(remote.sections)
-        if section.kind == "audio" and section.port != 0 and _is_rtp(section)
+        if section.kind == "audio" and section.port != 0 and section_of.is_rtp(section)
     ]
     if not audio:
         raise NotAcceptable("no audio section with RTP")

@@ -221,7 +221,7 @@ class CallSession:
             # The ACK carries the credentials of its INVITE, for it can't be challenged (22.1).
             login = [
                 (name, value)
-                for name, value in invite.headers
+                for name, value in invite.headers.fields
                 if name in ("Authorization", "Proxy-Authorization")
             ]
             ack = dialog.request("ACK", via, "", login, cseq=number)

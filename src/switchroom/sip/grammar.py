@@ -96,7 +96,7 @@ def split_host_port(text: str) -> tuple[str, int | None]:
     else:
         host, colon, rest = text.partition(":")
         port = rest if colon else None
-    if not is_host(host):
+    if not _HOST.fullmatch(host):
         raise MalformedValueError("bad host")
     return host, parse_port(port.strip()) if port is not None else None
 

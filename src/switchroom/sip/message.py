@@ -45,6 +45,7 @@ class _Message:
 
     # What was not read yet. No tag and no Call-ID is the empty text, so that stands for it.
     _via: Via | None = None
+    _branch = ""
     _cseq: CSeq | None = None
     _from: NameAddr | None = None
     _to: NameAddr | None = None
@@ -65,7 +66,9 @@ class _Message:
     @property
     def branch(self) -> str:
         """The branch of the topmost Via, empty if it has none (cheaper than ``via``)."""
-        return branch_of(self.headers.get("Via") or missing("Via"))
+        if not self._branch:
+            self._branch = branch_of(self.headers.get("Via") or missing("Via"))
+        return self._branch
 
     @property
     def cseq(self) -> CSeq:
@@ -179,7 +182,7 @@ class Request(_Message):
     ) -> Request:
         """A request of ours: what each must have (section 8.1.1), then ``fields``.
 
-        ``number`` is that of CSeq.
+        ``via`` ends with its branch (see `Flow.via`), ``number`` is that of CSeq.
         """
         headers = [
             ("Via", via),
@@ -193,6 +196,7 @@ class Request(_Message):
         ]
         request = cls(method, target, headers, body)
         request._call_id, request._cseq = call_id, CSeq(number, method)
+        request._branch = via.rpartition(";branch=")[2]
         return request
 
     @property

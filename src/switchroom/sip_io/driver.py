@@ -53,6 +53,9 @@ from switchroom.sip_io.udp import UdpSockets, describe_error
 
 _SWEEP_EVERY: Final = 10.0
 _FAREWELL: Final = 2.0
+_ROUNDING: Final = 0.002
+"""uvloop's timers count whole milliseconds of a time that it reads once a turn. Woken too early
+there is nothing to do but to arm the timer anew, turn after turn until the moment has come."""
 _PORT_TRIES: Final = 20
 _LAST_EVENTS: Final = (Failed, ByeReceived, DialogEnded)
 _log = get_logger("sip_io")
@@ -333,10 +336,8 @@ class SipDriver:
             return
         self._pumping = True
         try:
-            while True:
+            while self._endpoint.undone or self._endpoint.untold:
                 self._perform_all()
-                if not self._endpoint.untold:
-                    break
                 for session, event in self._endpoint.events():
                     self._hand_out(session, event)
         finally:
@@ -414,7 +415,7 @@ class SipDriver:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = deadline
-        delay = max(0.0, deadline - self._clock.monotonic())
+        delay = max(0.0, deadline - self._clock.monotonic()) + _ROUNDING
         self._timer = loop.call_later(delay, self._woken)
 
     # ── sockets ──

@@ -8,6 +8,7 @@ import pytest
 
 from switchroom.sip.dialog import Dialog, DialogSnapshot
 from switchroom.sip.errors import MalformedValueError
+from switchroom.sip.flows import Flow
 from switchroom.sip.message import Request, parse_message
 from unit.sip.wire import a_call_to_us, crlf, reply
 
@@ -104,3 +105,46 @@ def test_a_snapshot_survives_json() -> None:
     again = DialogSnapshot.from_json(json.loads(json.dumps(snapshot.to_json())))
     assert again == snapshot
     assert Dialog.restore(again).snapshot() == snapshot
+
+
+THEM = ("192.0.2.2", 5062)
+
+
+def on_flow(
+    *routes: str,
+    target: str = "sip:bob@192.0.2.2:5062",
+    transport: str = "udp",
+    remote: tuple[str, int] = THEM,
+) -> Flow | None:
+    one = dialog(*routes, target=target)
+    one.flow = Flow(transport, ("192.0.2.1", 5060), remote, ("192.0.2.1", 5060))
+    return one.straight()
+
+
+def test_a_flow_over_udp_that_leads_to_the_target_is_the_whole_way() -> None:
+    flow = on_flow()
+    assert flow is not None
+    assert flow.remote == THEM
+    assert on_flow(target="sip:bob@192.0.2.2", remote=("192.0.2.2", 5060)) is not None
+    assert on_flow(target="sip:[2001:db8::2]:5062", remote=("2001:db8::2", 5062)) is not None
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "sip:bob@192.0.2.2",
+        "sip:bob@192.0.2.3:5062",
+        "sip:bob@example.com:5062",
+        "sips:bob@192.0.2.2:5062",
+        "sip:bob@192.0.2.2:5062;transport=tcp",
+        "sip:bob@192.0.2.2:5062;maddr=192.0.2.9",
+    ],
+)
+def test_a_target_elsewhere_has_a_way_to_be_found(target: str) -> None:
+    assert on_flow(target=target) is None
+
+
+def test_a_route_a_connection_and_a_dialog_without_a_flow_have_a_way_to_be_found() -> None:
+    assert on_flow("<sip:192.0.2.2:5062;lr>") is None
+    assert on_flow(transport="tcp") is None
+    assert dialog().straight() is None

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, closing
 from typing import TypeVar
 
 import pytest
+import uvloop
 
 from switchroom.base.clock import SystemClock
 from switchroom.sip.errors import LocalSipError
@@ -26,6 +27,7 @@ from switchroom.sip.invite_session import (
 )
 from switchroom.sip.message import Request, Response, parse_message
 from switchroom.sip.sanity import Refusal
+from switchroom.sip.timers import TimerQueue
 from switchroom.sip.uri import NameAddr, Uri
 from switchroom.sip_io import driver as module
 from switchroom.sip_io.driver import SipConfig, SipDriver
@@ -424,3 +426,48 @@ async def test_a_wildcard_address_shows_the_one_the_peer_sees() -> None:
         await ear.next(Answered)
         session.bye()
         await ear.next(DialogEnded)
+
+
+class _Silent(asyncio.DatagramProtocol):
+    """A peer that answers nothing, and knows when all of its callers have asked twice."""
+
+    CALLERS = 100
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.asked_again = asyncio.Event()
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        self.asked += 1
+        if self.asked == 2 * self.CALLERS:
+            self.asked_again.set()
+
+
+def test_the_timer_does_not_wake_the_driver_before_there_is_something_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """uvloop fires up to two milliseconds early; the driver went round and round meanwhile."""
+    early: list[bool] = []
+    run_due = TimerQueue.run_due
+
+    def watched(queue: TimerQueue, now: float) -> None:
+        deadline = queue.deadline()
+        early.append(deadline is not None and deadline > now)
+        run_due(queue, now)
+
+    async def call_somebody_silent() -> None:
+        loop = asyncio.get_running_loop()
+        transport, silent = await loop.create_datagram_endpoint(_Silent, ("127.0.0.1", 0))
+        async with driver() as ours:
+            address = transport.get_extra_info("sockname")
+            for number in range(silent.CALLERS):  # fractions of a millisecond apart
+                ours.invite(invite_to(address, call_id=f"call-{number}"), Ear())
+            async with asyncio.timeout(PATIENCE):
+                await silent.asked_again.wait()
+        transport.close()
+
+    monkeypatch.setattr(module, "_FAREWELL", 0.0)
+    monkeypatch.setattr(TimerQueue, "run_due", watched)
+    uvloop.run(call_somebody_silent())
+    assert early
+    assert not any(early)

@@ -47,7 +47,7 @@ class ClientTransaction(Transaction):
     def start(self, now: float) -> None:
         """Send the request and start its timers."""
         self._transmit(self.request.serialise())
-        super().start(now)
+        self._perform_all(self.start_effects, None, now)
 
     def receive(self, response: Response, now: float) -> None:
         """A response that matches this transaction."""
