@@ -14,12 +14,14 @@ import pytest
 from interop.baresip import RATE, Baresip, BaresipWishes, baresip
 from interop.dispatching import NUMBER
 from interop.server import outward_address
+from switchroom.offline.model import DID_NOT_CATCH
 from switchroom.speech.endpoint import Endpointer, SpeechEnded, SpeechStarted
 from switchroom.speech.pcm import Pcm, silence
 from switchroom.speech.recognition import Recogniser
 from switchroom.speech.synthesis import say
 
-SAY_AGAIN = "Sorry, could you say that again?"
+SAY_AGAIN = ("Sorry, could you say that again?", DID_NOT_CATCH)
+"""How the agents' models ask for what they did not understand."""
 
 _LOOK_AGAIN = 0.02
 _WAV_HEADER = 44
@@ -43,6 +45,10 @@ class TalkingPhone:
     """
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _said: int = 0
+    _last: Path = Path()
+    """What it has said last, to say it again."""
+    _greets: bool = False
+    """Whether that is said until somebody speaks."""
     _greeting: bool = False
     _heard_all: bool = False
 
@@ -55,14 +61,17 @@ class TalkingPhone:
         spoken = await say(text, rate=RATE)
         sound = with_silence(Pcm(silence(after, RATE).samples + spoken.samples, RATE))
         self._said += 1
-        self.phone.play(written(self.folder / f"{self._said}.wav", sound))
+        self._greets = False
+        self._last = written(self.folder / f"{self._said}.wav", sound)
+        self.phone.play(self._last)
 
     async def greet(self, text: str) -> None:
         """Say it again and again, as people do, until somebody speaks at the other end."""
         sound = await say(text, rate=RATE)
         again = Pcm(sound.samples + silence(_BETWEEN_GREETINGS, RATE).samples, RATE)
-        self._greeting = True
-        self.phone.play(written(self.folder / "greeting.wav", Pcm(again.samples * 10, RATE)))
+        self._last = written(self.folder / "greeting.wav", Pcm(again.samples * 10, RATE))
+        self._greets = self._greeting = True
+        self.phone.play(self._last)
 
     async def hears(self, words: str) -> None:
         """Until these words were said at the other end and silence followed."""
@@ -137,8 +146,9 @@ class TalkingPhone:
 
     async def _understand(self, sound: Pcm) -> None:
         heard = (await self.recogniser.recognise(sound)).written
-        if heard == SAY_AGAIN:
-            self.phone.play(self.folder / f"{self._said}.wav")
+        if heard in SAY_AGAIN:
+            self._greeting = self._greets
+            self.phone.play(self._last)
         elif heard:
             async with self.changed:
                 self.heard.append(heard)
@@ -164,7 +174,7 @@ async def talking_phone(
     """A phone that takes one call and understands sentences made of these phrases."""
     quiet = written(folder / "silence.wav", silence(_SILENT_AFTERWARDS, RATE))
     async with (
-        Recogniser([*phrases, SAY_AGAIN], several=True) as recogniser,
+        Recogniser([*phrases, *SAY_AGAIN], several=True) as recogniser,
         baresip(
             folder / "phone", outward_address(), port, quiet, BaresipWishes(user=NUMBER)
         ) as phone,
