@@ -59,7 +59,7 @@ unit: .make/engine ## the fast tests only
 
 .PHONY: interop
 interop: ready ## only the tests with programs that are not ours
-	@tools/test-lanes heavy light
+	@tools/test-lanes heavy light -- -m 'interop and not soak'
 
 .PHONY: soak
 soak: .make/engine .make/network .make/peers ## ten thousand calls, two hundred at a time, then look for anything left behind

@@ -21,6 +21,9 @@ LAWS: dict[int, Law] = {0: PCMU, 8: PCMA}
 
 Kind = TypeVar("Kind", bound=LegEvent)
 
+_STRETCHES = 40
+_SILENCE = -90.0
+
 
 class Telephone(asyncio.DatagramProtocol):
     """One phone and its leg."""
@@ -85,6 +88,19 @@ class Telephone(asyncio.DatagramProtocol):
         while max(map(abs, decoded(await self.hear(1)))) <= 8:
             pass
         return await self.hear(packets)
+
+    async def hear_steady(self, hz: float, level_dbov: float, *, but: float = 0.0) -> None:
+        """Until half a second has a frequency at its level, and one of `but` Hz not at all.
+
+        Who speaks does so when it is its turn; while the machine is busy its tone has gaps.
+        """
+        level = other = _SILENCE
+        for _ in range(_STRETCHES):
+            samples = decoded(await self.hear(25))
+            level, other = level_of(samples, hz), level_of(samples, but) if but else _SILENCE
+            if abs(level - level_dbov) < 1.0 and other < -50.0:
+                return
+        raise AssertionError(f"{hz} Hz had {level:.1f} dBov at last, {but} Hz {other:.1f}")
 
     async def event(self, kind: type[Kind]) -> Kind:
         """The first event of a kind, also if it was told already."""
