@@ -229,12 +229,7 @@ class CallSession:
             self._acks[dialog.remote_tag] = (number, result, data)
             self._host.send(result, data, self.call_id)
 
-        flow = dialog.straight()
-        if flow is not None:
-            reached(flow, now)
-            return
-        way = self._host.way(dialog.next_hop(), dialog.transport, flow=dialog.flow)
-        way.next(reached, now)
+        self._host.reach(dialog, reached, now)
 
     def send_request(
         self,

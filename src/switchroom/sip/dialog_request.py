@@ -67,13 +67,7 @@ class DialogRequest:
 
     def start(self, now: float) -> None:
         """Send it to the dialog's next hop."""
-        dialog = self._dialog
-        flow = dialog.straight()
-        if flow is not None:
-            self._reached(flow, now)
-            return
-        way = self._host.way(dialog.next_hop(), dialog.transport, flow=dialog.flow)
-        way.next(self._reached, now)
+        self._host.reach(self._dialog, self._reached, now)
 
     def _reached(self, result: Flow | SipFailure, now: float) -> None:
         if isinstance(result, SipFailure):

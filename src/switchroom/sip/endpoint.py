@@ -16,7 +16,7 @@ from switchroom.base.records import record
 from switchroom.sip.actions import Action, CloseFlow, Connect, Locate, Send
 from switchroom.sip.call_session import CallSession, restore
 from switchroom.sip.caller_session import CallerSession
-from switchroom.sip.dialog import DialogSnapshot
+from switchroom.sip.dialog import Dialog, DialogSnapshot
 from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.flows import Flow
 from switchroom.sip.framing import BrokenStream, KeepAlive, StreamFramer
@@ -213,6 +213,11 @@ class Endpoint:
         return events
 
     @property
+    def transactions(self) -> int:
+        """How many are remembered; those of ended calls are for a while (section 17)."""
+        return len(self._clients) + len(self._reception.transactions)
+
+    @property
     def idle(self) -> bool:
         """Whether no call, transaction, timer or open question is left."""
         tables = (
@@ -288,11 +293,17 @@ class Endpoint:
         """Forget a call."""
         self.sessions.pop((session.call_id, session.local_tag), None)
 
-    def way(
-        self, uri: Uri, transport: str | None, *, flow: Flow | None = None, size: int = 0
-    ) -> Way:
+    def way(self, uri: Uri, transport: str | None, *, size: int) -> Way:
         """The targets of a request: over the transport the URI names, else the one given."""
-        return Way(self, uri, transport, flow=flow, size=size)
+        return Way(self, uri, transport, size=size)
+
+    def reach(self, dialog: Dialog, then: Reached, now: float) -> None:
+        """Find a flow to where the requests of a dialog go: its own, if that is straight."""
+        flow = dialog.straight()
+        if flow is not None:
+            then(flow, now)
+        else:
+            Way(self, dialog.next_hop(), dialog.transport, flow=dialog.flow).next(then, now)
 
     def locate(self, host: str, port: int | None, transport: str | None, then: Located) -> None:
         """Have the addresses of a host found."""

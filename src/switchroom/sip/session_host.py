@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from switchroom.sip.dialog import Dialog
 from switchroom.sip.flows import Flow
 from switchroom.sip.invite_session import SessionEvent
 from switchroom.sip.message import Request
@@ -11,7 +12,7 @@ from switchroom.sip.sanity import Refusal
 from switchroom.sip.timers import TimerQueue, Timing
 from switchroom.sip.transactions.client import ClientTransaction, ClientUser
 from switchroom.sip.uri import Uri
-from switchroom.sip.way import Way
+from switchroom.sip.way import Reached, Way
 
 
 class Session(Protocol):
@@ -42,10 +43,13 @@ class SessionHost(Protocol):
         """Hex digits of at least 64 random bits, for tags, branches and cnonces."""
         ...
 
-    def way(
-        self, uri: Uri, transport: str | None, *, flow: Flow | None = None, size: int = 0
-    ) -> Way:
-        """The targets of a request to ``uri``; ``flow`` is that of the dialog it is in."""
+    def way(self, uri: Uri, transport: str | None, *, size: int) -> Way:
+        """The targets of a request of ``size`` bytes to ``uri``."""
+        ...
+
+    def reach(self, dialog: Dialog, then: Reached, now: float) -> None:
+        """Call ``then`` with a flow for a request inside a dialog, or with why there is none; now
+        or later."""
         ...
 
     def start_request(
