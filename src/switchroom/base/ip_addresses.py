@@ -15,6 +15,7 @@ _LONGEST: Final = 64
 def ip_of(text: str) -> IpAddress | None:
     """The address that ``text`` is (IPv6 without brackets); ``None`` for a name or anything else.
 
+    It may have a zone (``fe80::1%eth0``), as the system tells a neighbour's address.
     Asked several times for each call, mostly of the same few hosts, so the last thousand answers
     are remembered.
     """
@@ -30,5 +31,8 @@ def _ip_of(text: str) -> IpAddress | None:
 
 
 def is_ip(text: str) -> bool:
-    """Whether ``text`` is an IP address (IPv6 without brackets) rather than a name."""
-    return len(text) <= _LONGEST and _ip_of(text) is not None
+    """Whether ``text`` is an IP address (IPv6 without brackets) as it may stand in a message.
+
+    One with a zone is not: that means something on one machine only (RFC 4007 section 11.2).
+    """
+    return "%" not in text and len(text) <= _LONGEST and _ip_of(text) is not None

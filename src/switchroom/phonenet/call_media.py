@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
+from switchroom.base.ip_addresses import is_ip
 from switchroom.phonenet.line import Line, LineCodecs
 from switchroom.phonenet.media_port import MediaPort
 from switchroom.sdp.codecs import PCMA, PCMU, Codec, telephone_event
-from switchroom.sdp.description import SessionDescription, is_ip
+from switchroom.sdp.description import SessionDescription
 from switchroom.sdp.errors import SdpError
 from switchroom.sdp.offer_answer import (
     LocalMedia,

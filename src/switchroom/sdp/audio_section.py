@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from switchroom.base.ip_addresses import ip_of
+from switchroom.base.ip_addresses import ip_of, is_ip
 from switchroom.sdp.codecs import TELEPHONE_EVENT, Codec
 from switchroom.sdp.crypto import CryptoAttribute
 from switchroom.sdp.description import (
@@ -13,7 +13,6 @@ from switchroom.sdp.description import (
     Direction,
     MediaSection,
     SessionDescription,
-    is_ip,
 )
 from switchroom.sdp.errors import NotAcceptable, SdpError
 
@@ -86,9 +85,9 @@ def destination(description: SessionDescription, section: MediaSection) -> tuple
     # RFC 3264 section 8.4 for IPv4; section 5.1 gives ".invalid" names the same meaning for IPv6.
     if address in ("0.0.0.0", "::") or address.lower().endswith(".invalid"):
         return None
-    if is_ip(address):
-        known = ip_of(address)
-        if address == "255.255.255.255" or (known is not None and known.is_multicast):
+    known = ip_of(address)
+    if known is not None and is_ip(address):
+        if address == "255.255.255.255" or known.is_multicast:
             raise NotAcceptable(f"{address} is the address of many hosts")
     elif len(address) > 253 or not _is_host_name(address):
         raise SdpError(f"{address[:80]!r} in c= is neither an IP address nor a host name")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from switchroom.base.ip_addresses import ip_of
+from switchroom.base.ip_addresses import is_ip
 from switchroom.base.records import record
 from switchroom.sdp.codecs import Codec, bounded_number, listed_codecs
 from switchroom.sdp.errors import SdpError
@@ -264,8 +264,3 @@ def _origin_line(value: str) -> Origin:
 def _attribute_line(value: str) -> Attribute:
     name, colon, rest = value.partition(":")
     return Attribute(name.strip().lower(), rest.strip() if colon else None)
-
-
-def is_ip(text: str) -> bool:
-    """Whether `text` is an IPv4 or IPv6 literal without a zone."""
-    return ip_of(text) is not None and "%" not in text

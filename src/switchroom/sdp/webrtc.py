@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from switchroom.base.ip_addresses import is_ip
 from switchroom.base.records import record
 from switchroom.sdp.codecs import Codec, listed_codecs
-from switchroom.sdp.description import Direction, is_ip
+from switchroom.sdp.description import Direction
 from switchroom.sdp.errors import SdpError
 from switchroom.sdp.webrtc_text import Section, WebRtcText, without_attributes
 

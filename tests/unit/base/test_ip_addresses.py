@@ -10,7 +10,7 @@ from switchroom.base.ip_addresses import ip_of, is_ip
 
 
 @pytest.mark.parametrize(
-    "text", ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "fe80::1%eth0", "0.0.0.0"]
+    "text", ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "fe80::1", "0.0.0.0"]
 )
 def test_an_address_is_told_from_a_name(text: str) -> None:
     assert is_ip(text)
@@ -23,6 +23,11 @@ def test_an_address_is_told_from_a_name(text: str) -> None:
 def test_what_is_no_address_is_none(text: str) -> None:
     assert not is_ip(text)
     assert ip_of(text) is None
+
+
+def test_an_address_with_a_zone_is_one_on_this_machine_and_none_in_a_message() -> None:
+    assert ip_of("fe80::1%eth0") == ipaddress.ip_address("fe80::1%eth0")
+    assert not is_ip("fe80::1%eth0")
 
 
 def test_a_text_too_long_for_an_address_is_not_looked_at() -> None:

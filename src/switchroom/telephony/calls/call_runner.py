@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 from switchroom.base.errors import ServiceError
+from switchroom.base.ip_addresses import is_ip
 from switchroom.base.legible import legible
 from switchroom.base.log import get_logger
 from switchroom.media import (
@@ -29,7 +30,6 @@ from switchroom.media import (
 )
 from switchroom.media.player import DIAL_TONE
 from switchroom.rooms.rpc import RpcCode, RpcFailed
-from switchroom.sdp.description import is_ip
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.sip.errors import LocalSipError
 from switchroom.sip.headers import Headers, tag_of
@@ -251,11 +251,11 @@ class CallRunner:
     # ── the room ─────────────────────────────────────────────────────────────
 
     def _join_room(self, command: do.JoinRoom) -> None:
-        self.send_out(lambda: self._join(command.guest), "join")
+        self._join(command.guest)
 
-    async def _join(self, guest: do.Guest) -> None:
+    def _join(self, guest: do.Guest) -> None:
         try:
-            seat = await self.seat.join(guest, self.tell, self._play_out)
+            seat = self.seat.join(guest, self.tell, self._play_out)
         except ServiceError as refusal:
             self.tell(do.JoinRefused(refusal.message))
             return
@@ -308,7 +308,7 @@ class CallRunner:
         self.seat.tell_digit(command.digit)
 
     def _leave_room(self, command: do.LeaveRoom) -> None:
-        self.send_out(lambda: self.seat.leave(command.reason), "leave")
+        self.seat.leave(command.reason)
 
     # ── the phone ────────────────────────────────────────────────────────────
 
@@ -471,20 +471,23 @@ class CallRunner:
 
     def _store_answer(self, command: do.StoreAnswer) -> None:
         self.books.answered(self._snapshot())
-        if command.durable:
-            # Begun here: whoever waits for the answer waits for the disk.
-            written = self.books.save_durably()
-            self.send_out(lambda: self._answer_stored(written), "store answer")
-        else:
+        if not command.at_once:
             self.books.save()
+            return
+        # An errand without a task, for whoever waits for the answer waits for this.
+        self._errands += 1
+        self.books.save_now().add_done_callback(self._answer_stored)
 
-    async def _answer_stored(self, written: Awaitable[None]) -> None:
+    def _answer_stored(self, written: asyncio.Future[None]) -> None:
         """A call goes on without its record: two people are talking."""
         try:
-            await written
+            written.result()
         except ServiceError as refusal:
             _log.error("answer not stored", call=self.call_id, why=refusal.message)
-        self.tell(do.AnswerStored())
+        try:
+            self.tell(do.AnswerStored())
+        finally:
+            self._errand_over()
 
     def _store_end(self, command: do.StoreEnd) -> None:
         self.books.ended(command.termination, self._snapshot())
