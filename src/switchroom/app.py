@@ -152,6 +152,7 @@ class Switchroom:
             load=lambda: self._overload.load,
             takes_calls=lambda: self.condition is Condition.READY,
             webhooks_waiting=lambda: self.webhooks.pending,
+            transactions=lambda: self._sip.transactions,
         )
 
     def _in_order(self, pruning: Pruning) -> dict[str, _Part]:

@@ -33,13 +33,14 @@ class Meters:
         load: Callable[[], Load],
         takes_calls: Callable[[], bool],
         webhooks_waiting: Callable[[], int],
+        transactions: Callable[[], int],
     ) -> None:
         """What is called here is called whenever the figures are asked for."""
         figures = Figures({"node_id": new_id("ND_"), "node_type": "SERVER"})
         rooms, calls = RoomFigures(figures, clock), CallFigures(figures)
         wanted = bool(settings.port)
         self._engine = engine
-        self.node = NodeFigures(figures, load, takes_calls, webhooks_waiting)
+        self.node = NodeFigures(figures, load, takes_calls, webhooks_waiting, transactions)
         self.hear_rooms: tuple[room_events.Listener, ...] = (rooms.hear,) if wanted else ()
         self.hear_jobs: tuple[agent_events.Listener, ...] = (rooms.hear_job,) if wanted else ()
         self.hear_calls: tuple[call_events.Listener, ...] = (calls.hear,) if wanted else ()

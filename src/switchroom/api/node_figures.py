@@ -22,10 +22,12 @@ class NodeFigures:
         load: Callable[[], Load],
         takes_calls: Callable[[], bool],
         webhooks_waiting: Callable[[], int],
+        transactions: Callable[[], int],
     ) -> None:
         self._load = load
         self._takes_calls = takes_calls
         self._webhooks_waiting = webhooks_waiting
+        self._transactions = transactions
         method = ("service", "method", "status")
         gauge = figures.gauge
         self._requests = figures.counter(
@@ -46,6 +48,9 @@ class NodeFigures:
         self._lag = gauge("switchroom_event_loop_lag_seconds", "How late the event loop runs.")
         self._available = gauge("livekit_sip_available", "1 while new calls are taken.")
         self._waiting = gauge("switchroom_webhooks_waiting", "Webhooks not delivered yet.")
+        self._remembered = gauge(
+            "switchroom_sip_transactions", "SIP transactions, those of ended calls among them."
+        )
         self._engine = gauge("switchroom_engine_open", "What is open in the engine.", ("kind",))
         self._strays = figures.counter(
             "switchroom_engine_unknown_datagrams_total", "On the WebRTC port, from nobody known."
@@ -85,3 +90,4 @@ class NodeFigures:
         self._lag.set(to=load.lag)
         self._available.set(to=float(self._takes_calls()))
         self._waiting.set(to=self._webhooks_waiting())
+        self._remembered.set(to=self._transactions())

@@ -219,6 +219,11 @@ class SipDriver:
         """How many calls exist, those just ending included."""
         return len(self._endpoint.sessions)
 
+    @property
+    def transactions(self) -> int:
+        """How many are remembered, for up to 32 s after a call those that a repeat may meet."""
+        return self._endpoint.transactions
+
     # ── what owners of calls use ──
 
     def invite(self, invite: OutgoingInvite, on_event: Listener) -> InviteSession:

@@ -41,6 +41,7 @@ def meters(clock: Clock, stats: EngineStats | None = None, port: int = 6789) -> 
         load=lambda: Load(0, 0),
         takes_calls=lambda: True,
         webhooks_waiting=lambda: 0,
+        transactions=lambda: 0,
     )
 
 

@@ -221,7 +221,7 @@ def test_jobs_are_counted_and_one_that_nobody_took_was_never_begun(
 
 
 def test_the_node_tells_its_load_and_how_the_api_fared(figures: Figures) -> None:
-    node = NodeFigures(figures, lambda: Load(0.5, 0.003), lambda: True, lambda: 7)
+    node = NodeFigures(figures, lambda: Load(0.5, 0.003), lambda: True, lambda: 7, lambda: 9)
     node.answered(Answered("RoomService", "ListRooms", None, 0.004))
     node.answered(Answered("SIP", "CreateSIPParticipant", ErrorCode.UNAVAILABLE, 0.1))
     node.invite_came()
@@ -233,6 +233,7 @@ def test_the_node_tells_its_load_and_how_the_api_fared(figures: Figures) -> None
         "livekit_sip_available 1",
         "livekit_sip_invite_requests_raw 1",
         "switchroom_webhooks_waiting 7",
+        "switchroom_sip_transactions 9",
         "switchroom_event_loop_lag_seconds 0.003",
         'switchroom_calls_refused_total{reason="cpu"} 1',
         'switchroom_engine_open{kind="sinks"} 3',
