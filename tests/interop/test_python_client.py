@@ -52,13 +52,13 @@ async def phone(server: Server, hz: float, identity: str = "phone") -> AsyncIter
     """A phone that is in the room, sounds, and leaves at the end."""
     assert server.app is not None
     there = Phone()
-    there.seat = await server.app.rooms.join_local(LocalParticipantSpec(ROOM, identity), there)
+    there.seat = server.app.rooms.join_local(LocalParticipantSpec(ROOM, identity), there)
     player = server.app.engine.play(Tone(segments=(((hz,), 1.0),), level_dbov=-20))
     there.seat.publish_audio("phone", player.source, "audio/PCMU")
     try:
         yield there
     finally:
-        await there.seat.leave(DisconnectReason.CLIENT_INITIATED)
+        there.seat.leave(DisconnectReason.CLIENT_INITIATED)
         player.stop()
 
 

@@ -62,6 +62,9 @@ class MemoryCalls:
     def save_later(self, call_id: str, record_of: Callable[[], CallRecord]) -> None:
         self.save(record_of())
 
+    def save_now(self, record: CallRecord) -> asyncio.Future[None]:
+        return asyncio.ensure_future(self.save_durably(record))
+
     def save_durably(self, record: CallRecord) -> Awaitable[None]:
         if not self.disk_full:
             self.save(record)
@@ -106,9 +109,9 @@ class ObservedSeat(Seat):
         self._house.note(f"level {level}")
         super().level_changed(level, active=active)
 
-    async def leave(self, reason: DisconnectReason) -> None:
+    def leave(self, reason: DisconnectReason) -> None:
         self._house.note(f"leaves {reason.name}")
-        await super().leave(reason)
+        super().leave(reason)
 
 
 class ObservedRooms(Rooms):
@@ -116,10 +119,10 @@ class ObservedRooms(Rooms):
 
     house: House
 
-    async def join_local(self, spec: LocalParticipantSpec, local: LocalParticipant) -> Seat:
+    def join_local(self, spec: LocalParticipantSpec, local: LocalParticipant) -> Seat:
         status = spec.attributes.get("sip.callStatus")
         if status is None:
-            return await super().join_local(spec, local)
+            return super().join_local(spec, local)
         self.house.note(f"joins {status}")
         room = self.find_or_create(spec.room)
         return ObservedSeat(room, spec, local, self.house)

@@ -58,7 +58,7 @@ async def open_house(
 async def comes(house: House, person: Person | None = None) -> Seat:
     """Somebody joins who publishes a track with sound."""
     spec = LocalParticipantSpec("room", "agent", kind=ParticipantKind.AGENT)
-    seat = await house.rooms.join_local(spec, person or Person())
+    seat = house.rooms.join_local(spec, person or Person())
     source = house.engine.play(DIAL_TONE).source
     house.timeline.pop()
     seat.publish_audio("voice", source, "audio/opus")

@@ -40,7 +40,7 @@ async def test_it_rings_until_somebody_in_the_room_can_be_heard() -> None:
         assert house.timeline == ["180", "joins ringing", f"publishes {SIP} (silent)"]
         await asyncio.sleep(20)
         silent = LocalParticipantSpec("room", "visitor", kind=ParticipantKind.STANDARD)
-        await house.rooms.join_local(silent, Person())
+        house.rooms.join_local(silent, Person())
         await house.calm()
         assert caller.status is None, "somebody without a track cannot be heard"
         await comes(house)

@@ -99,7 +99,7 @@ async def test_a_request_that_does_not_wait_is_answered_while_it_is_dialled(hous
 
 async def test_the_phone_hears_the_room_only_once_the_call_is_active(house: House) -> None:
     agent = _Agent()
-    seat = await house.rooms.join_local(LocalParticipantSpec("room", "agent"), agent)
+    seat = house.rooms.join_local(LocalParticipantSpec("room", "agent"), agent)
     seat.publish_audio("voice", house.engine.play(DIAL_TONE).source, "audio/opus")
     house.call()
     await house.calm()
@@ -146,7 +146,7 @@ async def test_digits_are_sent_before_the_call_is_active(house: House) -> None:
 
 async def test_keys_go_both_ways(house: House) -> None:
     agent = _Agent()
-    seat = await house.rooms.join_local(LocalParticipantSpec("room", "agent"), agent)
+    seat = house.rooms.join_local(LocalParticipantSpec("room", "agent"), agent)
     await _answered(house)
     house.engine.happens(DigitReceived("#", 160))
     assert agent.heard == [Dtmf(11, "#")]
@@ -487,7 +487,7 @@ async def test_without_a_media_port_nobody_is_called(house: House) -> None:
 
 async def test_a_room_that_is_full_is_told_and_nobody_is_called(house: House) -> None:
     await house.rooms.create(RoomSpec("room", max_participants=1))
-    await house.rooms.join_local(LocalParticipantSpec("room", "agent"), _Agent())
+    house.rooms.join_local(LocalParticipantSpec("room", "agent"), _Agent())
     with pytest.raises(CallFailedError) as failure:
         await house.call()
     assert failure.value.code is ErrorCode.INTERNAL

@@ -411,7 +411,7 @@ async def test_a_participant_that_shows_the_id_of_anothers_call_is_no_phone(hous
     await _active(house)
     stolen = house.attributes()["sip.callID"]
     agent = LocalParticipantSpec("room", "agent", attributes={"sip.callID": stolen})
-    await house.rooms.join_local(agent, Silent())
+    house.rooms.join_local(agent, Silent())
     with pytest.raises(InvalidRequestError, match="no SIP session"):
         await _transfer(house, participant_identity="agent")
 

@@ -254,7 +254,7 @@ class Seat:
         """How loud the participant is, 0 to 1."""
         self._room.speaking(self._participant, level, active=active)
 
-    async def leave(self, reason: DisconnectReason) -> None:
+    def leave(self, reason: DisconnectReason) -> None:
         """Leave the room for this reason. No effect once the room has begun to close the seat."""
         if not self._member.closing:
             self._member.closing = True

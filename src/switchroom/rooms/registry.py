@@ -240,7 +240,7 @@ class Rooms:
             _log.warning("a client joins too often", participant=present.sid if present else None)
         raise TooManyArrivals
 
-    async def join_local(self, spec: LocalParticipantSpec, local: LocalParticipant) -> Seat:
+    def join_local(self, spec: LocalParticipantSpec, local: LocalParticipant) -> Seat:
         """Seat a participant of this process; the room is created when there is none.
 
         It is ACTIVE at once. Raises Invalid, LimitExceeded, RoomFull, RoomClosing.

@@ -192,7 +192,7 @@ class House:
     async def phone(self, identity: str = "phone", room: str = ROOM) -> tuple[Seat, Phone]:
         """A phone joins."""
         phone = Phone()
-        return await self.rooms.join_local(LocalParticipantSpec(room, identity), phone), phone
+        return self.rooms.join_local(LocalParticipantSpec(room, identity), phone), phone
 
     @asynccontextmanager
     async def worker(

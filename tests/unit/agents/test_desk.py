@@ -275,7 +275,7 @@ async def test_nobody_is_sent_to_a_room_whose_caller_has_gone(house: House) -> N
         async with house.worker() as first:
             dispatch_id = await house.dispatch()
             anna, _ = house.agent((await first.take()).job.state.participant_identity)
-            await seat.leave(DisconnectReason.CLIENT_INITIATED)
+            seat.leave(DisconnectReason.CLIENT_INITIATED)
         await second.nothing()
         house.leave(anna, DisconnectReason.CONNECTION_TIMEOUT)
         await second.nothing()

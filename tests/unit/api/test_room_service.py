@@ -70,7 +70,7 @@ class _Service:
 
     async def phone(self, identity: str = "tel") -> tuple[Seat, _Phone]:
         phone = _Phone()
-        seat = await self.rooms.join_local(LocalParticipantSpec("r", identity), phone)
+        seat = self.rooms.join_local(LocalParticipantSpec("r", identity), phone)
         return seat, phone
 
 

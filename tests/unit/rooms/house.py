@@ -218,7 +218,7 @@ class House:
 
     async def phone(self, identity: str, room: str = "r", **spec: Any) -> tuple[Seat, Phone]:
         phone = Phone()
-        seat = await self.rooms.join_local(LocalParticipantSpec(room, identity, **spec), phone)
+        seat = self.rooms.join_local(LocalParticipantSpec(room, identity, **spec), phone)
         return seat, phone
 
     def client(

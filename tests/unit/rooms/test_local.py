@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import weakref
 from dataclasses import replace
@@ -44,7 +43,7 @@ async def test_who_sat_there_is_let_go_of_without_the_garbage_collector(
     seat, phone = await house.phone("tel")
     seat.offer_methods({"end": phone.answer})
     if leaves:
-        await seat.leave(Reason.CLIENT_INITIATED)
+        seat.leave(Reason.CLIENT_INITIATED)
     else:
         await house.rooms.delete("r")
     await settle()
@@ -90,7 +89,7 @@ async def test_later_and_ended_tracks_change_what_is_heard_by_whole_states(house
     other.publish_audio("a", Source(1), "")
     third.publish_audio("b", Source(2), "")
     assert ears.inputs == {Source(1): 1.0, Source(2): 1.0}
-    await other.leave(Reason.CLIENT_INITIATED)
+    other.leave(Reason.CLIENT_INITIATED)
     assert ears.inputs == {Source(2): 1.0}
 
 
@@ -166,8 +165,8 @@ async def test_digits_and_data_reach_everybody_else(house: House) -> None:
 async def test_leaving_tells_the_others_why_and_only_once(house: House) -> None:
     seat, phone = await house.phone("tel")
     _, member = house.client("agent")
-    await seat.leave(Reason.USER_REJECTED)
-    await seat.leave(Reason.CLIENT_INITIATED)
+    seat.leave(Reason.USER_REJECTED)
+    seat.leave(Reason.CLIENT_INITIATED)
     last = member.updates[-1]
     assert (last.state, last.disconnect_reason) == (
         ParticipantState.DISCONNECTED,
@@ -183,7 +182,7 @@ async def test_a_seat_left_behind_has_no_effect(house: House) -> None:
     seat.hear(ears.sink)
     other, phone = await house.phone("other")
     other.publish_audio("a", Source(1), "")
-    await seat.leave(Reason.CLIENT_INITIATED)
+    seat.leave(Reason.CLIENT_INITIATED)
     assert ears.inputs == {}
     seat.publish_audio("late", Source(9), "")
     seat.set_attributes({"a": "1"})
@@ -219,12 +218,8 @@ async def test_a_phone_that_leaves_by_itself_while_it_is_closed_keeps_the_rooms_
 ) -> None:
     seat, phone = await house.phone("tel")
     _, member = house.client("agent")
-    leaving: list[asyncio.Task[None]] = []
-    phone.on_close = lambda: leaving.append(
-        asyncio.ensure_future(seat.leave(Reason.CLIENT_INITIATED))
-    )
+    phone.on_close = lambda: seat.leave(Reason.CLIENT_INITIATED)
     await house.rooms.remove_participant("r", "tel")
-    await asyncio.gather(*leaving)
     assert member.updates[-1].disconnect_reason is Reason.PARTICIPANT_REMOVED
 
 
@@ -310,7 +305,7 @@ async def test_a_phone_expects_an_agent_as_long_as_a_dispatch_may_bring_one(hous
 async def test_a_phone_that_makes_its_room_brings_the_rooms_configuration(house: House) -> None:
     text = '{"agents": [{"agent_name": "receptionist"}], "metadata": "m", "departure_timeout": 3}'
     spec = LocalParticipantSpec("r", "tel", configuration=text)
-    await house.rooms.join_local(spec, Phone())
+    house.rooms.join_local(spec, Phone())
     info = house.rooms.list()[0]
     assert (info.metadata, info.departure_timeout) == ("m", 3)
     (started,) = [event for event in house.events if isinstance(event, RoomStarted)]
@@ -321,7 +316,7 @@ async def test_a_phone_that_makes_its_room_brings_the_rooms_configuration(house:
 async def test_a_room_configuration_that_is_none_is_refused(house: House, text: str) -> None:
     spec = LocalParticipantSpec("r", "tel", configuration=text)
     with pytest.raises(Invalid):
-        await house.rooms.join_local(spec, Phone())
+        house.rooms.join_local(spec, Phone())
 
 
 async def test_a_sound_of_its_own_is_heard_beside_the_room_and_before_it(house: House) -> None:

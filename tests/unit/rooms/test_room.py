@@ -30,7 +30,7 @@ async def test_a_room_that_nobody_joins_closes_after_the_empty_timeout(house: Ho
 async def test_a_room_that_everybody_left_closes_after_the_departure_timeout(house: House) -> None:
     seat, _ = await house.phone("tel")
     await house.time.pass_(1000)
-    await seat.leave(Reason.CLIENT_INITIATED)
+    seat.leave(Reason.CLIENT_INITIATED)
     await house.time.pass_(19.9)
     assert house.rooms.exists("r")
     await house.time.pass_(0.2)
@@ -39,7 +39,7 @@ async def test_a_room_that_everybody_left_closes_after_the_departure_timeout(hou
 
 async def test_somebody_who_comes_back_in_time_keeps_the_room(house: House) -> None:
     seat, _ = await house.phone("tel")
-    await seat.leave(Reason.CLIENT_INITIATED)
+    seat.leave(Reason.CLIENT_INITIATED)
     await house.time.pass_(19)
     await house.phone("tel")
     await house.time.pass_(1000)
@@ -50,7 +50,7 @@ async def test_agents_do_not_keep_a_room_open_and_are_told_that_it_closed(house:
     seat, _ = await house.phone("tel")
     _, agent = house.client("agent", kind=ParticipantKind.AGENT)
     _, granted = house.client("helper", permissions=Permissions(agent=True))
-    await seat.leave(Reason.CLIENT_INITIATED)
+    seat.leave(Reason.CLIENT_INITIATED)
     await house.time.pass_(20)
     assert agent.closed == granted.closed == [Reason.ROOM_CLOSED]
     assert house.rooms.list() == ()
@@ -66,7 +66,7 @@ async def test_an_agent_alone_waits_for_the_empty_timeout(house: House) -> None:
 
 async def test_agents_that_come_and_go_do_not_put_off_the_end(house: House) -> None:
     seat, _ = await house.phone("tel")
-    await seat.leave(Reason.CLIENT_INITIATED)
+    seat.leave(Reason.CLIENT_INITIATED)
     for _ in range(3):
         await house.time.pass_(6)
         agent, _ = house.client("agent", kind=ParticipantKind.AGENT)

@@ -80,7 +80,7 @@ async def post() -> AsyncIterator[Post]:
 async def test_a_visit_is_told_in_order(post: Post) -> None:
     seat, _ = await post.house.phone("tel")
     seat.publish_audio("mic", None, "audio/PCMU")
-    await seat.leave(Reason.CLIENT_INITIATED)
+    seat.leave(Reason.CLIENT_INITIATED)
     await post.house.rooms.delete("r")
     await settle()
     assert post.told() == [
@@ -160,7 +160,7 @@ async def test_who_went_down_with_a_crash_is_told_as_gone_and_its_room_after_it(
 ) -> None:
     await post.house.phone("tel", "passing")
     gone, _ = await post.house.phone("gone", "passing")
-    await gone.leave(Reason.CLIENT_INITIATED)
+    gone.leave(Reason.CLIENT_INITIATED)
     await settle()
     await post.time.pass_(PAUSE)
     await post.restart()
@@ -366,7 +366,7 @@ async def test_nobody_is_remembered_for_an_end_that_is_not_to_be_told() -> None:
     await post.webhooks.start()
     seat, _ = await post.house.phone("tel")
     await settle()
-    await seat.leave(Reason.CLIENT_INITIATED)
+    seat.leave(Reason.CLIENT_INITIATED)
     await settle()
     await post.time.pass_(PAUSE)
     assert [one.participant_sid for one in post.store.present.values()] == [""]

@@ -29,6 +29,7 @@ from switchroom.media import (
     MediaTimedOut,
 )
 from switchroom.media.player import DIAL_TONE
+from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.rpc import RpcCode, RpcFailed
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.sip.errors import LocalSipError
@@ -308,7 +309,15 @@ class CallRunner:
         self.seat.tell_digit(command.digit)
 
     def _leave_room(self, command: do.LeaveRoom) -> None:
-        self.seat.leave(command.reason)
+        # Not at once: it may be the room that makes us leave, while it tells others as well.
+        self._errands += 1
+        asyncio.get_running_loop().call_soon(self._leave, command.reason)
+
+    def _leave(self, reason: DisconnectReason) -> None:
+        try:
+            self.seat.leave(reason)
+        finally:
+            self._errand_over()
 
     # ── the phone ────────────────────────────────────────────────────────────
 

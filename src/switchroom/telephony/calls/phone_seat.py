@@ -30,7 +30,7 @@ class PhoneSeat:
         self._seat: Seat | None = None
         self._track_sid = ""
 
-    async def join(
+    def join(
         self,
         guest: Guest,
         tell: Callable[[object], None],
@@ -46,7 +46,7 @@ class PhoneSeat:
             configuration=guest.configuration,
             preset=guest.preset,
         )
-        self._seat = await self._rooms.join_local(spec, PhoneParticipant(tell, play_out))
+        self._seat = self._rooms.join_local(spec, PhoneParticipant(tell, play_out))
         return self._seat
 
     @property
@@ -111,7 +111,7 @@ class PhoneSeat:
         if self._seat is not None:
             self._seat.level_changed(level, active=active)
 
-    async def leave(self, reason: DisconnectReason) -> None:
+    def leave(self, reason: DisconnectReason) -> None:
         """Give the seat back."""
         if self._seat is not None:
-            await self._seat.leave(reason)
+            self._seat.leave(reason)

@@ -85,13 +85,13 @@ class InboundRunner(CallRunner):
 
     # ── the room ─────────────────────────────────────────────────────────────
 
-    async def _join(self, guest: do.Guest) -> None:
+    def _join(self, guest: do.Guest) -> None:
         """Who calls a second time gets another identity, or he would throw himself out."""
         rooms = self.ports.rooms
         identity = free_identity(
             guest.identity, lambda taken: rooms.find(guest.room_name, taken) is not None
         )
-        await super()._join(replace(guest, identity=identity))
+        super()._join(replace(guest, identity=identity))
 
     def _watch_company(self, _command: desk.WatchCompany) -> None:
         seat = self.seat.taken

@@ -46,7 +46,7 @@ async def test_a_freed_section_is_given_back_and_used_again(door: Door) -> None:
     seat.publish_audio("a", Source(1), "")
     ann = await door.join("ann")
     await ann.offer(*SPARE)
-    await seat.leave(Reason.CLIENT_INITIATED)
+    seat.leave(Reason.CLIENT_INITIATED)
     assert ann.peer.sinks["0"].inputs == {}, "silent at once, whatever is negotiated"
     assert (await ann.last("media_sections_requirement")).num_audios == 0
     answer = await ann.offer(*SPARE)
@@ -66,7 +66,7 @@ async def test_a_track_that_ended_during_the_negotiation_is_not_in_the_answer(do
     original = ann.peer.accept_offer
 
     async def slow(sdp: str) -> str:
-        await seat.leave(Reason.CLIENT_INITIATED)
+        seat.leave(Reason.CLIENT_INITIATED)
         return await original(sdp)
 
     ann.peer.accept_offer = slow  # type: ignore[method-assign]
@@ -85,12 +85,12 @@ async def test_a_section_goes_from_one_track_to_another_by_way_of_an_inactive_an
     one.publish_audio("a", Source(1), "")
     ann = await door.join("ann")
     await ann.offer(*SPARE)
-    await one.leave(Reason.CLIENT_INITIATED)
+    one.leave(Reason.CLIENT_INITIATED)
     two, _ = await door.house.phone("tel")
     second = two.publish_audio("b", Source(2), "")
     answer = await ann.offer(*SPARE)
     assert dict(answer.mid_to_track_id) == {"1": second}
-    await two.leave(Reason.CLIENT_INITIATED)
+    two.leave(Reason.CLIENT_INITIATED)
     answer = await ann.offer(*SPARE)
     three, _ = await door.house.phone("tel")
     third = three.publish_audio("c", Source(3), "")
@@ -128,7 +128,7 @@ async def test_an_answer_names_only_those_whom_the_client_was_told_of(door: Door
             if sid in [track.sid for track in participant.tracks]
         ]
         assert known[0] < len(kinds) - 1 - kinds[::-1].index("answer")
-        await seat.leave(Reason.CLIENT_INITIATED)
+        seat.leave(Reason.CLIENT_INITIATED)
 
 
 async def test_a_client_that_does_not_offer_when_asked_starts_anew(door: Door) -> None:

@@ -65,7 +65,7 @@ async def test_a_section_of_ours_is_used_again(door: Door) -> None:
     await answer_offer(ann)
     await door.connect(ann)
     await answer_offer(ann)
-    await seat.leave(Reason.CLIENT_INITIATED)
+    seat.leave(Reason.CLIENT_INITIATED)
     assert ann.peers[1].sinks["s0"].inputs == {}
     offer = await answer_offer(ann)
     assert "a=inactive" in offer.sdp
@@ -103,7 +103,7 @@ async def test_a_section_of_ours_goes_to_another_track_by_way_of_an_inactive_off
     await answer_offer(ann)
     await door.connect(ann)
     await answer_offer(ann)
-    await one.leave(Reason.CLIENT_INITIATED)
+    one.leave(Reason.CLIENT_INITIATED)
     two, _ = await door.house.phone("tel")
     sid = two.publish_audio("b", Source(2), "")
     offer = await answer_offer(ann)
