@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from functools import partial
 from math import ceil
 from typing import ClassVar, Final, Protocol
 
@@ -183,10 +182,11 @@ class Transaction:
 
     __slots__ = (
         "_call_id",
+        "_due",
         "_host",
         "_interval",
         "_last_sent",
-        "_timers",
+        "_timer",
         "error",
         "flow",
         "ignored",
@@ -208,7 +208,10 @@ class Transaction:
         self.error = ""
         """What the transport said, for TRANSPORT_ERROR."""
         self._call_id = call_id
-        self._timers: dict[Input, Timer] = {}
+        self._due: dict[Input, float] = {}
+        """The timers that run, and when each fires."""
+        self._timer: Timer | None = None
+        """Wakes it for the first of them."""
         self._interval = 0.0
         self._last_sent = b""
 
@@ -277,9 +280,10 @@ class Transaction:
             self._host.send(self.flow, self._last_sent, self._call_id)
 
     def _stop_timers(self) -> None:
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        self._due.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _deliver(self, message: SipMessage | None, now: float) -> None:
         raise NotImplementedError
@@ -302,4 +306,22 @@ class Transaction:
                 self._interval = delay
             elif timer in LINGERING:
                 when = ceil(when * _FORGETTING) / _FORGETTING
-            self._timers[timer] = self._host.timers.schedule(when, partial(self.feed, timer))
+            self._due[timer] = when
+            self._wake_at(when)
+
+    def _wake_at(self, when: float) -> None:
+        if self._timer is not None:
+            if self._timer.when <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._host.timers.schedule(when, self._woken)
+
+    def _woken(self, now: float) -> None:
+        self._timer = None
+        due = self._due
+        for timer in sorted([timer for timer in due if due[timer] <= now], key=due.__getitem__):
+            # One that fires may stop the others.
+            if due.pop(timer, None) is not None:
+                self.feed(timer, now)
+        if due:
+            self._wake_at(min(due.values()))

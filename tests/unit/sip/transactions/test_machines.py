@@ -97,6 +97,29 @@ def test_an_invite_is_sent_at_0_and_then_doubling_from_half_a_second() -> None:
     assert len(host.timers) == 0
 
 
+@pytest.mark.parametrize("method", ["INVITE", "BYE"])
+def test_the_timers_of_a_transaction_take_one_place_in_the_queue(method: str) -> None:
+    host = Host()
+    client(host, method)
+    assert len(host.timers) == 1
+    host.run(1)
+    assert len(host.timers) == 1
+
+
+@pytest.mark.parametrize("method", ["INVITE", "BYE"])
+def test_woken_late_a_transaction_does_once_each_what_was_due_and_in_order(method: str) -> None:
+    host = Host()
+    client(host, method)
+    host.run(31.4)
+    sent = len(host.sent)
+    host.now = 40
+    host.timers.run_due(40)
+    assert len(host.sent) == sent + 1
+    assert host.told == ["timeout"]
+    assert len(host.ended) == 1
+    assert len(host.timers) == 0
+
+
 def test_over_tcp_an_invite_is_sent_once_and_given_up_after_32_seconds() -> None:
     host = Host()
     client(host, "INVITE", "tcp")
