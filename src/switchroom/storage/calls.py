@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
@@ -39,20 +40,23 @@ class SqlCallStore:
     def save_later(self, call_id: str, record_of: Callable[[], CallRecord]) -> None:
         self._database.put_soon(calls, call_id, record_of, _row)
 
+    def save_now(self, record: CallRecord) -> asyncio.Future[None]:
+        return self._database.put(calls, record.call_id, record, _row, on_disk=False)
+
     def save_durably(self, record: CallRecord) -> Awaitable[None]:
         return self._database.put(calls, record.call_id, record, _row)
 
     async def unfinished(self) -> Sequence[CallRecord]:
         def read(connection: Connection) -> list[CallRecord]:
             query = select(calls).where(calls.c.open).order_by(calls.c.created_at)
-            return [_record(row._asdict()) for row in connection.execute(query)]
+            return [record_of_row(row._asdict()) for row in connection.execute(query)]
 
         return await self._database.run(read)
 
     async def keyed_since(self, created_at: int) -> Sequence[CallRecord]:
         def read(connection: Connection) -> list[CallRecord]:
             query = select(calls).where(calls.c.request_key != "", calls.c.created_at >= created_at)
-            return [_record(row._asdict()) for row in connection.execute(query)]
+            return [record_of_row(row._asdict()) for row in connection.execute(query)]
 
         return await self._database.run(read)
 
@@ -71,7 +75,7 @@ class SqlCallStore:
         def read(connection: Connection) -> CallRecord | None:
             query = select(calls).where(calls.c.call_id == call_id)
             row = connection.execute(query).one_or_none()
-            return None if row is None else _record(row._asdict())
+            return None if row is None else record_of_row(row._asdict())
 
         return await self._database.run(read)
 
@@ -123,7 +127,8 @@ _NOT_PLAIN = frozenset(
 )  # fmt: skip
 
 
-def _record(row: Mapping[str, Any]) -> CallRecord:
+def record_of_row(row: Mapping[str, Any]) -> CallRecord:
+    """The record that a row of `calls` holds."""
     ending, dialog, media = row["termination"], row["dialog"], row["media"]
     return CallRecord(
         **{name: row[name] for name in row if name not in _NOT_PLAIN},

@@ -2,14 +2,16 @@
 
 The event loop hands work over and goes on. Rows that may be written a moment later wait up to
 `LINGER` seconds for others and share a transaction; a row that is written again meanwhile is
-written once, and its record made then. A caller that awaits makes the thread begin at once.
+written once, and its record made then. A caller that awaits makes the thread begin at once, and
+says what it waits for: that a crash of this process cannot lose the row, or that nothing can.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -24,6 +26,7 @@ from switchroom.storage.errors import StorageError
 from switchroom.storage.exclusive import Claim, claim
 from switchroom.storage.upgrade import upgrade
 from switchroom.storage.upsert import Row, Upserts
+from switchroom.storage.write_ahead_log import WriteAheadLog
 
 _log = get_logger("storage")
 
@@ -37,12 +40,13 @@ _Result = TypeVar("_Result")
 
 @dataclass(slots=True)
 class _PendingRow:
-    """The newest content of one row, and who waits for it to be on disk."""
+    """The newest content of one row, and who waits for it to be committed, or on disk as well."""
 
     table: Table
     record: Any
     encode: Encode
-    waiters: list[asyncio.Future[None]] = field(default_factory=list)
+    until_committed: list[asyncio.Future[None]] = field(default_factory=list)
+    until_on_disk: list[asyncio.Future[None]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -110,8 +114,13 @@ class Database:
         if self._lingering is None and self._loop is not None:
             self._lingering = self._loop.call_later(self._linger, self._wake)
 
-    def put(self, table: Table, key: str, record: Any, encode: Encode) -> asyncio.Future[None]:
-        """Insert or replace the row, beginning now. Done when it is on disk, or a StorageError."""
+    def put(
+        self, table: Table, key: str, record: Any, encode: Encode, *, on_disk: bool = True
+    ) -> asyncio.Future[None]:
+        """Insert or replace the row, beginning now. Done when it is on disk, or a StorageError.
+
+        Not `on_disk`: done as soon as the end of this process cannot lose it; the disk follows.
+        """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._thread is None:
             done.set_exception(StorageError("the database is closed"))
@@ -119,7 +128,8 @@ class Database:
         # What waits for company is older.
         self._soon.pop((table.name, key), None)
         with self._lock:
-            self._put(table, key, record, encode).waiters.append(done)
+            row = self._put(table, key, record, encode)
+            (row.until_on_disk if on_disk else row.until_committed).append(done)
         self._wake()
         return done
 
@@ -155,12 +165,14 @@ class Database:
         except StorageError as error:
             self._settle(opened, error=error)
             return
+        log = WriteAheadLog(connection)
         self._settle(opened, None)
         try:
             upserts = Upserts(connection)
-            while self._serve(connection, upserts):
+            while self._serve(connection, upserts, log):
                 pass
         finally:
+            log.close()
             connection.close()
             engine.dispose()
             held.release()
@@ -184,7 +196,7 @@ class Database:
             raise
         return held, engine, connection
 
-    def _serve(self, connection: Connection, upserts: Upserts) -> bool:
+    def _serve(self, connection: Connection, upserts: Upserts, log: WriteAheadLog) -> bool:
         """Wait for work and do it; False when there is none and the end has come."""
         self._work.wait()
         with self._lock:
@@ -193,20 +205,39 @@ class Database:
             jobs, self._jobs = self._jobs, []
             closing = self._closing
         if rows:
-            self._write(connection, upserts, list(rows.values()))
+            self._write(connection, upserts, log, list(rows.values()))
         for job in jobs:
             job(connection)
         return not closing
 
-    def _write(self, connection: Connection, upserts: Upserts, rows: list[_PendingRow]) -> None:
+    def _write(
+        self,
+        connection: Connection,
+        upserts: Upserts,
+        log: WriteAheadLog,
+        rows: list[_PendingRow],
+    ) -> None:
+        hurried = any(row.until_committed for row in rows)
         try:
-            self._write_together(connection, upserts, rows)
+            with log.unsynced() if hurried else nullcontext():
+                self._write_together(connection, upserts, rows)
         except Exception:  # noqa: BLE001 - drivers raise their own for what they can't encode
             for row in rows:
                 self._write_alone(connection, upserts, row)
             return
         for row in rows:
-            self._report(row, None)
+            self._report(row.until_committed)
+        failure = self._sync(log) if hurried else None
+        for row in rows:
+            self._report(row.until_on_disk, failure)
+
+    def _sync(self, log: WriteAheadLog) -> StorageError | None:
+        try:
+            log.sync()
+        except OSError as error:
+            _log.error("rows not on disk", exc_info=error)
+            return StorageError("the database could not be written")
+        return None
 
     def _write_together(
         self, connection: Connection, upserts: Upserts, rows: list[_PendingRow]
@@ -224,13 +255,16 @@ class Database:
             self._write_together(connection, upserts, [row])
         except Exception as error:  # noqa: BLE001 - the thread must outlive any row
             _log.error("row not written", table=row.table.name, exc_info=error)
-            self._report(row, StorageError("the database could not be written"))
+            failure = StorageError("the database could not be written")
+            self._report((*row.until_committed, *row.until_on_disk), failure)
         else:
-            self._report(row, None)
+            self._report((*row.until_committed, *row.until_on_disk))
 
-    def _report(self, row: _PendingRow, error: StorageError | None) -> None:
-        for waiter in row.waiters:
-            self._settle(waiter, None, error)
+    def _report(
+        self, waiters: Iterable[asyncio.Future[None]], failure: StorageError | None = None
+    ) -> None:
+        for waiter in waiters:
+            self._settle(waiter, None, failure)
 
     def _run_job(
         self,
@@ -293,6 +327,8 @@ def _engine(url: URL) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     """WAL: readers such as a backup never stop us. FULL: what was promised survives a power cut.
+
+    `WriteAheadLog` takes that back for a moment where somebody waits for no more than a commit.
 
     The log begins anew after a MB, a quarter of what SQLite has: as long as a commit makes its file
     longer it takes several times as long, and whoever waits for an answer waits for it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -31,6 +32,13 @@ class CallStore(Protocol):
 
     def save_later(self, call_id: str, record_of: Callable[[], CallRecord]) -> None:
         """The same for a record that is asked for when it is to be written: it may change again."""
+        ...
+
+    def save_now(self, record: CallRecord) -> asyncio.Future[None]:
+        """Begin to write at once. Done when a crash of ours cannot lose it, or a StorageError.
+
+        It is on disk a moment later, which only a power cut can tell apart.
+        """
         ...
 
     def save_durably(self, record: CallRecord) -> Awaitable[None]:

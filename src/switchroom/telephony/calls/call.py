@@ -317,7 +317,7 @@ def _taken_over(call: Call, event: TakenOver, _now: float) -> Step:
         refusal = refusal_of(error)
         return call, [do.RefuseSuccessor(refusal.status, refusal.phrase)]
     call, commands = _renegotiated(replace(call, leg=leg, refers=0), media)
-    return call, [do.AnswerSuccessor(leg.body), *commands, do.StoreAnswer(durable=False)]
+    return call, [do.AnswerSuccessor(leg.body), *commands, do.StoreAnswer(at_once=False)]
 
 
 def _offered_early(call: Call, event: OfferReceived, _now: float) -> Step:

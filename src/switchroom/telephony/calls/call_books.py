@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from switchroom.base.log import get_logger
@@ -118,6 +119,10 @@ class CallBooks:
     def save(self) -> None:
         """Write the record soon."""
         self._ports.calls.save_later(self.notes.call_id, self.notes.record)
+
+    def save_now(self) -> asyncio.Future[None]:
+        """Begin to write at once. Done when a crash of ours cannot lose it, or a StorageError."""
+        return self._ports.calls.save_now(self.notes.record())
 
     def save_durably(self) -> Awaitable[None]:
         """Begin to write at once; awaited, return when it is on disk. Then raises StorageError."""

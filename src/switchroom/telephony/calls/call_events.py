@@ -65,7 +65,7 @@ class JoinRefused:
 
 @record
 class AnswerStored:
-    """The dialog of the answered call is on disk, or will never be."""
+    """The dialog of the answered call is stored, or will never be."""
 
 
 @record
@@ -157,9 +157,9 @@ class HearRoom:
 
 @record
 class StoreAnswer:
-    """Store the dialog; if `durable`, answer with AnswerStored when it is on disk."""
+    """Store the dialog; if `at_once`, answer with AnswerStored when a crash cannot lose it."""
 
-    durable: bool
+    at_once: bool
 
 
 @record

@@ -176,7 +176,7 @@ def _picked_up(state: Reception, stage: Stage) -> tuple[Reception, list[object]]
         # RFC 3261 section 13.2.1: an INVITE without an offer gets ours; the ACK brings the answer.
         call = replace(state.call, wire=Wire.CONNECTED)
     # A crash must not leave the caller in a call that nobody knows of.
-    commands.append(do.StoreAnswer(durable=True))
+    commands.append(do.StoreAnswer(at_once=True))
     return replace(state, call=call, stage=stage, until=None), commands
 
 

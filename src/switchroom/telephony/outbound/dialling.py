@@ -62,7 +62,7 @@ class Stage(Enum):
     DIALING = "dialing"
     RINGING = "ringing"
     AUTOMATION = "automation"  # answered; digits are being sent
-    STORING = "storing"  # active; whoever waits is told when the dialog is on disk
+    STORING = "storing"  # active; whoever waits is told when the dialog is stored
 
 
 @record
@@ -232,7 +232,7 @@ def _answered(state: Dialling, event: Answered, _now: float) -> _Step:
     waited_for = state.answer_by is not None
     call, commands = answered(state.call, media)
     attributes = _learnt(state, event)
-    told = [*commands, do.StoreAnswer(durable=waited_for)]
+    told = [*commands, do.StoreAnswer(at_once=waited_for)]
     if not state.plan.digits:
         return _connect(state, call, told, attributes, stored=not waited_for)
     digits = send_keys(call, state.plan.digits)

@@ -237,7 +237,7 @@ def test_an_answer_without_a_ring_is_an_answer() -> None:
 
 def test_a_request_that_waits_is_told_only_when_the_dialog_is_on_disk() -> None:
     call, commands = _after(_WAITED_FOR, do.Joined()).step(_ANSWER, 1.0)
-    assert do.StoreAnswer(durable=True) in commands
+    assert do.StoreAnswer(at_once=True) in commands
     assert dial.ReportActive() not in commands
     call, commands = call.step(do.AnswerStored(), 1.0)
     assert commands == [dial.ReportActive()]
@@ -252,7 +252,7 @@ def test_a_phone_that_hangs_up_before_the_disk_is_done_had_answered_all_the_same
 
 def test_without_a_request_that_waits_the_dialog_may_be_stored_a_moment_later() -> None:
     commands = _commands(_RINGS, _ANSWER)
-    assert do.StoreAnswer(durable=False) in commands
+    assert do.StoreAnswer(at_once=False) in commands
     assert commands[-1] == dial.ReportActive()
 
 
