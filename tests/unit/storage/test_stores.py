@@ -23,7 +23,7 @@ from switchroom.rooms.dispatches import (
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.stores import StoredRoom
 from switchroom.sip.dialog import DialogSnapshot
-from switchroom.storage.calls import SqlCallStore, _record, _row
+from switchroom.storage.calls import SqlCallStore, _row, record_of_row
 from switchroom.storage.connection import Database
 from switchroom.storage.dispatch_rules import SqlDispatchRuleStore
 from switchroom.storage.dispatches import SqlDispatchStore
@@ -312,7 +312,7 @@ def test_any_ending_survives_the_form_it_is_stored_in(
 ) -> None:
     ending = Termination(cause, status, reason, was_active=was_active, left_with=left_with)
     record = replace(_CALL, termination=ending)
-    assert _record(_row(record)) == record
+    assert record_of_row(_row(record)) == record
 
 
 _DISPATCH = Dispatch(
