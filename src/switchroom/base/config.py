@@ -243,8 +243,13 @@ def _unknown(path: str, source: str) -> str:
     return f"unknown setting {path} in {source}: {advice}"
 
 
+def variable_of(path: str) -> str:
+    """The name of the environment variable that holds a setting."""
+    return f"SWITCHROOM_{path.upper().replace('.', '_')}"
+
+
 def _from_environment(env: Mapping[str, str]) -> dict[str, Written]:
-    names = {f"SWITCHROOM_{path.upper().replace('.', '_')}": path for path in _SETTINGS}
+    names = {variable_of(path): path for path in _SETTINGS}
     names.update(ENVIRONMENT)
     return {path: Written(env[name], name) for name, path in names.items() if env.get(name)}
 

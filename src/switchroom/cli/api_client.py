@@ -52,7 +52,12 @@ class RequestRefused(CommandFailed):
     def __init__(self, code: str, message: str, meta: Mapping[str, str]) -> None:
         super().__init__(f"{message} ({code})")
         self.code = code
+        self.message = message
         self.meta = meta
+
+    def as_json(self) -> str:
+        """As the server said it, in a line."""
+        return json.dumps({"code": self.code, "msg": self.message, "meta": dict(self.meta)})
 
 
 def call(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ import uvloop
 from livekit.protocol import sip as proto
 
 from switchroom.base import log
-from switchroom.base.config import Config
+from switchroom.base.config import Config, variable_of
 from switchroom.base.tasks import Tasks
 from switchroom.phonenet.events import from_line
 from switchroom.phonenet.pretty import pretty
@@ -67,7 +68,8 @@ def dev(
 
 
 async def _run(settings: Config, messages: Path, *, as_json: bool) -> None:
-    async with simulated_carrier("--messages", str(messages)) as carrier:
+    # Whose port is taken by another one has its own: the trunk leads to where it is.
+    async with simulated_carrier("--messages", str(messages), "--any-port") as carrier:
         # Here, because other commands need no server, and while the carrier is starting too.
         from switchroom.app import StartFailed, Switchroom  # noqa: PLC0415
 
@@ -78,7 +80,7 @@ async def _run(settings: Config, messages: Path, *, as_json: bool) -> None:
         try:
             await server.start()
         except StartFailed as failed:
-            raise CommandFailed(str(failed)) from None
+            raise CommandFailed(set_by_environment(str(failed))) from None
         tasks = Tasks("dev")
         try:
             ready = await carrier.ready()
@@ -96,6 +98,11 @@ async def _run(settings: Config, messages: Path, *, as_json: bool) -> None:
         finally:
             await server.stop()
             await tasks.aclose()
+
+
+def set_by_environment(remedy: str) -> str:
+    """There is no file here: what a remedy says to set at its end is a variable."""
+    return re.sub(r"(?<= set )[a-z_.]+$", lambda name: variable_of(name[0]), remedy)
 
 
 def lay_trunk(connection: Connection, address: str) -> str:

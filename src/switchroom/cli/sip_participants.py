@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -56,8 +57,8 @@ def create_participants(
     if not files and not call_to:
         raise Mistyped("say whom to call: a JSON file, or --trunk ST_… --room NAME --call NUMBER")
     requests = [read_request(file, proto.CreateSIPParticipantRequest) for file in files or ()]
-    phones = []
-    for request in requests or [proto.CreateSIPParticipantRequest()]:
+    requests = requests or [proto.CreateSIPParticipantRequest()]
+    for request in requests:
         _say(request, "sip_trunk_id", trunk)
         _say(request, "sip_call_to", call_to)
         _say(request, "sip_number", number)
@@ -68,12 +69,18 @@ def create_participants(
             request.display_name = display_name
         request.wait_until_answered = request.wait_until_answered or wait
         request.headers.update(dict(pair(written, "--header") for written in header or ()))
-        phone = _dial(context, request, _limit_ringing(request, timeout))
-        phones.append(phone)
-        if not as_json:
-            _print_phone(phone)
-    if as_json:
-        print_answers(phones)
+    phones = []
+    try:
+        for request in requests:
+            phones.append(_dial(context, request, _limit_ringing(request, timeout)))
+            if not as_json:
+                _print_phone(phones[-1])
+    except RequestRefused as refused:
+        raise _failure(refused, as_json=as_json) from None
+    finally:
+        # Those that were called are called, also when the next one is refused.
+        if as_json and phones:
+            print_answers(phones)
 
 
 def _seconds(timeout: str) -> float:
@@ -103,17 +110,14 @@ def _limit_ringing(request: proto.CreateSIPParticipantRequest, timeout: str) -> 
 def _dial(
     context: typer.Context, request: proto.CreateSIPParticipantRequest, timeout: float
 ) -> proto.SIPParticipantInfo:
-    try:
-        return call(
-            connection_of(context),
-            "SIP/CreateSIPParticipant",
-            request,
-            proto.SIPParticipantInfo,
-            room=request.room_name,
-            timeout=timeout,
-        )
-    except RequestRefused as refused:
-        raise _failure(refused) from None
+    return call(
+        connection_of(context),
+        "SIP/CreateSIPParticipant",
+        request,
+        proto.SIPParticipantInfo,
+        room=request.room_name,
+        timeout=timeout,
+    )
 
 
 _TOLD = (
@@ -123,8 +127,11 @@ _TOLD = (
 )
 
 
-def _failure(refused: RequestRefused) -> typer.Exit:
+def _failure(refused: RequestRefused, *, as_json: bool) -> typer.Exit:
     """Say what became of the call, with what the far end said."""
+    if as_json:
+        print(refused.as_json(), file=sys.stderr)
+        return typer.Exit(1)
     print_failure(str(refused))
     for label, key in _TOLD:
         if key in refused.meta:
@@ -174,23 +181,24 @@ def transfer_participant(
         request.headers.update(dict(pair(written, "--header") for written in header or ()))
         if not request.HasField("ringing_timeout"):
             request.ringing_timeout.FromMilliseconds(int(_seconds(timeout) * 1000))
-        _show_transfer(_transfer(context, request), as_json=as_json)
+        try:
+            transferred = _transfer(context, request)
+        except RequestRefused as refused:
+            raise _failure(refused, as_json=as_json) from None
+        _show_transfer(transferred, as_json=as_json)
 
 
 def _transfer(
     context: typer.Context, request: proto.TransferSIPParticipantRequest
 ) -> proto.TransferSIPParticipantResponse:
-    try:
-        return call(
-            connection_of(context),
-            "SIP/TransferSIPParticipant",
-            request,
-            proto.TransferSIPParticipantResponse,
-            room=request.room_name,
-            timeout=request.ringing_timeout.ToTimedelta().total_seconds() + _TRANSFER_MARGIN,
-        )
-    except RequestRefused as refused:
-        raise _failure(refused) from None
+    return call(
+        connection_of(context),
+        "SIP/TransferSIPParticipant",
+        request,
+        proto.TransferSIPParticipantResponse,
+        room=request.room_name,
+        timeout=request.ringing_timeout.ToTimedelta().total_seconds() + _TRANSFER_MARGIN,
+    )
 
 
 def _show_transfer(answer: proto.TransferSIPParticipantResponse, *, as_json: bool) -> None:

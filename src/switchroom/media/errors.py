@@ -11,12 +11,15 @@ class EngineError(Exception):
     """A refusal of the media engine; the text is for people."""
 
     code: ClassVar[str] = "system"
+    remedy: ClassVar[str] = ""
+    """What is added to the engine's words, which knows no settings."""
 
 
 class PortInUse(EngineError):
     """The WebRTC port belongs to another program."""
 
     code = "port_in_use"
+    remedy = ": stop what uses it, or set rtc.udp_port"
 
 
 class NoPortAvailable(EngineError):
@@ -78,4 +81,5 @@ _BY_CODE: dict[str, type[EngineError]] = {
 def engine_error(fault: EngineFault) -> EngineError:
     """The exception of ours for one of the compiled engine's."""
     code, message = fault.args
-    return _BY_CODE.get(code, EngineError)(message)
+    kind = _BY_CODE.get(code, EngineError)
+    return kind(message + kind.remedy)

@@ -3,8 +3,9 @@
 It speaks SIP over UDP and TCP and RTP over UDP to whoever calls, like any carrier, and shares
 neither process nor media code with the server it is called by. ::
 
-    python -m switchroom.phonenet [--bind IP] [--port 5070] [--numbers FILE.py]
-                                  [--messages FOLDER] [--username NAME] [--pretty] [--detached]
+    python -m switchroom.phonenet [--bind IP] [--port 5070] [--any-port]
+                                  [--numbers FILE.py] [--messages FOLDER] [--username NAME]
+                                  [--pretty] [--detached]
 
 It runs until its standard input closes or SIGTERM or SIGINT comes, then ends its calls and itself.
 Lines on its standard input are orders to place a call (`orders`).

@@ -40,6 +40,7 @@ def main() -> int:
     config = NetworkConfig(
         bind=options.bind,
         port=options.port,
+        any_port=options.any_port,
         login=Login(options.username, os.environ.get(PASSWORD_VARIABLE, "")),
         directory=directory,
         messages=options.messages,
@@ -61,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--bind", default="127.0.0.1", metavar="IP", help="address to listen on")
     parser.add_argument("--port", type=int, default=5070, help="SIP port; 0 = any (5070)")
+    parser.add_argument(
+        "--any-port", action="store_true", help="where that is taken, any other, as `ready` tells"
+    )
     parser.add_argument(
         "--numbers", metavar="FILE.py", help="more phones: NUMBERS = {number: phone}"
     )

@@ -17,11 +17,13 @@ from switchroom.phonenet.orders import OrderError, read_order
 from switchroom.phonenet.phones import PHONES
 from switchroom.phonenet.sounds import melody
 from switchroom.sip_io.driver import SipConfig, SipDriver
+from switchroom.sip_io.errors import SipStartError
 
 
 @record
 class NetworkConfig:
-    """`bind` is the address of both SIP and sound; port 0 lets the system choose.
+    """`bind` is the address of both SIP and sound; port 0 lets the system choose, and so does
+    `any_port` where the port is taken.
 
     `messages` is the folder for what callers leave in mailboxes; None is one of our own, see
     :class:`MessageFolder`.
@@ -29,6 +31,7 @@ class NetworkConfig:
 
     bind: str = "127.0.0.1"
     port: int = 5070
+    any_port: bool = False
     login: Login = field(default_factory=Login)
     directory: Directory = field(default_factory=lambda: Directory(PHONES))
     messages: Path | None = None
@@ -48,10 +51,28 @@ class Network:
         config = self._config
         # Made here and not in the first call, where it would keep all others waiting.
         melody()
+        try:
+            driver = await self._listen(config.port)
+        except SipStartError:
+            if not config.any_port:
+                raise
+            driver = await self._listen(0)
+        ready = events.Ready(
+            address=_written(*driver.bound[0]),
+            username=config.login.username,
+            numbers=[phone.as_json() for phone in config.directory],
+        )
+        self._report(ready)
+        return ready
+
+    async def _listen(self, port: int) -> SipDriver:
+        """Take calls on this port."""
+        config = self._config
         driver = SipDriver(
             SipConfig(
-                bind=((config.bind, config.port),),
+                bind=((config.bind, port),),
                 user_agent="switchroom-phonenet",
+                port_setting="--port",
             ),
             SystemClock(),
         )
@@ -66,13 +87,7 @@ class Network:
         driver.set_incoming_handler(carrier.incoming)
         await driver.start()
         self._carrier, self._driver = carrier, driver
-        ready = events.Ready(
-            address=_written(*driver.bound[0]),
-            username=config.login.username,
-            numbers=[phone.as_json() for phone in config.directory],
-        )
-        self._report(ready)
-        return ready
+        return driver
 
     def follow(self, line: str | bytes) -> None:
         """Do what a line of `orders` asks for; what cannot be done is told as Misunderstood."""

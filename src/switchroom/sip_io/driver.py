@@ -93,6 +93,8 @@ class SipConfig:
     tls: TlsConfig = field(default_factory=TlsConfig)
     dns_servers: tuple[Address, ...] = ()
     """Asked for names in place of the system's resolver."""
+    port_setting: str = "sip.port"
+    """What to set for another port, in the words of whoever reads that this one is taken."""
 
 
 def _never() -> None:
@@ -434,7 +436,8 @@ class SipDriver:
                 # A free port for TCP may be taken for UDP: then another one.
                 if port == 0 and attempt + 1 < _PORT_TRIES:
                     continue
-                raise SipStartError(_why_not(ip, port, error)) from None
+                setting = self._config.port_setting
+                raise SipStartError(_why_not(ip, port, setting, error)) from None
             self._udp.advertise(local, self._sent_by("udp", local))
             return local
         raise SipStartError(f"no free SIP port on {ip}")
@@ -447,7 +450,7 @@ class SipDriver:
         try:
             return await self._tcp.listen(ip, port, tls.server)
         except OSError as error:
-            raise SipStartError(_why_not(ip, port, error)) from None
+            raise SipStartError(_why_not(ip, port, "sip.tls.port", error)) from None
 
     def _sent_by(self, transport: str, local: Address) -> Address:
         """Our Via and Contact address for a socket or connection with this local address."""
@@ -509,9 +512,9 @@ def _far_away(host: str) -> str:
     return "127.0.0.1" if host.lower().rstrip(".") == "localhost" else "192.0.2.1"
 
 
-def _why_not(ip: str, port: int, error: OSError) -> str:
+def _why_not(ip: str, port: int, setting: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"SIP port {port} on {ip} is in use: stop what uses it, or set sip.port"
+        return f"SIP port {port} on {ip} is in use: stop what uses it, or set {setting}"
     return f"can't listen for SIP on {ip} port {port}: {describe_error(error.errno or 0)}"
 
 

@@ -188,7 +188,7 @@ class Database:
         except (SQLAlchemyError, OSError) as error:
             if held is not None:
                 held.release()
-            _log.error("database cannot be opened", exc_info=error)
+            _log.debug("database cannot be opened", exc_info=error)
             raise StorageError(f"the database cannot be opened: {_cause(error)}") from error
         except StorageError:
             if held is not None:

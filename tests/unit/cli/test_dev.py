@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from switchroom.cli.api_client import Connection
-from switchroom.cli.dev import lay_trunk
+from switchroom.cli.dev import lay_trunk, set_by_environment
 
 if TYPE_CHECKING:
     from unit.cli.conftest import FakeApi
@@ -35,3 +35,10 @@ def test_later_starts_keep_the_trunk_and_correct_its_address(api: FakeApi) -> No
     api.answer(UPDATE, {"sip_trunk_id": "ST_1"})
     assert lay(api) == "ST_1"
     assert api.received[1].body == {"sip_trunk_id": "ST_1", "replace": WANTED}
+
+
+def test_what_a_remedy_says_to_set_is_a_variable_here() -> None:
+    said = "rtc port 7882 on 127.0.0.1 is in use: stop what uses it, or set {}"
+    assert set_by_environment(said.format("rtc.udp_port")) == said.format("SWITCHROOM_RTC_UDP_PORT")
+    other = "another switchroom is using this database: a set of sheets/dev.db"
+    assert set_by_environment(other) == other

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from switchroom.cli import api_client
+from switchroom.cli.api_client import RequestRefused
 
 if TYPE_CHECKING:
     from unit.cli.conftest import FakeApi, Run
@@ -70,6 +76,46 @@ def test_a_refused_call_names_the_sip_status(run: Run, api: FakeApi) -> None:
     assert outcome.err == "error: busy (failed_precondition)\n"
 
 
+def test_a_refused_call_is_json_on_standard_error_if_wanted(run: Run, api: FakeApi) -> None:
+    refusal = {
+        "code": "failed_precondition",
+        "msg": "busy",
+        "meta": {"sip_status_code": "486", "sip_status": "Busy Here"},
+    }
+    api.refuse(CREATE, 412, json.dumps(refusal).encode())
+    outcome = run("--url", api.url, "sip", "participant", "create", '{"room_name": "r"}', "--json")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert outcome.err.count("\n") == 1
+    assert json.loads(outcome.err) == refusal
+
+
+def test_phones_that_were_called_before_one_was_refused_are_printed(
+    run: Run, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.answer(CREATE, PHONE)
+    calling = refusing_the_second(api_client.call)
+    monkeypatch.setattr("switchroom.cli.sip_participants.call", calling)
+    outcome = run(
+        *("--url", api.url, "sip", "participant", "create", "--json"),
+        *('{"room_name": "hello"}', '{"room_name": "other"}'),
+    )
+    assert outcome.status == 1
+    assert json.loads(outcome.out)["sip_call_id"] == "SCL_1"
+    assert json.loads(outcome.err)["code"] == "unavailable"
+
+
+def refusing_the_second(call: Callable[..., Any]) -> Callable[..., Any]:
+    asked: list[Any] = []
+
+    def call_once(*arguments: Any, **options: Any) -> Any:
+        asked.append(arguments)
+        if len(asked) > 1:
+            raise RequestRefused("unavailable", "no line is free", {})
+        return call(*arguments, **options)
+
+    return call_once
+
+
 def test_a_header_and_a_timeout_have_a_form(run: Run, api: FakeApi) -> None:
     create = ("--url", api.url, "sip", "participant", "create", "--call", "+1")
     header = run(*create, "--header", "X-Account")
@@ -115,6 +161,8 @@ def test_a_failed_transfer_says_why(run: Run, api: FakeApi) -> None:
     assert outcome.out == (
         "SIPStatusCode: 603\nSIPStatus: Decline\nSIPTransferReason: STR_REJECTED\n"
     )
+    told = run("--url", api.url, "sip", "participant", "transfer", request, "--json")
+    assert (told.status, told.out, json.loads(told.err)) == (1, "", refusal)
 
 
 def test_a_call_is_printed_as_json_if_wanted(run: Run, api: FakeApi) -> None:

@@ -316,7 +316,7 @@ async def test_a_taken_port_and_a_bad_file_are_told_in_one_line(tmp_path: Path) 
     async with asyncio.timeout(PATIENCE), PhoneNetwork() as network:
         status, said = await run("--port", network.address.rpartition(":")[2])
         assert (status, said.count("\n")) == (1, 1)
-        assert "in use" in said
+        assert said.endswith("is in use: stop what uses it, or set --port\n")
         status, said = await run("--numbers", str(tmp_path / "missing.py"))
         assert (status, said.count("\n")) == (2, 1)
         assert "missing.py" in said

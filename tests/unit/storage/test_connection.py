@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, select, text
+from structlog.testing import capture_logs
 
 from switchroom.storage.connection import Database
 from switchroom.storage.errors import StorageError
@@ -192,8 +193,12 @@ async def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("in the way")
     database = Database(f"sqlite:///{blocker}/switchroom.db")
-    with pytest.raises(StorageError, match="cannot be opened"):
+    with (
+        capture_logs() as told,
+        pytest.raises(StorageError, match=r"cannot be opened: .*/file'"),
+    ):
         await database.open()
+    assert [line["log_level"] for line in told] == ["debug"]  # the sentence says it all
 
 
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
