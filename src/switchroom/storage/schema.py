@@ -132,6 +132,7 @@ calls = Table(
     _text("request_digest"),
 )
 Index("calls_created_at", calls.c.created_at)
+Index("calls_sip_call_id", calls.c.sip_call_id)
 # Both are looked up at every start, in a table that only grows.
 Index(
     "calls_open",

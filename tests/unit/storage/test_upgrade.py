@@ -82,3 +82,29 @@ def test_a_row_is_inserted_or_replaced_by_one_statement(dialect: Dialect) -> Non
     statement = str(upsert(calls, dialect.name).compile(dialect=dialect))
     assert "ON CONFLICT (call_id) DO UPDATE SET" in statement
     assert " call_id = excluded" not in statement
+
+
+def test_calls_of_the_version_before_are_found_by_their_sip_call_ids(
+    connection: Connection,
+) -> None:
+    upgrade(connection, "0006")
+    connection.execute(
+        text(
+            "INSERT INTO calls (call_id, direction, rule_id, hides_numbers, sip_call_id, "
+            "remote_address, room_name, room_sid, participant_identity, participant_sid, "
+            "from_number, to_number, trunk_id, trunk_address, created_at, answered_at, ended_at, "
+            "path, codec, encryption, transfers, open, request_key, request_digest) "
+            "VALUES ('SCL_1', 'outbound', '', false, 'a@b', '', 'r', '', 'p', '', '+1', '+2', '', "
+            "'', 1, 0, 0, '[]', '', '', '[]', true, '', '')"
+        )
+    )
+    connection.commit()
+    upgrade(connection)
+    found = connection.execute(text("SELECT call_id FROM calls WHERE sip_call_id = 'a@b'"))
+    assert found.scalar_one() == "SCL_1"
+    assert "calls_sip_call_id" in {
+        index["name"] for index in inspect(connection).get_indexes("calls")
+    }
+    connection.rollback()
+    downgrade(connection, "0006")
+    assert connection.scalar(text("SELECT count(*) FROM calls")) == 1
