@@ -66,7 +66,9 @@ class Dialog:
         *,
         call_id: str,
         local: str,
+        local_tag: str | None,
         remote: str,
+        remote_tag: str | None,
         remote_target: Uri,
         route_set: tuple[str, ...],
         local_cseq: int,
@@ -76,8 +78,8 @@ class Dialog:
         self.call_id = call_id
         self.local = local
         self.remote = remote
-        self.local_tag = tag_of(local) or ""
-        self.remote_tag = tag_of(remote) or ""
+        self.local_tag = local_tag or ""
+        self.remote_tag = remote_tag or ""
         self.route_set = route_set
         self.local_cseq = local_cseq
         self.remote_cseq = remote_cseq
@@ -97,7 +99,9 @@ class Dialog:
         return cls(
             call_id=request.call_id,
             local=request.headers.get("From") or "",
+            local_tag=request.from_tag,
             remote=response.headers.get("To") or "",
+            remote_tag=response.to_tag,
             remote_target=_target_of(response) or request.uri,
             # The proxies recorded themselves in the order of the request: reversed for us.
             route_set=tuple(reversed(_routes_of(response))),
@@ -118,7 +122,9 @@ class Dialog:
         return cls(
             call_id=request.call_id,
             local=f"{request.headers.get('To')};tag={local_tag}",
+            local_tag=local_tag,
             remote=request.headers.get("From") or "",
+            remote_tag=request.from_tag,
             remote_target=target,
             route_set=_routes_of(request),
             local_cseq=0,
@@ -132,7 +138,9 @@ class Dialog:
         return cls(
             call_id=snapshot.call_id,
             local=snapshot.local,
+            local_tag=tag_of(snapshot.local),
             remote=snapshot.remote,
+            remote_tag=tag_of(snapshot.remote),
             remote_target=Uri.parse(snapshot.remote_target),
             route_set=snapshot.route_set,
             local_cseq=snapshot.local_cseq,

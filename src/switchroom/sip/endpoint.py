@@ -238,7 +238,7 @@ class Endpoint:
             self._unparsable(error, flow, data)
             return
         if self._tap is not None:
-            self._tap(flow, message.headers.get("Call-ID") or "", data)
+            self._tap(flow, message.call_id, data)
         if isinstance(message, Request):
             self._reception.receive(message, flow, len(data), now)
         else:
@@ -246,8 +246,7 @@ class Endpoint:
 
     def _unparsable(self, error: UnparsableError, flow: Flow, data: bytes) -> None:
         if self._tap is not None:
-            call_id = error.request.headers.get("Call-ID") if error.request else ""
-            self._tap(flow, call_id or "", data)
+            self._tap(flow, error.request.call_id if error.request else "", data)
         self._reception.unparsable(error, flow, len(data))
 
     def _response(self, response: Response, now: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from switchroom.base.records import record, replace
 from switchroom.sip.grammar import Params
 from switchroom.sip.message import Request
@@ -32,25 +34,32 @@ class Flow:
 
     def via(self, branch: str) -> str:
         """Our Via value for a request on this flow; always asks for rport (RFC 3581 section 3)."""
-        host, port = self.sent_by
-        return f"SIP/2.0/{self.transport.upper()} {bracketed(host)}:{port};rport;branch={branch}"
+        here = _host_port(self.sent_by)
+        return f"SIP/2.0/{self.transport.upper()} {here};rport;branch={branch}"
 
     def contact(self, user: str | None, *, secure: bool = False) -> str:
         """Our Contact value: where requests of this dialog reach us.
 
         ``secure``: in a dialog of ``sips`` URIs (section 8.1.1.8).
         """
-        host, port = self.sent_by
+        here = _host_port(self.sent_by)
         at = f"{user}@" if user else ""
         if secure:
-            return f"<sips:{at}{bracketed(host)}:{port}>"
+            return f"<sips:{at}{here}>"
         transport = f";transport={self.transport}" if self.reliable else ""
-        return f"<sip:{at}{bracketed(host)}:{port}{transport}>"
+        return f"<sip:{at}{here}{transport}>"
 
 
 def bracketed(host: str) -> str:
     """``host`` as it stands in a URI: IPv6 addresses in brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+@lru_cache(maxsize=64)
+def _host_port(address: Address) -> str:
+    """An address as it stands in Via and Contact: the same few in every message of ours."""
+    host, port = address
+    return f"{bracketed(host)}:{port}"
 
 
 def stamp_via(request: Request, flow: Flow) -> str:

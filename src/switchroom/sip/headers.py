@@ -44,31 +44,45 @@ SINGLE_VALUED: Final = ("call-id", "cseq", "from", "to", "max-forwards", "conten
 """Fields a message may hold once only (section 7.3.1; RFC 4475 multi01), framing's apart."""
 
 _MEMO_LIMIT: Final = 4_096
-_names: dict[str, tuple[str, str]] = {}
-"""Spelling as received → (name to show, key to look up). Bounded; a full memo only costs time."""
 
 
-def _learn(spelling: str) -> tuple[str, str]:
-    name = spelling.rstrip(" \t")
-    if not is_token(name):
-        raise MalformedMessageError("bad header name")
-    key = name.lower()
-    entry = _names.get(key) or (name, key)
-    if len(_names) < _MEMO_LIMIT and len(spelling) <= 64:
-        _names[spelling] = entry
-    return entry
+class _Names(dict[str, tuple[str, str]]):
+    """Spelling as received → (name to show, key to look up). Bounded; full, it only costs time.
+
+    Raises MalformedMessageError for what can't be a name.
+    """
+
+    def __missing__(self, spelling: str) -> tuple[str, str]:
+        name = spelling.rstrip(" \t")
+        if not is_token(name):
+            raise MalformedMessageError("bad header name")
+        key = name.lower()
+        entry = self.get(key) or (name, key)
+        if len(self) < _MEMO_LIMIT and len(spelling) <= 64:
+            self[spelling] = entry
+        return entry
 
 
+class _Keys(dict[str, str]):
+    """Name → the key under which all its spellings meet; in lower case if it is none we know."""
+
+    def __missing__(self, name: str) -> str:
+        return name.lower()
+
+
+_names: Final = _Names()
+_keys: Final = _Keys()
 for _name in _KNOWN:
     _names[_name] = _names[_name.lower()] = (_name, _name.lower())
 for _short, _name in _COMPACT.items():
     _names[_short] = _names[_short.upper()] = (_name, _name.lower())
+for _name, (_, _key) in _names.items():
+    _keys[_name] = _key
 
 
 def header_key(name: str) -> str:
     """The key under which all spellings of a header name meet: ``v``, ``VIA`` → ``via``."""
-    entry = _names.get(name)
-    return entry[1] if entry is not None else name.lower()
+    return _keys[name]
 
 
 class Headers:
@@ -95,7 +109,7 @@ class Headers:
             spelling, colon, value = line.partition(":")
             if not colon:
                 raise MalformedMessageError("header line without a colon")
-            name, key = _names.get(spelling) or _learn(spelling)
+            name, key = _names[spelling]
             value = value.strip(" \t")
             fields.append((name, value))
             if key in index:
@@ -106,29 +120,27 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """The first value of the field, as written; ``None`` if absent."""
-        entry = _names.get(name)
-        key = entry[1] if entry is not None else name.lower()
+        key = _keys[name]
         if self._index is not None:
             values = self._index.get(key)
             return values[0] if values else None
         # A message of ours is asked for two or three fields near its top: not worth an index.
         for spelling, value in self.fields:
-            if spelling == name or header_key(spelling) == key:
+            if spelling == name or _keys[spelling] == key:
                 return value
         return None
 
     def get_all(self, name: str) -> list[str]:
         """The value of each field of that name, as written."""
-        entry = _names.get(name)
-        key = entry[1] if entry is not None else name.lower()
+        key = _keys[name]
         if self._index is not None:
             return self._index.get(key) or []
-        return [value for spelling, value in self.fields if header_key(spelling) == key]
+        return [value for spelling, value in self.fields if _keys[spelling] == key]
 
     @property
     def repeated(self) -> bool:
         """Whether any field name occurs more than once."""
-        names = self._index or {header_key(name) for name, _ in self.fields}
+        names = self._index or {_keys[name] for name, _ in self.fields}
         return len(names) != len(self.fields)
 
     def values(self, name: str) -> list[str]:

@@ -93,9 +93,9 @@ class _Message:
 
     @property
     def call_id(self) -> str:
-        """Compared octet by octet (section 20.8)."""
+        """Compared octet by octet (section 20.8); empty if there is none."""
         if not self._call_id:
-            self._call_id = self.headers.get("Call-ID") or missing("Call-ID")
+            self._call_id = self.headers.get("Call-ID") or ""
         return self._call_id
 
     @property
@@ -115,8 +115,10 @@ class _Message:
     @property
     def contact(self) -> NameAddr | None:
         """The first Contact, if any."""
-        values = self.headers.values("Contact")
-        return NameAddr.parse(values[0]) if values else None
+        value = self.headers.get("Contact")
+        if not value or "," in value:
+            value = next(iter(self.headers.values("Contact")), None)
+        return NameAddr.parse(value) if value is not None else None
 
     @property
     def record_route(self) -> tuple[str, ...]:

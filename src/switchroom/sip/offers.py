@@ -12,7 +12,6 @@ from typing import Final, Protocol
 from switchroom.sip.call_over import CALL_OVER
 from switchroom.sip.dialog import Dialog
 from switchroom.sip.dialog_request import DialogRequest, Done, Outcome
-from switchroom.sip.errors import MalformedValueError
 from switchroom.sip.headers import Headers
 from switchroom.sip.invite_session import (
     Acknowledged,
@@ -94,17 +93,19 @@ class Offers:
         self._success: SuccessResponse | None = None
         """The 2xx of ours that waits for its ACK."""
         self._success_offer = 0
-        self._takes_update = False
+        self._allow: list[str] = []
+        """The methods that the peer serves, as it wrote them."""
 
     # ── what is said in INVITE, UPDATE and their 2xx ──
 
     def heard(self, headers: Headers) -> None:
         """A message of the peer's, whose Allow tells how to refresh the call."""
-        try:
-            if "Allow" in headers:
-                self._takes_update = "update" in headers.tokens("Allow")
-        except MalformedValueError:
-            self._takes_update = False
+        self._allow = headers.get_all("Allow") or self._allow
+
+    @property
+    def _takes_update(self) -> bool:
+        methods = ",".join(self._allow).split(",")
+        return any(method.strip().upper() == "UPDATE" for method in methods)
 
     def _fields(self, body: bytes) -> Fields:
         content = (("Content-Type", SDP),) if body else ()
@@ -213,7 +214,7 @@ class Offers:
             by_update = outcome.cseq.method == "UPDATE"
             self._agreed(outcome, self.local, now) if not by_update else self._updated(outcome, now)
         elif outcome.status in (405, 501) and self._takes_update:
-            self._takes_update = False
+            self._allow = []
             self._refresh(now)
         elif outcome.status == 422 and self.timer.raised(outcome):
             self._refresh(now)

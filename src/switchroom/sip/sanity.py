@@ -2,7 +2,7 @@
 
 The parser cuts a message into pieces; this module reads those pieces that everything depends on.
 A request that it lets through can be asked for via, cseq, from_, to, call_id and uri without fear,
-a response for cseq, call_id and the tags.
+a response for cseq, call_id and to_tag: its From is but an echo of ours.
 """
 
 from __future__ import annotations
@@ -79,13 +79,13 @@ def _check_fields(message: Message, limits: Limits) -> list[str]:
     if not message.call_id:
         raise MalformedValueError("missing Call-ID")
     message.cseq  # noqa: B018  # the typed values are made, and thereby checked, here
-    message.from_tag  # noqa: B018
     message.to_tag  # noqa: B018
     return vias
 
 
 def _check_addresses(request: Request) -> None:
     request.via  # noqa: B018
+    request.from_tag  # noqa: B018
     request.from_  # noqa: B018
     request.to  # noqa: B018
     contact = request.contact if "Contact" in request.headers else None

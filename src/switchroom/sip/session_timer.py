@@ -171,9 +171,10 @@ class SessionTimer:
 
     def end(self) -> None:
         """No timer from now on: what is still answered belongs to a call that is over."""
-        self._ended = True
-        self.stop()
-        self._refresh = self._expired = _nothing
+        if not self._ended:
+            self._ended = True
+            self.stop()
+            self._refresh = self._expired = _nothing
 
     def _start(self, seconds: int, ours: bool, now: float) -> None:
         self.stop()

@@ -109,6 +109,15 @@ def test_a_connection_that_can_not_be_made_anew_is_no_disaster() -> None:
     assert [m.status for m in agent.sent() if isinstance(m, Response)] == [100]
 
 
+def test_an_answer_is_known_by_its_branch_whatever_became_of_our_from() -> None:
+    agent = Agent()
+    agent.call()
+    answer = reply(agent.sent_request("INVITE"), 200, body=ANSWER).serialise()
+    agent.hear(answer.replace(b"\r\nFrom: ", b"\r\nFrom: <"))
+    assert [type(event) for event in agent.events()] == [Answered]
+    agent.sent_request("ACK")
+
+
 def test_answers_to_questions_nobody_asked_are_ignored() -> None:
     agent = Agent()
     agent.endpoint.reached(99, agent.flow_to(THEM), agent.now)
