@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from switchroom.base.ip_addresses import ip_of, is_ip
 from switchroom.sdp.codecs import TELEPHONE_EVENT, Codec
@@ -23,6 +24,8 @@ _LONGEST_PTIME_MS = 60
 _PLAIN = ("RTP/AVP", "RTP/AVPF")
 _SECURE = ("RTP/SAVP", "RTP/SAVPF")
 _RTP = _PLAIN + _SECURE
+
+_PTIME = Attribute("ptime", str(DEFAULT_PTIME_MS))
 
 
 def is_plain(section: MediaSection) -> bool:
@@ -50,20 +53,23 @@ def written(
     rtcp_mux: bool = False,
 ) -> MediaSection:
     """Our section, with all that we say about it."""
-    listed = tuple(codecs)
-    attributes: list[Attribute] = []
-    for codec in listed:
+    formats, maps = _listed(tuple(codecs))
+    lines = [Attribute("crypto", str(line)) for line in crypto]
+    mux = (Attribute("rtcp-mux"),) if rtcp_mux else ()
+    attributes = (*maps, *lines, _PTIME, *mux, Attribute(direction))
+    return MediaSection("audio", port, protocol, formats, None, attributes)
+
+
+@lru_cache(maxsize=256)
+def _listed(codecs: tuple[Codec, ...]) -> tuple[tuple[str, ...], tuple[Attribute, ...]]:
+    """The formats of the m= line, and the lines that say what they are: alike in most calls."""
+    maps: list[Attribute] = []
+    for codec in codecs:
         # Static numbers need no rtpmap (RFC 3551), but it is wise to give it: some look for it.
-        attributes.append(Attribute("rtpmap", codec.rtpmap))
+        maps.append(Attribute("rtpmap", codec.rtpmap))
         if codec.fmtp:
-            attributes.append(Attribute("fmtp", f"{codec.payload_type} {codec.fmtp}"))
-    attributes += [Attribute("crypto", str(line)) for line in crypto]
-    attributes.append(Attribute("ptime", str(DEFAULT_PTIME_MS)))
-    if rtcp_mux:
-        attributes.append(Attribute("rtcp-mux"))
-    attributes.append(Attribute(direction))
-    formats = [str(codec.payload_type) for codec in listed]
-    return MediaSection("audio", port, protocol, tuple(formats), None, tuple(attributes))
+            maps.append(Attribute("fmtp", f"{codec.payload_type} {codec.fmtp}"))
+    return tuple([str(codec.payload_type) for codec in codecs]), tuple(maps)
 
 
 def refused(section: MediaSection) -> MediaSection:

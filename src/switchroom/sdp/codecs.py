@@ -41,10 +41,6 @@ class Codec:
         # RFC 7587 section 7: Opus has always two, and some write one.
         return name, self.clock_rate, 2 if name == "opus" else self.channels
 
-    def same_encoding(self, other: Codec) -> bool:
-        """Whether both mean the same coding."""
-        return self.encoding == other.encoding
-
     @property
     def rtpmap(self) -> str:
         """The value of its ``a=rtpmap`` line."""

@@ -193,8 +193,8 @@ class _Reader:
         # UTF-8 is the rule, but a session name in Latin-1 must not end a call.
         raw = body if isinstance(body, bytes) else body.encode("utf-8", "replace")
         text = raw.decode("utf-8", "replace")
-        lines = [line.rstrip() for line in text.replace("\r", "\n").split("\n")]
-        lines = [line for line in lines if line]
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        lines = [line for written in text.split("\n") if (line := written.rstrip())]
         if not lines or lines[0].replace(" ", "") != "v=0":
             raise SdpError("does not begin with v=0")
         for line in lines:

@@ -25,6 +25,9 @@ from switchroom.sdp.crypto import (
 from switchroom.sdp.description import Direction, MediaSection, Origin, SessionDescription
 from switchroom.sdp.errors import EncryptionMismatch, NoCommonCodec, NotAcceptable
 
+#: Codecs that both sides have: under their number and parameters, and under ours.
+_Shared = tuple[tuple[Codec, Codec], ...]
+
 #: What a direction of theirs leaves for us (RFC 3264 section 6.1).
 _MIRROR: dict[Direction, Direction] = {
     "sendrecv": "sendrecv",
@@ -33,7 +36,6 @@ _MIRROR: dict[Direction, Direction] = {
     "inactive": "inactive",
 }
 
-_COMFORT_NOISE = CN.encoding
 _SENDING = ("sendrecv", "sendonly")
 _RECEIVING = ("sendrecv", "recvonly")
 
@@ -117,15 +119,13 @@ def accept_answer(
     # others before the audio. Our offer has a single section, so the first live audio is meant.
     theirs = _first_audio(remote)
     crypto = _settled_crypto(ours, theirs, srtp)
-    own, listed = ours.codecs, theirs.codecs
-    shared = _shared(listed, own)
+    listed = theirs.codecs
+    shared = _shared(listed, ours.codecs)
     wanted = local_offer.direction_of(ours)
     media = _negotiate(remote, theirs, listed, shared, wanted=wanted, crypto=crypto)
-    return replace(
-        media,
-        also_received=(*_renumbered(shared, own), *media.also_received),
-        rtcp_mux=media.rtcp_mux and ours.has("rtcp-mux"),
-    )
+    also_received = (*_renumbered(shared), *media.also_received)
+    rtcp_mux = media.rtcp_mux and ours.has("rtcp-mux")
+    return replace(media, also_received=also_received, rtcp_mux=rtcp_mux)
 
 
 def answer(
@@ -147,7 +147,7 @@ def answer(
     mine = section_of.written(
         local.port,
         theirs.protocol,
-        _answered(media, shared, local.codecs),
+        _answered(media, shared),
         media.direction,
         chosen.line,
         rtcp_mux=media.rtcp_mux,
@@ -210,7 +210,7 @@ class _Choice:
     """A section of an offer, how it would be encrypted (with our line of it), and codecs."""
 
     place: int
-    shared: tuple[Codec, ...]
+    shared: _Shared
     line: tuple[CryptoAttribute, ...] = ()
     crypto: NegotiatedCrypto | None = None
 
@@ -229,7 +229,7 @@ def _choose_section(remote: SessionDescription, local: LocalMedia) -> _Choice:
     # Stable: of equal ones the first offered is taken.
     forms.sort(key=lambda form: (form.crypto is not None) is not local.srtp.offers)
     for form in forms:
-        if section_of.audio(form.shared):
+        if section_of.audio(codec for codec, _ in form.shared):
             return form
     offered_names = (codec.name for _, section in audio for codec in section.codecs)
     raise NoCommonCodec(f"none of ({', '.join(offered_names)[:200]}) is one of ours")
@@ -257,15 +257,14 @@ def _mismatch(srtp: SrtpPolicy) -> str:
 # ── codecs ───────────────────────────────────────────────────────────────────
 
 
-def _shared(theirs: Iterable[Codec], ours: tuple[Codec, ...]) -> tuple[Codec, ...]:
-    """Their codecs that we have too, in their order and under their numbers."""
-    wanted = {codec.encoding for codec in ours}
-    shared: list[Codec] = []
+def _shared(theirs: Iterable[Codec], ours: tuple[Codec, ...]) -> _Shared:
+    """Their codecs that we have too, in their order, each beside what it is to us."""
+    wanted = {codec.encoding: codec for codec in ours}
+    shared: list[tuple[Codec, Codec]] = []
     for codec in theirs:
-        encoding = codec.encoding
-        if encoding in wanted:
-            wanted.remove(encoding)
-            shared.append(codec)
+        own = wanted.pop(codec.encoding, None)
+        if own is not None:
+            shared.append((codec, own))
     return tuple(shared)
 
 
@@ -284,11 +283,12 @@ def _negotiate(
     remote: SessionDescription,
     theirs: MediaSection,
     listed: tuple[Codec, ...],
-    shared: tuple[Codec, ...],
+    both: _Shared,
     *,
     wanted: Direction,
     crypto: NegotiatedCrypto | None,
 ) -> NegotiatedMedia:
+    shared = [codec for codec, _ in both]
     codecs = section_of.audio(shared)
     if not codecs:
         raise NoCommonCodec("no audio codec in common")
@@ -314,7 +314,8 @@ def _negotiate(
 
 def _comfort_noise(theirs: tuple[Codec, ...]) -> tuple[Codec, ...]:
     """Who names it sends it at times, agreed on or not (RFC 3389); at 8 kHz, as G.711 has it."""
-    return tuple([codec for codec in theirs if codec.encoding == _COMFORT_NOISE][:1])
+    noise = [codec for codec in theirs if codec.name == CN.name]
+    return tuple([codec for codec in noise if codec.encoding == CN.encoding][:1])
 
 
 def _both(one: Direction, other: Direction) -> Direction:
@@ -326,37 +327,25 @@ def _both(one: Direction, other: Direction) -> Direction:
     return "recvonly" if receives else "inactive"
 
 
-def _answered(
-    media: NegotiatedMedia, shared: tuple[Codec, ...], ours: tuple[Codec, ...]
-) -> tuple[Codec, ...]:
+def _answered(media: NegotiatedMedia, shared: _Shared) -> tuple[Codec, ...]:
     """What our answer lists: the shared codecs in the offer's order, with parameters of ours.
 
     Of the telephone-events those that fit a codec's clock, and the one that digits go by.
     """
     clocks = {codec.clock_rate for codec in media.codecs}
-    events = tuple(e for e in section_of.events(shared) if e.clock_rate in clocks)
-    kept = (*events, media.digits)
+    # ``fmtp`` says what its writer receives, so theirs would be wrong in our mouth.
     return tuple(
-        _with_our_parameters(codec, ours)
-        for codec in shared
-        if codec.name != TELEPHONE_EVENT or codec in kept
+        replace(codec, fmtp=own.fmtp)
+        for codec, own in shared
+        if codec.name != TELEPHONE_EVENT or codec.clock_rate in clocks or codec == media.digits
     )
 
 
-def _with_our_parameters(codec: Codec, ours: tuple[Codec, ...]) -> Codec:
-    """``fmtp`` says what its writer receives, so theirs would be wrong in our mouth."""
-    own = next(own for own in ours if own.same_encoding(codec))
-    return replace(codec, fmtp=own.fmtp)
-
-
-def _renumbered(accepted: tuple[Codec, ...], ours: tuple[Codec, ...]) -> tuple[Codec, ...]:
+def _renumbered(accepted: _Shared) -> tuple[Codec, ...]:
     """Accepted codecs under our own numbers, where the answer chose others.
 
     RFC 3264 section 6.1: each side receives under the numbers it wrote itself. Many send under
     the other's all the same, so both are understood unless they contradict each other.
     """
-    taken = {codec.payload_type for codec in accepted}
-    encodings = {codec.encoding for codec in accepted}
-    return tuple(
-        [own for own in ours if own.payload_type not in taken and own.encoding in encodings]
-    )
+    taken = {codec.payload_type for codec, _ in accepted}
+    return tuple([own for _, own in accepted if own.payload_type not in taken])
