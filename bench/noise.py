@@ -17,6 +17,7 @@ from typing import Any
 import machine
 import numpy as np
 from livekit.protocol import sip
+from numpy.typing import NDArray
 from rig import FailedError, Rig, network, rig
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -36,6 +37,8 @@ _NOISES = {
 _SNR_DB = 10.0
 _LEAD = 3.0
 """Seconds of noise before the first word."""
+_PAUSES = (1.5, 0.6, 4.0)
+"""Seconds after each sentence, in turn: a breath, a comma, and the time it takes to be answered."""
 _DECODE = """
 import sys, av
 out = av.AudioResampler("s16", "mono", int(sys.argv[2]))
@@ -48,9 +51,8 @@ with av.open(sys.argv[1]) as file:
 
 async def measure(*, quick: bool) -> dict[str, Any]:
     """All noises at the same time, each in a call of its own."""
-    spoken = judging.speech(10 if quick else 30)
-    said = np.concatenate([np.zeros(int(_LEAD * RATE)), spoken, np.zeros(RATE)])
-    noisy = {name: _mixed(said, recording(file)) for name, file in _NOISES.items()}
+    said, words = _conversation(8 if quick else 30)
+    noisy = {name: _mixed(said, words, recording(file)) for name, file in _NOISES.items()}
     noisy["none"] = said
     before = machine.load_average()
     numbers = {name: (f"40{at:02}", f"50{at:02}") for at, name in enumerate(noisy)}
@@ -61,13 +63,15 @@ async def measure(*, quick: bool) -> dict[str, Any]:
         _talking(on, exchange, numbers),
     ):
         heard = await _heard(exchange, numbers, noisy)
+        late = max(judging.lateness_ms(exchange.lines[speaker]) for speaker, _ in numbers.values())
     return {
         **machine.describe(),
         "runs": 1,
         "load_before": before,
-        "seconds": len(spoken) / RATE,
+        "seconds": float(words.sum()) / RATE,
+        "late_ms": late,
         "snr_db": _SNR_DB,
-        "noises": [_judged(name, said, noisy[name], heard[name]) for name in noisy],
+        "noises": [_judged(name, said, words, noisy[name], heard[name]) for name in noisy],
         "load_after": machine.load_average(),
     }
 
@@ -88,10 +92,19 @@ def recording(name: str) -> Samples:
     return np.frombuffer(decoded, "<i2").astype(float)
 
 
-def _mixed(said: Samples, noise: Samples) -> Samples:
+def _conversation(seconds: float) -> tuple[Samples, NDArray[np.bool_]]:
+    """One side of it, and which of its samples are of sentences."""
+    parts, spoken = [np.zeros(int(_LEAD * RATE))], [False]
+    for at, sentence in enumerate(judging.sentences(seconds)):
+        parts += [sentence, np.zeros(int(_PAUSES[at % len(_PAUSES)] * RATE))]
+        spoken += [True, False]
+    words = np.concatenate([np.full(len(p), s) for p, s in zip(parts, spoken, strict=True)])
+    return np.concatenate(parts), words
+
+
+def _mixed(said: Samples, words: NDArray[np.bool_], noise: Samples) -> Samples:
     noise = np.resize(noise, len(said))
-    words = said[int(_LEAD * RATE) : -RATE]
-    wanted = np.sqrt(np.mean(words**2) / 10 ** (_SNR_DB / 10))
+    wanted = np.sqrt(np.mean(said[words] ** 2) / 10 ** (_SNR_DB / 10))
     mixed = said + noise * wanted / np.sqrt(np.mean(noise**2))
     return np.asarray(np.clip(mixed, -32_768, 32_767), float)
 
@@ -124,9 +137,10 @@ async def _heard(
     exchange: Exchange, numbers: dict[str, tuple[str, str]], noisy: dict[str, Samples]
 ) -> dict[str, Samples]:
     await asyncio.sleep(1)
+    # All are made before the first is spoken: that would make the phones late.
+    spoken = {name: judging.frames(sound) for name, sound in noisy.items()}
     for name, (speaker, _) in numbers.items():
-        frames = judging.frames(noisy[name])
-        exchange.lines[speaker].speak(frames, [0.0] * len(frames))
+        exchange.lines[speaker].speak(spoken[name], [0.0] * len(spoken[name]))
     for speaker, _ in numbers.values():
         await asyncio.to_thread(exchange.lines[speaker].spoken.wait, 60)
     await asyncio.sleep(1)
@@ -138,14 +152,20 @@ async def _heard(
     }
 
 
-def _judged(name: str, said: Samples, noisy: Samples, heard: Samples) -> dict[str, Any]:
+def _judged(
+    name: str, said: Samples, words: NDArray[np.bool_], noisy: Samples, heard: Samples
+) -> dict[str, Any]:
     heard = judging.aligned(said, heard)
     quiet, loud = judging.pauses(said), judging.loud(said)
-    level = judging.level_db
-    words = slice(int(_LEAD * RATE), len(said) - RATE)
+    level, first = judging.level_db, int(_LEAD * RATE)
+
+    def less(where: slice) -> float:
+        return level(noisy[where][quiet[where]]) - level(heard[where][quiet[where]])
+
     return {
         "name": name,
-        "reduction_db": level(noisy[quiet]) - level(heard[quiet]),
+        "before_words_db": less(slice(first)),
+        "between_words_db": less(slice(first, None)),
         "voice_db": level(heard[loud]) - level(noisy[loud]),
         "before": judging.scores(said[words], noisy[words]),
         "after": judging.scores(said[words], heard[words]),

@@ -20,7 +20,7 @@ from pesq import pesq  # type: ignore[import-untyped]
 from pystoi import stoi  # type: ignore[import-untyped]
 from scipy.signal import correlate, resample_poly  # type: ignore[import-untyped]
 
-from interop.lossy_line import FRAME, Line
+from interop.lossy_line import FRAME, PACE, Line
 from switchroom.phonenet.g711 import PCMU
 
 RATE = 8_000
@@ -39,17 +39,35 @@ def speech(seconds: float) -> Samples:
 
     What PCMU itself costs is not to be counted.
     """
+    spoken = _by_flite(_TEXT)
+    wanted = int(seconds * 16_000)
+    return _by_telephone(np.tile(spoken, -(-wanted // len(spoken)))[:wanted])
+
+
+def sentences(seconds: float) -> list[Samples]:
+    """The same voice, sentence by sentence, of at least so many seconds."""
+    found: list[Samples] = []
+    for sentence in _TEXT.split(". "):
+        if sum(map(len, found)) >= seconds * RATE:
+            break
+        found.append(_by_telephone(_by_flite(sentence)))
+    return found
+
+
+def _by_flite(text: str) -> Samples:
+    """At 16 kHz."""
     if shutil.which("flite") is None:
         raise SystemExit("flite is missing: apt-get install flite")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
-        subprocess.run(["flite", "-voice", "slt", "-t", _TEXT, "-o", path], check=True)
+        subprocess.run(["flite", "-voice", "slt", "-t", text, "-o", path], check=True)
         with wave.open(str(path)) as file:
-            spoken = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(float)
-    wanted = int(seconds * 16_000)
-    spoken = np.tile(spoken, -(-wanted // len(spoken)))[:wanted]
-    spoken *= 12_000 / np.abs(spoken).max()
-    said = [PCMU.decode(frame) for frame in frames(resample_poly(spoken, RATE, 16_000))]
+            return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(float)
+
+
+def _by_telephone(spoken: Samples) -> Samples:
+    loudest = spoken * 12_000 / np.abs(spoken).max()
+    said = [PCMU.decode(frame) for frame in frames(resample_poly(loudest, RATE, 16_000))]
     return np.concatenate(said).astype(float)
 
 
@@ -148,6 +166,14 @@ def _mean(
 def _lag(said: Samples, heard: Samples) -> int:
     """How many samples later `said` begins in `heard`."""
     return int(np.argmax(correlate(heard, said, "full", "fft"))) - len(said) + 1
+
+
+def lateness_ms(speaker: Line) -> float:
+    """How late the phone itself sent its packets, the one of a hundred that was latest."""
+    first = min(speaker.sent)
+    due = {at: speaker.sent[first] + (at - first) * PACE * 1e9 for at in speaker.sent}
+    late = np.array([speaker.sent[at] - due[at] for at in speaker.sent]) / 1e6
+    return float(np.percentile(late - late.min(), 99))
 
 
 def delays(said: Samples, speaker: Line, listener: Line, since: int) -> list[float]:
