@@ -31,13 +31,15 @@ class ClientGone(Exception):
     """The client closed the connection before its request was complete."""
 
 
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """The headers by their (lower-case) names; of those that come twice, the first."""
+    return dict(reversed(scope["headers"]))
+
+
 def header(scope: Scope, name: bytes) -> str | None:
     """The first header of that (lower-case) name, or None."""
-    for key, value in scope["headers"]:
-        if key == name:
-            found: bytes = value
-            return found.decode("latin-1")
-    return None
+    found = headers_of(scope).get(name)
+    return None if found is None else found.decode("latin-1")
 
 
 def claims_of(scope: Scope) -> Claims | None:
@@ -65,9 +67,9 @@ async def respond(
     await send({"type": f"{prefix}.body", "body": body})
 
 
-async def respond_text(scope: Scope, send: Send, status: int, text: str) -> None:
+def respond_text(scope: Scope, send: Send, status: int, text: str) -> Awaitable[None]:
     """Answer with plain text, the form of every refusal outside Twirp."""
-    await respond(scope, send, status, text.encode(), content_type=_TEXT)
+    return respond(scope, send, status, text.encode(), content_type=_TEXT)
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -6,6 +6,7 @@ the service behind to say.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from urllib.parse import parse_qs
 
 from switchroom.api.asgi import (
@@ -17,6 +18,7 @@ from switchroom.api.asgi import (
     Scope,
     Send,
     header,
+    headers_of,
     respond,
     respond_text,
 )
@@ -58,24 +60,22 @@ class Door:
             if not reply.started:
                 await respond_text(scope, reply, 500, "internal error")
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _admit(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and scope["method"] == "OPTIONS":
-            await _answer_preflight(scope, send)
-            return
+            return _answer_preflight(scope, send)
         # Some clients join a base URL that ends in a slash with "/rtc".
         if scope["path"].startswith("//"):
             scope["path"] = scope["path"][1:]
-        declared = header(scope, b"content-length") or ""
+        headers = headers_of(scope)
+        declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
-            await respond_text(scope, send, 413, "request body too large")
-            return
+            return respond_text(scope, send, 413, "request body too large")
         try:
-            scope[CLAIMS] = self._claims(scope)
+            scope[CLAIMS] = self._claims(scope, headers.get(b"authorization", b""))
         except TokenRefused as refused:
             self._tell(scope, refused)
-            await respond_text(scope, send, 401, str(refused))
-            return
-        await self._inside(scope, receive, send)
+            return respond_text(scope, send, 401, str(refused))
+        return self._inside(scope, receive, send)
 
     def _tell(self, scope: Scope, refused: TokenRefused) -> None:
         """Whoever guesses keys is seen, and can't fill the disk with it."""
@@ -83,12 +83,12 @@ class Door:
             client = (scope.get("client") or ("",))[0]
             _log.warning("token refused", client=client, path=scope["path"], why=str(refused))
 
-    def _claims(self, scope: Scope) -> Claims | None:
-        authorization = header(scope, b"authorization")
+    def _claims(self, scope: Scope, authorization: bytes) -> Claims | None:
         if authorization:
-            if not authorization.startswith(_BEARER):
+            given = authorization.decode("latin-1")
+            if not given.startswith(_BEARER):
                 raise TokenRefused("invalid authorization header. Must start with " + _BEARER)
-            return self._tokens.verify(authorization.removeprefix(_BEARER))
+            return self._tokens.verify(given.removeprefix(_BEARER))
         query = scope["query_string"]
         if b"access_token=" not in query:
             return None
@@ -103,20 +103,20 @@ class _Reply:
         self._send = send
         self.started = False
 
-    async def __call__(self, message: Message) -> None:
+    def __call__(self, message: Message) -> Awaitable[None]:
         kind = message["type"]
         if kind in ("http.response.start", "websocket.http.response.start"):
             message["headers"] = [*message.get("headers", ()), *_CORS]
             self.started = True
         elif kind in ("websocket.accept", "websocket.close"):
             self.started = True
-        await self._send(message)
+        return self._send(message)
 
 
-async def _answer_preflight(scope: Scope, send: Send) -> None:
+def _answer_preflight(scope: Scope, send: Send) -> Awaitable[None]:
     """Fetch standard, CORS-preflight: any origin, any request header, for a day."""
     asked = header(scope, b"access-control-request-headers") or "*"
-    await respond(
+    return respond(
         scope,
         send,
         204,

@@ -22,7 +22,7 @@ from switchroom.api.asgi import (
     Scope,
     Send,
     claims_of,
-    header,
+    headers_of,
     read_body,
     respond,
     respond_text,
@@ -148,25 +148,34 @@ class TwirpRouter:
             for name, method in service.methods.items()
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[Any]:
         """Serve one HTTP request; every outcome is answered, only cancellation gets out."""
+        serving = self._serve(scope, receive, send)
+        if self._observe is None or scope["path"] not in self._methods:
+            return serving
+        return self._observed(scope["path"], serving, self._observe)
+
+    async def _observed(
+        self, path: str, serving: Awaitable[ErrorCode | None], observe: Observer
+    ) -> None:
         began = self._clock.monotonic()
-        code = await self._serve(scope, receive, send)
-        if self._observe is not None and scope["path"] in self._methods:
-            service, _, name = scope["path"].removeprefix(PREFIX).rpartition("/")
-            seconds = self._clock.monotonic() - began
-            self._observe(Answered(service.rpartition(".")[2], name, code, seconds))
+        code = await serving
+        service, _, name = path.removeprefix(PREFIX).rpartition("/")
+        seconds = self._clock.monotonic() - began
+        observe(Answered(service.rpartition(".")[2], name, code, seconds))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> ErrorCode | None:
         """Answer, and say with which error."""
         try:
-            method, encoding = self._route(scope)
+            headers = headers_of(scope)
+            method, encoding = self._route(scope, headers)
             body = await read_body(receive)
             request = _decode(method.request_type, body, encoding)
-            response = await self._call(method, request, self._context(scope), receive)
+            context = self._context(scope, headers)
+            response = await _call(method, request, context, receive)
             await _send_message(scope, send, response, encoding)
         except ServiceError as refusal:
-            await _send_error(scope, send, refusal)
+            await send_refusal(scope, send, refusal)
             return refusal.code
         except ClientGone:
             _log.debug("client left before its answer", path=scope["path"])
@@ -176,45 +185,41 @@ class TwirpRouter:
             return ErrorCode.MALFORMED
         except Exception as failure:  # noqa: BLE001 - the last door: nothing may leak to the caller
             _log.error("handler failed", path=scope["path"], exc_info=failure)
-            await _send_error(scope, send, ServiceError(ErrorCode.INTERNAL, "internal error"))
+            await send_refusal(scope, send, ServiceError(ErrorCode.INTERNAL, "internal error"))
             return ErrorCode.INTERNAL
         return None
 
-    def _route(self, scope: Scope) -> tuple[Method[Any, Any], str]:
+    def _route(self, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[Method[Any, Any], str]:
         verb, path = scope["method"], scope["path"]
         if verb != "POST":
             raise _bad_route(scope, f'unsupported method "{verb}" (only POST is allowed)')
         method = self._methods.get(path)
         if method is None:
             raise _bad_route(scope, f'no handler for path "{path}"')
-        content_type = header(scope, b"content-type") or ""
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
         encoding = content_type.partition(";")[0].strip().lower()
         if encoding not in (_PROTOBUF, _JSON):
             raise _bad_route(scope, f'unexpected Content-Type: "{content_type}"')
         return method, encoding
 
-    def _context(self, scope: Scope) -> CallContext:
-        request_id = header(scope, b"x-livekit-request-id") or None
-        return CallContext(
-            claims=claims_of(scope),
-            deadline=self._deadline(header(scope, b"x-twirp-timeout-ms")),
-            request_id=request_id,
-            idempotency_key=header(scope, b"idempotency-key") or request_id,
-        )
-
-    def _deadline(self, timeout_ms: str | None) -> float | None:
+    def _context(self, scope: Scope, headers: Mapping[bytes, bytes]) -> CallContext:
+        request_id = headers.get(b"x-livekit-request-id", b"").decode("latin-1") or None
+        own_key = headers.get(b"idempotency-key", b"").decode("latin-1")
+        timeout_ms = headers.get(b"x-twirp-timeout-ms", b"")
+        deadline = None
         # A value that is no number is as good as none: the header is an offer, not a request.
-        if timeout_ms is None or not (timeout_ms.isascii() and timeout_ms.isdigit()):
-            return None
-        return self._clock.monotonic() + int(timeout_ms[:9]) / 1000
+        if timeout_ms.isdigit():
+            deadline = self._clock.monotonic() + int(timeout_ms[:9]) / 1000
+        return CallContext(claims_of(scope), deadline, request_id, own_key or request_id)
 
-    async def _call(
-        self, method: Method[Any, Any], request: Message, context: CallContext, receive: Receive
-    ) -> Message:
-        if not method.cancelled_with_client(request):
-            answer: Message = await method.handler(request, context)
-            return answer
-        return await _call_while_connected(method.handler(request, context), receive)
+
+def _call(
+    method: Method[Any, Any], request: Message, context: CallContext, receive: Receive
+) -> Awaitable[Message]:
+    handling: Awaitable[Message] = method.handler(request, context)
+    if method.cancelled_with_client(request):
+        return _call_while_connected(handling, receive)
+    return handling
 
 
 async def _call_while_connected(handling: Awaitable[Message], receive: Receive) -> Message:
@@ -262,27 +267,25 @@ def _decode(request_type: type[Message], body: bytes, encoding: str) -> Message:
     return request
 
 
-async def _send_message(scope: Scope, send: Send, message: Message, encoding: str) -> None:
+def _send_message(scope: Scope, send: Send, message: Message, encoding: str) -> Awaitable[None]:
     if encoding == _PROTOBUF:
-        await respond(
-            scope, send, 200, message.SerializeToString(), content_type=_PROTOBUF.encode()
-        )
-        return
+        written = message.SerializeToString()
+        return respond(scope, send, 200, written, content_type=b"application/protobuf")
     # Like livekit-server: names as in the .proto files, and every field there is.
     fields = json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
     body = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
-    await respond(scope, send, 200, body, content_type=_JSON.encode())
+    return respond(scope, send, 200, body, content_type=_JSON.encode())
 
 
-async def _send_error(scope: Scope, send: Send, refusal: ServiceError) -> None:
+def send_refusal(scope: Scope, send: Send, refusal: ServiceError) -> Awaitable[None]:
     error: dict[str, Any] = {"code": refusal.code.value, "msg": refusal.message}
     if refusal.meta:
         error["meta"] = dict(refusal.meta)
     # The Node SDK compares this header with "application/json" literally: no charset may follow.
     body = json.dumps(error, separators=(",", ":")).encode()
-    await respond(scope, send, _STATUS[refusal.code], body, content_type=_JSON.encode())
+    return respond(scope, send, _STATUS[refusal.code], body, content_type=_JSON.encode())
 
 
 def _bad_route(scope: Scope, message: str) -> ServiceError:

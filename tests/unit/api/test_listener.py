@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from switchroom.api import websocket
-from switchroom.api.asgi import Receive, Scope, Send, read_body, respond_text
+from switchroom.api.asgi import Receive, Scope, Send, read_body, respond, respond_text
 from switchroom.api.listener import HttpListener, ListenError
 from switchroom.api.websocket import abort_of
 
@@ -31,6 +31,15 @@ async def _app(scope: Scope, receive: Receive, send: Send) -> None:
         return
     if scope["path"] == "/head-only":
         await send({"type": "http.response.start", "status": 200, "headers": ()})
+        return
+    if scope["path"] == "/parts":
+        await send({"type": "http.response.start", "status": 200, "headers": ()})
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        await send({"type": "http.response.body", "body": b"two"})
+        return
+    if scope["path"] == "/two-in-one":
+        extra = ((b"x-first", b"one\r\nx-second: two"),)
+        await respond(scope, send, 200, b"", content_type=b"text/plain", extra=extra)
         return
     if scope["type"] == "http":
         await respond_text(scope, send, 200, "here")
@@ -79,6 +88,7 @@ async def _exchange(port: int, *requests: bytes) -> list[bytes]:
 
 
 _GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+_LAST = _GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
 
 async def test_an_answer_comes_in_one_piece_and_the_connection_stays(
@@ -94,8 +104,7 @@ async def test_requests_that_come_at_once_are_answered_one_after_the_other(
     listener: HttpListener,
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
-    last = _GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-    writer.write(_GET + _GET + last)
+    writer.write(_GET + _GET + _LAST)
     answers = await asyncio.wait_for(reader.read(), 60)
     assert answers.count(b"HTTP/1.1 200 ") == answers.count(b"\r\n\r\nhere") == 3
     writer.close()
@@ -110,13 +119,43 @@ async def test_a_client_that_asks_before_it_sends_its_body_is_told_to_go_on(
     assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-async def test_an_answer_that_breaks_off_after_its_head_closes_the_connection(
-    listener: HttpListener,
-) -> None:
+async def test_an_answer_whose_body_never_comes_is_a_fault(listener: HttpListener) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     writer.write(_GET.replace(b"GET /", b"GET /head-only"))
     answer = await asyncio.wait_for(reader.read(), 60)
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_an_answer_in_parts_comes_whole(listener: HttpListener) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(_LAST.replace(b"GET /", b"GET /parts"))
+    answer = await asyncio.wait_for(reader.read(), 60)
     assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_the_head_alone_is_sent_to_who_asks_for_it_alone(listener: HttpListener) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(_LAST.replace(b"GET /", b"HEAD /"))
+    answer = await asyncio.wait_for(reader.read(), 60)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"content-length: 4\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_no_header_of_an_answer_begins_another(listener: HttpListener) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(_LAST.replace(b"GET /", b"GET /two-in-one"))
+    answer = await asyncio.wait_for(reader.read(), 60)
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert b"x-second" not in answer
     writer.close()
     await writer.wait_closed()
 
