@@ -203,7 +203,7 @@ class ScriptedCarrier:
     def local_address_towards(self, host: str) -> str:
         return "192.0.2.1"
 
-    def advertised_address_towards(self, host: str) -> str:
+    def advertised_address_of(self, local_ip: str) -> str:
         return self.advertised
 
     def invite(

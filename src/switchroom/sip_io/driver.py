@@ -12,10 +12,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import field
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 from switchroom.base.clock import Clock
-from switchroom.base.ip_addresses import is_ip
+from switchroom.base.ip_addresses import ip_of, is_ip
 from switchroom.base.log import get_logger
 from switchroom.base.records import record
 from switchroom.base.tasks import Tasks
@@ -45,7 +45,7 @@ from switchroom.sip_io.addresses import is_loopback, is_wildcard, source_towards
 from switchroom.sip_io.errors import SipStartError
 from switchroom.sip_io.reaching import Reaching
 from switchroom.sip_io.session_handle import IncomingHandle, SessionHandle
-from switchroom.sip_io.tap import CallTraces, Tap, TapRecord
+from switchroom.sip_io.tap import CallTraces, Direction, Tap, TapRecord
 from switchroom.sip_io.tcp import TcpConnections
 from switchroom.sip_io.tls import TlsConfig, prepare_server
 from switchroom.sip_io.tokens import Tokens
@@ -132,6 +132,8 @@ class SipDriver:
         self.traces = CallTraces()
         """The messages of recent calls, by Call-ID, without credentials."""
         self._config = config
+        public = config.media_host or config.contact_host or ""
+        self._public_ip = public if is_ip(public) else None
         self._clock = clock
         self._tap = tap
         self._endpoint = Endpoint(
@@ -281,7 +283,7 @@ class SipDriver:
         A name is taken from recent look-ups; if it is new, as a host out in the world.
         """
         target = host
-        if not is_ip(host):
+        if ip_of(host) is None:
             known = self._reaching.known(host)
             target = known[0] if known else _far_away(host)
         local = self._reaching.local_towards(target) or (self._bound or self._config.bind)[-1]
@@ -289,11 +291,14 @@ class SipDriver:
             return source_towards(target) or local[0]
         return local[0]
 
+    def advertised_address_of(self, local_ip: str) -> str:
+        """The IP address that peers reach ``local_ip`` at: the public one in front of a 1:1 NAT."""
+        public = self._public_ip
+        return public if public and not is_loopback(local_ip) else local_ip
+
     def advertised_address_towards(self, host: str) -> str:
-        """The IP address that ``host`` reaches us at: the public one in front of a 1:1 NAT."""
-        local = self.local_address_towards(host)
-        public = self._config.media_host or self._config.contact_host
-        return public if public and is_ip(public) and not is_loopback(local) else local
+        """The IP address that ``host`` reaches us at."""
+        return self.advertised_address_of(self.local_address_towards(host))
 
     # ── input ──
 
@@ -490,21 +495,11 @@ class SipDriver:
 
     # ── the tap ──
 
-    def _record(
-        self, direction: Literal["in", "out"], flow: Flow, call_id: str, data: bytes
-    ) -> None:
-        record = TapRecord(
-            self._clock.unix_ns(),
-            direction,
-            flow.transport,
-            flow.local,
-            flow.remote,
-            call_id,
-            data,
-        )
-        self.traces(record)
+    def _record(self, direction: Direction, flow: Flow, call_id: str, data: bytes) -> None:
+        at_unix_ns = self._clock.unix_ns()
+        self.traces.keep(at_unix_ns, direction, flow, call_id, data)
         if self._tap is not None:
-            self._tap(record)
+            self._tap(TapRecord.of(at_unix_ns, direction, flow, call_id, data))
 
 
 def _far_away(host: str) -> str:

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
-from switchroom.sip.flows import Address
+from switchroom.sip.flows import Address, Flow
 
 _LONGEST_CALL_ID: Final = 512
 _LOGIN: Final = re.compile(rb"(?im)^((?:proxy-)?authorization[ \t]*:)[^\r\n]*")
+
+Direction = Literal["in", "out"]
 
 
 class TapRecord(NamedTuple):
     """One message as it was on the wire."""
 
     at_unix_ns: int
-    direction: Literal["in", "out"]
+    direction: Direction
     transport: str
     local: Address
     remote: Address
     call_id: str
     """Empty if the bytes held none."""
     data: bytes
+
+    @classmethod
+    def of(
+        cls, at_unix_ns: int, direction: Direction, flow: Flow, call_id: str, data: bytes
+    ) -> TapRecord:
+        """A message on a flow."""
+        return cls(at_unix_ns, direction, flow.transport, flow.local, flow.remote, call_id, data)
 
 
 Tap = Callable[[TapRecord], None]
@@ -37,22 +46,24 @@ def without_credentials(data: bytes) -> bytes:
 
 
 class _Trace:
-    """The messages of one call, the oldest dropped when there are too many or they are too big."""
+    """The messages of one call, the oldest dropped when they are too big together."""
 
-    __slots__ = ("records", "size")
+    __slots__ = ("messages", "size")
 
     def __init__(self) -> None:
-        self.records: deque[TapRecord] = deque()
+        self.messages: list[tuple[int, Direction, Flow, bytes]] = []
+        """When, which way, on what, and the bytes: records are made of them for who asks."""
         self.size = 0
         """Bytes of all messages."""
 
     def shorten(self, limit: int) -> None:
-        while self.size > limit and len(self.records) > 1:
-            self.size -= len(self.records.popleft().data)
+        while self.size > limit and len(self.messages) > 1:
+            self.size -= len(self.messages.pop(0)[3])
 
-    def without_credentials(self) -> tuple[TapRecord, ...]:
+    def records(self, call_id: str) -> tuple[TapRecord, ...]:
         return tuple(
-            record._replace(data=without_credentials(record.data)) for record in self.records
+            TapRecord.of(at_unix_ns, direction, flow, call_id, without_credentials(data))
+            for at_unix_ns, direction, flow, data in self.messages
         )
 
 
@@ -80,9 +91,10 @@ class CallTraces:
             if len(self._followed) > self._limit:
                 self._followed.popitem(last=False)
 
-    def __call__(self, record: TapRecord) -> None:
+    def keep(
+        self, at_unix_ns: int, direction: Direction, flow: Flow, call_id: str, data: bytes
+    ) -> None:
         """Keep one message. What names no call is not kept."""
-        call_id = record.call_id
         trace = self._followed.get(call_id) or self._strangers.get(call_id)
         if trace is None:
             if not call_id or len(call_id) > _LONGEST_CALL_ID:
@@ -90,12 +102,12 @@ class CallTraces:
             trace = self._strangers[call_id] = _Trace()
             if len(self._strangers) > self._strangers_limit:
                 self._strangers.popitem(last=False)
-        trace.records.append(record)
-        trace.size += len(record.data)
+        trace.messages.append((at_unix_ns, direction, flow, data))
+        trace.size += len(data)
         if trace.size > self._call_bytes:
             trace.shorten(self._call_bytes)
 
     def of(self, call_id: str) -> tuple[TapRecord, ...]:
         """The messages of one call in the order they passed; empty if unknown or forgotten."""
         trace = self._followed.get(call_id) or self._strangers.get(call_id)
-        return trace.without_credentials() if trace is not None else ()
+        return trace.records(call_id) if trace is not None else ()

@@ -28,8 +28,8 @@ class SipEndpoint(Protocol):
         """The IP address of ours that packets to `host` leave from: where to bind its media."""
         ...
 
-    def advertised_address_towards(self, host: str) -> str:
-        """The IP address that `host` reaches us at, for From and SDP; behind a NAT not ours."""
+    def advertised_address_of(self, local_ip: str) -> str:
+        """The IP address that peers reach `local_ip` at, for From and SDP: a NAT's, behind one."""
         ...
 
     def invite(

@@ -251,10 +251,11 @@ class Inbound:
         except InvalidRequestError as error:
             ending = Termination(Cause.NO_COMMON_CODEC, 488, _NOT_ACCEPTABLE, error.message)
             return _Unusable(ending)
-        told_ip = self._ports.sip.advertised_address_towards(arrived.wanted.call.source_ip)
+        local_ip, port = leg.local_address
+        told_ip = self._ports.sip.advertised_address_of(local_ip)
         policy = srtp_policy(media.encryption)
         ours = LegDescription.offering(
-            (told_ip, leg.local_address[1]),
+            (told_ip, port),
             codecs,
             secrets.randbits(31),
             srtp=policy,

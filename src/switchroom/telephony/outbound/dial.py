@@ -109,7 +109,8 @@ def prepare(
     number = _own_number(request, trunk, choose)
     media = trunk.media.overlaid(request.media)
     host, _ = split_host_port(trunk.address)
-    advertised_ip = sip.advertised_address_towards(host)
+    local_ip = sip.local_address_towards(host)
+    advertised_ip = sip.advertised_address_of(local_ip)
     try:
         invite = _invite(
             request, trunk, call_id, number, trunk.from_host or _as_host(advertised_ip)
@@ -121,7 +122,7 @@ def prepare(
         request=request,
         trunk=trunk,
         from_number=number,
-        local_ip=sip.local_address_towards(host),
+        local_ip=local_ip,
         advertised_ip=advertised_ip,
         invite=invite,
         plan=DialPlan(
