@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from sqlalchemy.pool import StaticPool
 
 from switchroom.base.log import get_logger
 from switchroom.storage.errors import StorageError
-from switchroom.storage.exclusive import Claim, claim
+from switchroom.storage.exclusive import claim
 from switchroom.storage.upgrade import upgrade
 from switchroom.storage.upsert import Row, Upserts
 from switchroom.storage.write_ahead_log import WriteAheadLog
@@ -109,6 +109,10 @@ class Database:
 
         `record_of` is asked in the event loop, once, when the row goes to the thread.
         """
+        waiting = self._soon.get((table.name, key))
+        if waiting is not None:
+            waiting.record_of = record_of
+            return
         self._soon[table.name, key] = _LaterRow(table, record_of, encode)
         # The loop's timer costs less than waking a thread that would only wait for company.
         if self._lingering is None and self._loop is not None:
@@ -161,7 +165,7 @@ class Database:
 
     def _live(self, opened: asyncio.Future[None]) -> None:
         try:
-            held, engine, connection = self._connect()
+            held, connection = self._connect()
         except StorageError as error:
             self._settle(opened, error=error)
             return
@@ -173,28 +177,23 @@ class Database:
                 pass
         finally:
             log.close()
-            connection.close()
-            engine.dispose()
-            held.release()
+            held.close()
 
-    def _connect(self) -> tuple[Claim, Engine, Connection]:
-        held: Claim | None = None
-        try:
-            engine = _engine(self._url)
-            held = claim(self._url)
-            connection = engine.connect()
-            held.confirm(connection)
-            upgrade(connection)
-        except (SQLAlchemyError, OSError) as error:
-            if held is not None:
-                held.release()
-            _log.debug("database cannot be opened", exc_info=error)
-            raise StorageError(f"the database cannot be opened: {_cause(error)}") from error
-        except StorageError:
-            if held is not None:
-                held.release()
-            raise
-        return held, engine, connection
+    def _connect(self) -> tuple[ExitStack, Connection]:
+        """A connection, and what is to be closed when it is no longer needed."""
+        with ExitStack() as held:
+            try:
+                engine = _engine(self._url)
+                claimed = claim(self._url)
+                held.callback(claimed.release)
+                held.callback(engine.dispose)
+                connection = held.enter_context(engine.connect())
+                claimed.confirm(connection)
+                upgrade(connection)
+            except (SQLAlchemyError, OSError) as error:
+                _log.debug("database cannot be opened", exc_info=error)
+                raise StorageError(f"the database cannot be opened: {_cause(error)}") from error
+            return held.pop_all(), connection
 
     def _serve(self, connection: Connection, upserts: Upserts, log: WriteAheadLog) -> bool:
         """Wait for work and do it; False when there is none and the end has come."""
@@ -308,10 +307,11 @@ def _parse(text: str) -> URL:
     except ArgumentError:
         raise StorageError("storage.url is no SQLAlchemy URL") from None
     backend = url.get_backend_name()
-    if backend not in ("sqlite", "postgresql"):
+    if backend in ("postgresql", "postgres"):
+        # However it is written elsewhere, such as for asyncpg: the driver is ours to choose.
+        return url.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
         raise StorageError(f"storage.url must name sqlite or postgresql, not {backend}")
-    if backend == "postgresql" and url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
     return url
 
 
@@ -319,7 +319,8 @@ def _engine(url: URL) -> Engine:
     try:
         engine = create_engine(url, poolclass=StaticPool)
     except (ModuleNotFoundError, NoSuchModuleError):
-        raise StorageError(f"the driver of {url.drivername} is not installed") from None
+        remedy = "; pip install 'switchroom[postgres]'" if "psycopg" in url.drivername else ""
+        raise StorageError(f"the driver of {url.drivername} is not installed{remedy}") from None
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     return engine

@@ -30,6 +30,9 @@ _log = get_logger("telephony")
 #: Transfers of one call that are kept: the last ones.
 _MOST_TRANSFERS = 16
 
+DialogOf = Callable[[], DialogSnapshot | None]
+"""Says how the call's dialog stands; None when it is over."""
+
 
 class CallBooks:
     """Notes what becomes of the call, at the time at which it is told."""
@@ -39,10 +42,11 @@ class CallBooks:
         self.notes = CallNotes(opened)
         self._ports = ports
         self._now = ports.clock.unix_ns
+        self._dialog_of: DialogOf | None = None
 
     @property
     def record(self) -> CallRecord:
-        """What is known of the call so far."""
+        """What is known of the call so far, without its dialog."""
         return self.notes.record()
 
     def seated(self, guest: Guest, room_sid: str, participant_sid: str) -> None:
@@ -58,13 +62,13 @@ class CallBooks:
         self.notes.reach(status, self._now())
         self._publish(CallChanged)
 
-    def answered(self, dialog: DialogSnapshot | None) -> None:
-        """The call is up; `dialog` is what ends it after a crash.
+    def answered(self, dialog_of: DialogOf | None) -> None:
+        """The call is up; `dialog_of` says what ends it after a crash, whenever it is written.
 
         Told again when another dialog takes its place: the call is as old as it was.
         """
         self.notes.answered_at = self.notes.answered_at or self._now()
-        self.notes.dialog = dialog
+        self._dialog_of = dialog_of
 
     def sounds(self, media: NegotiatedMedia) -> None:
         """This was agreed on."""
@@ -93,12 +97,12 @@ class CallBooks:
         self._publish(lambda record: CallTransferChanged(record, transfer))
         return transfer
 
-    def ended(self, ending: Termination, dialog: DialogSnapshot | None) -> None:
-        """The call is over; `closed` follows. Until our BYE is answered `dialog` stays."""
+    def ended(self, ending: Termination, dialog_of: DialogOf | None) -> None:
+        """The call is over; `closed` follows. Until our BYE is answered its dialog is kept."""
         notes = self.notes
         notes.ended_at = self._now()
         notes.termination = ending
-        notes.dialog = dialog
+        self._dialog_of = dialog_of
 
     def closed(self, figures: LegStats | None) -> None:
         """Nothing more will be known: `figures` are those of its sound, if there was any."""
@@ -112,21 +116,24 @@ class CallBooks:
 
     def forget_dialog(self) -> None:
         """The far end knows that the call is over: nothing is left to end after a crash."""
-        if self.notes.dialog is not None:
-            self.notes.dialog = None
+        if self._dialog_of is not None:
+            self._dialog_of = None
             self.save()
 
     def save(self) -> None:
         """Write the record soon."""
-        self._ports.calls.save_later(self.notes.call_id, self.notes.record)
+        self._ports.calls.save_later(self.notes.call_id, self._to_keep)
 
     def save_now(self) -> asyncio.Future[None]:
         """Begin to write at once. Done when a crash of ours cannot lose it, or a StorageError."""
-        return self._ports.calls.save_now(self.notes.record())
+        return self._ports.calls.save_now(self._to_keep())
 
     def save_durably(self) -> Awaitable[None]:
         """Begin to write at once; awaited, return when it is on disk. Then raises StorageError."""
-        return self._ports.calls.save_durably(self.notes.record())
+        return self._ports.calls.save_durably(self._to_keep())
+
+    def _to_keep(self) -> CallRecord:
+        return self.notes.record(None if self._dialog_of is None else self._dialog_of())
 
     def _publish(self, event_of: Callable[[CallRecord], CallEvent]) -> None:
         """Tell the listeners; a record is made only if there are any."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from switchroom.base.records import record, replace
+from switchroom.base.records import record
 from switchroom.sip.dialog import DialogSnapshot
 from switchroom.telephony.calls.call_events import CallStatus
 from switchroom.telephony.calls.termination import Termination
@@ -94,7 +94,6 @@ class CallNotes:
         "answered_at",
         "call_id",
         "codec",
-        "dialog",
         "encryption",
         "ended_at",
         "media",
@@ -128,7 +127,6 @@ class CallNotes:
         self.media: MediaFigures | None = None
         self.transfers: list[TransferRecord] = []
         self.termination: Termination | None = None
-        self.dialog: DialogSnapshot | None = None
 
     @property
     def direction(self) -> CallDirection:
@@ -143,15 +141,23 @@ class CallNotes:
         """The call reached a status at that time (Unix ns)."""
         self._path.append(StatusChange(status, at))
 
-    def record(self) -> CallRecord:
-        """The record as things stand."""
-        return replace(
-            self._opened,
+    def record(self, dialog: DialogSnapshot | None = None) -> CallRecord:
+        """The record as things stand; `dialog` is for one that is to be stored."""
+        opened = self._opened
+        return CallRecord(
+            call_id=self.call_id,
             room_name=self.room_name,
+            participant_identity=self.participant_identity,
+            from_number=opened.from_number,
+            to_number=opened.to_number,
+            trunk_id=opened.trunk_id,
+            trunk_address=opened.trunk_address,
+            created_at=opened.created_at,
+            direction=opened.direction,
             rule_id=self.rule_id,
+            hides_numbers=opened.hides_numbers,
             sip_call_id=self.sip_call_id,
             remote_address=self.remote_address,
-            participant_identity=self.participant_identity,
             participant_sid=self.participant_sid,
             room_sid=self.room_sid,
             answered_at=self.answered_at,
@@ -162,5 +168,7 @@ class CallNotes:
             media=self.media,
             transfers=tuple(self.transfers),
             termination=self.termination,
-            dialog=self.dialog,
+            dialog=dialog,
+            request_key=opened.request_key,
+            request_digest=opened.request_digest,
         )

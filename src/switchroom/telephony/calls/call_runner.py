@@ -31,7 +31,6 @@ from switchroom.media import (
 from switchroom.media.player import DIAL_TONE
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.rpc import RpcCode, RpcFailed
-from switchroom.sip.dialog import DialogSnapshot
 from switchroom.sip.errors import LocalSipError
 from switchroom.sip.headers import Headers, tag_of
 from switchroom.sip.invite_session import (
@@ -43,7 +42,7 @@ from switchroom.sip.invite_session import (
 from switchroom.sip.message import Request
 from switchroom.telephony.calls import call_events as do, transfer
 from switchroom.telephony.calls.call import Machine, Phase
-from switchroom.telephony.calls.call_books import CallBooks
+from switchroom.telephony.calls.call_books import CallBooks, DialogOf
 from switchroom.telephony.calls.call_ports import CallPorts
 from switchroom.telephony.calls.call_record import CallRecord
 from switchroom.telephony.calls.dtmf import playable
@@ -479,7 +478,7 @@ class CallRunner:
     # ── the books ────────────────────────────────────────────────────────────
 
     def _store_answer(self, command: do.StoreAnswer) -> None:
-        self.books.answered(self._snapshot())
+        self.books.answered(self._dialog_of())
         if not command.at_once:
             self.books.save()
             return
@@ -499,7 +498,7 @@ class CallRunner:
             self._errand_over()
 
     def _store_end(self, command: do.StoreEnd) -> None:
-        self.books.ended(command.termination, self._snapshot())
+        self.books.ended(command.termination, self._dialog_of())
         figures, self._figures = self._figures, None
         if figures is None:
             self.books.closed(None)
@@ -519,8 +518,8 @@ class CallRunner:
     def _forget_dialog(self, _command: do.ForgetDialog) -> None:
         self.books.forget_dialog()
 
-    def _snapshot(self) -> DialogSnapshot | None:
-        return self.session.snapshot() if self.session is not None else None
+    def _dialog_of(self) -> DialogOf | None:
+        return self.session.snapshot if self.session is not None else None
 
     PERFORM: ClassVar[Mapping[type[Any], Callable[[Any, Any], None]]] = {
         do.JoinRoom: _join_room,

@@ -35,7 +35,7 @@ NUMBER_HEADERS = frozenset(
         "identity", "diversion", "history-info", "referred-by", "to", "via", "call-id",
     )
 )  # fmt: skip
-#: What carriers tell about the call, and the attributes that LiveKit puts it into.
+#: What carriers tell about the call, and the attributes that LiveKit puts it into. Each is an "X-".
 _PROVIDER_ATTRIBUTES: Mapping[str, str] = {
     "x-twilio-accountsid": "sip.twilio.accountSid",
     "x-twilio-callsid": "sip.twilio.callSid",
@@ -120,9 +120,10 @@ def provider_attributes(headers: Headers) -> dict[str, str]:
     """What any response tells: the providers' own identifiers of the call."""
     found: dict[str, str] = {}
     for name, value in headers:
-        attribute = _PROVIDER_ATTRIBUTES.get(name.lower())
-        if attribute is not None:
-            found.setdefault(attribute, value)
+        if name[:1] in "Xx":
+            attribute = _PROVIDER_ATTRIBUTES.get(name.lower())
+            if attribute is not None:
+                found.setdefault(attribute, value)
     return found
 
 
