@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from switchroom import __version__
 from switchroom.agents.dispatcher import Dispatcher
 from switchroom.api.agent_socket import AgentSockets
+from switchroom.api.calls import Calls
 from switchroom.api.dispatch_service import DispatchService
 from switchroom.api.health import Condition, Health
 from switchroom.api.listener import ListenError
@@ -37,6 +38,7 @@ from switchroom.rooms.registry import Rooms
 from switchroom.sip_io.driver import SipDriver
 from switchroom.sip_io.errors import SipStartError
 from switchroom.sip_io.from_settings import sip_config
+from switchroom.storage.call_archive import SqlCallArchive
 from switchroom.storage.calls import SqlCallStore
 from switchroom.storage.connection import Database
 from switchroom.storage.dispatch_rules import SqlDispatchRuleStore
@@ -46,6 +48,7 @@ from switchroom.storage.pruning import Pruning
 from switchroom.storage.rooms import SqlRoomStore
 from switchroom.storage.trunks import SqlInboundTrunkStore, SqlTrunkStore
 from switchroom.storage.webhooks import SqlDeliveryStore
+from switchroom.telephony.calls.known_calls import KnownCalls
 from switchroom.telephony.events import Listener as CallListener
 from switchroom.telephony.stores import RoutingStores
 from switchroom.telephony.telephony import Telephony
@@ -175,6 +178,8 @@ class Switchroom:
     def _applications(self, tokens: TokenVerifier, clock: Clock) -> Applications:
         signals = SignalSockets(self.rooms, tokens)
         health = Health(lambda: self.condition)
+        known = KnownCalls(self.telephony.running, SqlCallArchive(self._database))
+        calls = Calls(known, self._sip.traces.of, clock)
         public = build_app(
             tokens=tokens,
             clock=clock,
@@ -183,7 +188,12 @@ class Switchroom:
                 SipService(self.telephony),
                 DispatchService(self.rooms, self.agents),
             ),
-            routes={**health.routes, **signals.routes, **AgentSockets(self.agents).routes},
+            routes={
+                **health.routes,
+                **signals.routes,
+                **AgentSockets(self.agents).routes,
+                **calls.routes,
+            },
             observe=self._meters.observe,
         )
         return Applications(public, self._meters.app, health.ready)
