@@ -1,4 +1,4 @@
-"""A thin client of the public API: Twirp with JSON, as any other program could write it."""
+"""A thin client of the public API, Twirp with JSON and REST, as any program could write it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import ssl
 import sys
 import time
 from collections.abc import Mapping
-from typing import TypeVar
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
 
 import typer
 from google.protobuf import json_format
@@ -75,19 +75,48 @@ def call(
     the server. Raises :class:`RequestRefused` for an error of the API, :class:`CommandFailed` when
     the server can't be reached.
     """
-    host, port, secure, prefix = _parse_url(connection.url)
-    path = f"{prefix}/twirp/livekit.{method}"
     body = json_format.MessageToJson(request, preserving_proto_field_name=True, indent=None)
     headers = {
         "Authorization": f"Bearer {_token(connection, room)}",
         "Content-Type": "application/json",
         "X-Twirp-Timeout-Ms": str(int(timeout * 1000)),
     }
+    path = f"/twirp/livekit.{method}"
+    content = _exchange(connection, "POST", path, headers, body, timeout=timeout)
+    return _decode(connection.url, content, answer)
+
+
+def fetch(connection: Connection, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+    """What the server's REST API answers to a GET, a JSON object. Raises as `call` does."""
+    asked = f"{quote(path)}?{urlencode(query)}" if query else quote(path)
+    headers = {"Authorization": f"Bearer {_token(connection, '')}"}
+    content = _exchange(connection, "GET", asked, headers)
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise _not_understood(connection.url)
+    return answer
+
+
+def _exchange(
+    connection: Connection,
+    verb: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: str = "",
+    *,
+    timeout: float = 30.0,
+) -> bytes:
+    """Send one request and return the body of its answer, which must be a 200."""
+    host, port, secure, prefix = _parse_url(connection.url)
+    path = prefix + path
     if connection.show_curl:
         _print_curl(f"http{'s' if secure else ''}://{host}:{port}{path}", headers, body)
     door = _open(host, port, timeout + _ALLOWANCE, secure=secure)
     try:
-        door.request("POST", path, body.encode(), headers)
+        door.request(verb, path, body.encode() or None, dict(headers))
         response = door.getresponse()
         status, content = response.status, response.read()
     except TimeoutError:
@@ -98,7 +127,7 @@ def call(
         door.close()
     if status != http.HTTPStatus.OK:
         raise _refusal(connection.url, status, content)
-    return _decode(connection.url, content, answer)
+    return content
 
 
 def _parse_url(url: str) -> tuple[str, int, bool, str]:
@@ -170,7 +199,11 @@ def _decode(url: str, content: bytes, answer: type[Answer]) -> Answer:
     try:
         return json_format.Parse(content, answer(), ignore_unknown_fields=True)
     except (json_format.ParseError, UnicodeDecodeError):
-        raise CommandFailed(f"{url} gave an answer that can't be understood") from None
+        raise _not_understood(url) from None
+
+
+def _not_understood(url: str) -> CommandFailed:
+    return CommandFailed(f"{url} gave an answer that can't be understood")
 
 
 def _reason(error: Exception) -> str:
@@ -179,4 +212,5 @@ def _reason(error: Exception) -> str:
 
 def _print_curl(url: str, headers: Mapping[str, str], body: str) -> None:
     shown = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
-    print(shlex.join(["curl", "-X", "POST", url, *shown, "-d", body]), file=sys.stderr)
+    words = ["-X", "POST", url, *shown, "-d", body] if body else [url, *shown]
+    print(shlex.join(["curl", *words]), file=sys.stderr)

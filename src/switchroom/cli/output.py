@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -31,7 +31,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty:
         return
     shown = [place for place in range(len(columns)) if any(row[place] for row in listed)]
     cells = [[columns[place], *(row[place] for row in listed)] for place in shown]
-    widths = _widths(cells, _width_of_output())
+    widths = _widths(cells, width_of_output())
     table = Table(header_style="bold")
     for place, width in zip(shown, widths, strict=True):
         table.add_column(columns[place], overflow="fold", width=width)
@@ -41,7 +41,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty:
     Console(width=_framed(widths)).print(table)
 
 
-def _width_of_output() -> int | None:
+def width_of_output() -> int | None:
     """Characters in a line; None where nobody looks at it."""
     console = Console()
     return console.width if console.is_terminal or "COLUMNS" in os.environ else None
@@ -101,6 +101,17 @@ def print_done(answer: Message, sentence: str, *, as_json: bool) -> None:
         print_message(answer)
     else:
         print(sentence)
+
+
+def print_json(value: Any) -> None:
+    """What the server answered, as it came."""
+    print(json.dumps(value, indent=2))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Text for people; what the far end of a call may have put into it moves no cursor."""
+    for line in lines:
+        print("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))
 
 
 def print_failure(message: str) -> None:
