@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, strategies as st
@@ -53,14 +52,6 @@ REFUSED = replace(
 HIDDEN = replace(CALL, call_id="SCL_4", created_at=4_000, hides_numbers=True, sip_call_id="4")
 RUNNING = replace(CALL, call_id="SCL_5", created_at=5_000, termination=None, sip_call_id="5")
 ALL = (CALL, BUSY, REFUSED, HIDDEN, RUNNING)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/switchroom.db")
-    await database.open()
-    yield database
-    await database.close()
 
 
 async def archive_of(database: Database, records: Sequence[CallRecord] = ALL) -> SqlCallArchive:
@@ -161,6 +152,7 @@ async def test_what_was_saved_a_moment_ago_is_found(database: Database) -> None:
     assert (await archive.search(CallSearch(cause="busy"), None, 5)).calls == [BUSY]
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # the other asks its statistics first
 async def test_no_look_up_reads_the_whole_table(database: Database) -> None:
     def plans(connection: Connection) -> list[str]:
         by_time = "SELECT * FROM calls WHERE created_at BETWEEN 1 AND 2 AND room_name = 'r'"

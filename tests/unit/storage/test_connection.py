@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import AsyncIterator
+import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, select, text
-from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from switchroom.storage.connection import Database
 from switchroom.storage.errors import StorageError
@@ -33,19 +33,6 @@ def _row(name: str, sid: str = "RM_1") -> dict[str, object]:
 def _sids(connection: Connection) -> dict[str, str]:
     found = connection.execute(select(rooms.c.name, rooms.c.sid))
     return {row.name: row.sid for row in found}
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/data/switchroom.db"
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    database = Database(url)
-    await database.open()
-    yield database
-    await database.close()
 
 
 async def test_a_row_that_is_awaited_is_there_for_others(database: Database, url: str) -> None:
@@ -155,7 +142,7 @@ async def test_after_the_close_nothing_is_promised(database: Database) -> None:
 async def test_a_second_server_is_turned_away_until_the_first_is_gone(url: str) -> None:
     first, second = Database(url), Database(url)
     await first.open()
-    with pytest.raises(StorageError, match=r"using this database: .*/switchroom\.db"):
+    with pytest.raises(StorageError, match="another switchroom is using this database"):
         await second.open()
     await first.close()
     third = Database(url)
@@ -163,6 +150,13 @@ async def test_a_second_server_is_turned_away_until_the_first_is_gone(url: str) 
     await third.close()
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_a_file_that_is_in_use_is_named(database: Database, url: str) -> None:
+    with pytest.raises(StorageError, match=r"using this database: .*/data/switchroom\.db"):
+        await Database(url).open()
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 async def test_the_file_is_for_its_owner_only(database: Database, tmp_path: Path) -> None:
     mode = stat.S_IMODE((tmp_path / "data" / "switchroom.db").stat().st_mode)
     assert mode == 0o600
@@ -189,16 +183,28 @@ def test_a_url_that_names_no_database_of_ours_is_refused(url: str, text: str) ->
     assert refusal.value.message == text
 
 
-async def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
+def test_postgresql_is_spoken_by_one_driver_however_its_url_is_written(scheme: str) -> None:
+    assert Database(f"{scheme}://host/db")._url.drivername == "postgresql+psycopg"
+
+
+async def test_a_driver_that_is_missing_is_named_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StorageError, match=r"psycopg is not installed; pip install 'switchroom\["):
+        await Database("postgresql://host/db").open()
+
+
+async def test_a_place_that_cannot_be_written_is_named(
+    tmp_path: Path, log: list[EventDict]
+) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("in the way")
     database = Database(f"sqlite:///{blocker}/switchroom.db")
-    with (
-        capture_logs() as told,
-        pytest.raises(StorageError, match=r"cannot be opened: .*/file'"),
-    ):
+    with pytest.raises(StorageError, match=r"cannot be opened: .*/file'"):
         await database.open()
-    assert [line["log_level"] for line in told] == ["debug"]  # the sentence says it all
+    assert [line["log_level"] for line in log] == ["debug"]  # the sentence says it all
 
 
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from sqlalchemy import Connection, func, select
 
@@ -15,14 +13,6 @@ from switchroom.storage.schema import calls
 from switchroom.telephony.calls.call_record import CallRecord
 from switchroom.telephony.calls.termination import Cause, Termination
 from unit.rooms.house import Time
-
-
-@pytest.fixture
-async def database() -> AsyncIterator[Database]:
-    database = Database("sqlite://")
-    await database.open()
-    yield database
-    await database.close()
 
 
 def call(call_id: str, age: float, time: Time, ending: Termination | None) -> CallRecord:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
@@ -135,19 +133,6 @@ _CALL = CallRecord(
     room_sid="RM_1",
     path=(StatusChange(CallStatus.DIALING, 5), StatusChange(CallStatus.RINGING, 6)),
 )
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/switchroom.db"
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    database = Database(url)
-    await database.open()
-    yield database
-    await database.close()
 
 
 async def test_a_trunk_comes_back_whole(database: Database) -> None:

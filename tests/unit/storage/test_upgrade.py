@@ -17,11 +17,16 @@ from switchroom.storage.errors import StorageError
 from switchroom.storage.schema import calls, metadata
 from switchroom.storage.upgrade import downgrade, upgrade
 from switchroom.storage.upsert import upsert
+from unit.storage.postgresql import Databases, needs_postgresql
 
 
-@pytest.fixture
-def connection() -> Iterator[Connection]:
-    engine = create_engine("sqlite://", poolclass=StaticPool)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_postgresql)])
+def connection(request: pytest.FixtureRequest) -> Iterator[Connection]:
+    url = "sqlite://"
+    if request.param == "postgresql":
+        databases: Databases = request.getfixturevalue("postgresql_databases")
+        url = databases.empty().replace("postgresql", "postgresql+psycopg", 1)
+    engine = create_engine(url, poolclass=StaticPool)
     with engine.connect() as connection:
         yield connection
     engine.dispose()

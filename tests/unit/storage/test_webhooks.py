@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from switchroom.storage.connection import Database
 from switchroom.storage.webhooks import SqlDeliveryStore
 from switchroom.webhooks.notice import Notice
@@ -15,10 +13,7 @@ def delivery(sequence: int, url: str = "https://a") -> Delivery:
     return Delivery(url, notice)
 
 
-async def test_what_is_kept_outlives_the_process_and_what_is_removed_does_not(
-    tmp_path: Path,
-) -> None:
-    url = f"sqlite:///{tmp_path}/switchroom.db"
+async def test_what_is_kept_outlives_the_process_and_what_is_removed_does_not(url: str) -> None:
     first = Database(url)
     await first.open()
     store = SqlDeliveryStore(first)
@@ -38,13 +33,10 @@ async def test_what_is_kept_outlives_the_process_and_what_is_removed_does_not(
     await second.close()
 
 
-async def test_whose_end_is_to_be_told_is_kept_beside_it() -> None:
-    database = Database("sqlite://")
-    await database.open()
+async def test_whose_end_is_to_be_told_is_kept_beside_it(database: Database) -> None:
     store = SqlDeliveryStore(database)
     room, person = Announcement("RM_1", "", "{}"), Announcement("RM_1", "PA_1", "{}")
     await store.write([room, delivery(1), person], ())
     await store.write([delivery(2)], [delivery(1), Announcement("RM_1", "PA_1", "")])
     assert list(await store.announced()) == [room]
     assert list(await store.load()) == [delivery(2)]
-    await database.close()

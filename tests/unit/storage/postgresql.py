@@ -1,0 +1,118 @@
+"""A PostgreSQL of the tests' own: as long as they run, in a folder, without a port."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+
+from switchroom.storage.upgrade import upgrade
+
+_OWNER = "switchroom"
+_READY = "ready to accept connections"
+_numbers = itertools.count(1)
+
+
+def _program(name: str) -> str | None:
+    """Debian keeps the programs of each version in a folder that is not on the path."""
+    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return shutil.which(name) or (str(versions[-1]) if versions else None)
+
+
+def _missing() -> str:
+    if _program("initdb") is None or _program("postgres") is None:
+        return "PostgreSQL is missing: apt-get install postgresql"
+    if find_spec("psycopg") is None:
+        return "psycopg is missing: pip install 'psycopg[binary]'"
+    return ""
+
+
+needs_postgresql = pytest.mark.skipif(_missing() != "", reason=_missing())
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[Databases]:
+    """Runs one in a new folder, where its socket is, too."""
+    data = folder / "data"
+    # It refuses to be root; who is root gets another name in a namespace of its own.
+    as_nobody = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+    prefix = as_nobody if os.geteuid() == 0 else ()
+    setting_up = ("--auth=trust", f"--username={_OWNER}", "--encoding=UTF8", "--no-locale")
+    subprocess.run(
+        [*prefix, _program("initdb") or "", *setting_up, "--no-sync", "--pgdata", data],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    # It must not outlive a test run that was killed.
+    with_us = ("setpriv", "--pdeathsig", "INT") if shutil.which("setpriv") else ()
+    settings = {
+        "unix_socket_directories": str(folder),
+        "listen_addresses": "",
+        "fsync": "off",
+        "log_min_messages": "log",
+        "log_checkpoints": "off",
+        "lc_messages": "C",
+    }
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    process = subprocess.Popen(
+        [*prefix, *with_us, _program("postgres") or "", "-D", data, *options],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        told = ""
+        while _READY not in told:
+            line = process.stderr.readline()
+            assert line, f"PostgreSQL did not start: {told}"
+            told += line
+        with closing(Databases(folder)) as databases:
+            yield databases
+    finally:
+        process.send_signal(signal.SIGQUIT)  # at once: nothing is to be kept
+        process.communicate()
+
+
+class Databases:
+    """Those of one server, each new and as wanted."""
+
+    def __init__(self, folder: Path) -> None:
+        # Here, where it is known to be installed.
+        from psycopg import connect  # noqa: PLC0415
+
+        self._folder = folder
+        self._control = connect(_url(folder, "postgres"), autocommit=True)
+        self._upgraded = ""
+
+    def empty(self, template: str = "template1") -> str:
+        """The URL of one without tables, as `storage.url` would be; or of a copy."""
+        name = f"switchroom_{next(_numbers)}"
+        self._control.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return _url(self._folder, name)
+
+    def upgraded(self) -> str:
+        """One with the tables of today: they are made once and copied, which is quicker."""
+        if not self._upgraded:
+            url = self.empty()
+            engine = create_engine(url.replace("postgresql", "postgresql+psycopg", 1))
+            with engine.connect() as connection:
+                upgrade(connection)
+            engine.dispose()
+            self._upgraded = url.partition("?")[0].rpartition("/")[2]
+        return self.empty(self._upgraded)
+
+    def close(self) -> None:
+        self._control.close()
+
+
+def _url(folder: Path, database: str) -> str:
+    return f"postgresql://{_OWNER}@/{database}?host={folder}"
