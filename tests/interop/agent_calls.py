@@ -12,7 +12,7 @@ from pathlib import Path
 from livekit import api
 from livekit.protocol import models
 
-from interop.agents import Worker, agent_worker, javascript_worker
+from interop.agents import START, Worker, agent_worker, javascript_worker
 from interop.dispatching import NUMBER, dispatch, trunk_to
 from interop.server import KEY, SECRET, Server
 from interop.talking_phone import TalkingPhone, talking_phone
@@ -52,6 +52,13 @@ class AgentCall:
         people = (await self.lk.room.list_participants(listing)).participants
         return any(who.kind == models.ParticipantInfo.AGENT and who.tracks for who in people)
 
+    async def leaves_no_room(self, room: str = ROOM) -> None:
+        """Until the room is gone."""
+        listing = api.ListRoomsRequest(names=[room])
+        async with asyncio.timeout(PATIENCE):
+            while (await self.lk.room.list_rooms(listing)).rooms:  # noqa: ASYNC110  as above
+                await asyncio.sleep(0.1)
+
     def told(self) -> str:
         """What everybody knows of the call, for a failure's message."""
         events = "\n".join(map(to_line, self.gateway.journal.events))
@@ -65,11 +72,12 @@ class AgentCall:
 
 
 def worker_of(
-    file: Path, url: str, inference: str, trunk: str
+    file: Path, url: str, inference: str, trunk: str, mode: Sequence[str] = START
 ) -> AbstractAsyncContextManager[Worker]:
-    """Start a program in the language that it is written in."""
-    start = javascript_worker if file.suffix == ".mjs" else agent_worker
-    return start(file, url, inference, LIVEKIT_SIP_OUTBOUND_TRUNK=trunk)
+    """Start a program in the language that it is written in; `mode` is for those in Python."""
+    if file.suffix == ".mjs":
+        return javascript_worker(file, url, inference, LIVEKIT_SIP_OUTBOUND_TRUNK=trunk)
+    return agent_worker(file, url, inference, mode, LIVEKIT_SIP_OUTBOUND_TRUNK=trunk)
 
 
 @asynccontextmanager
@@ -81,17 +89,20 @@ async def agent_call(
     *,
     person_listens_for: Sequence[str],
     url: str = "",
+    mode: Sequence[str] = START,
 ) -> AsyncIterator[AgentCall]:
     """An agent's program is registered, with its script, and a phone waits for its call.
 
-    `url` is where the program reaches the server, if not at its own address.
+    `url` is where the program reaches the server, if not at its own address; `mode` is how a
+    program in Python is started.
     """
     async with (
         server.api() as lk,
         talking_phone(folder / "person", person_listens_for) as person,
         Gateway(script, keys={KEY: SECRET}) as gateway,
         worker_of(
-            program, url or server.ws_url, gateway.inference_url, await trunk_to(lk, person.address)
+            *(program, url or server.ws_url, gateway.inference_url),
+            *(await trunk_to(lk, person.address), mode),
         ) as worker,
     ):
         call = AgentCall(lk, person, gateway, worker)

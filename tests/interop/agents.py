@@ -35,7 +35,9 @@ _ONE_WARM_PROCESS = {"NUM_CPUS": "1"}
 # Node starts a process anew, where Python forks one: it would take the processor from the call that
 # has just begun.
 _NONE_WARM = {"NUM_CPUS": "0"}
-_START = ("start", "--simulation")
+START = ("start", "--simulation")
+DEV = ("dev",)
+"""What tutorials type: no process is kept warm, the log is for people, no job is ever too much."""
 _PATIENCE = 60.0
 
 
@@ -138,16 +140,17 @@ async def agent_worker(
     file: Path,
     url: str,
     inference: str = "",
+    mode: Sequence[str] = START,
     **environment: str,
 ) -> AsyncIterator[Worker]:
-    """`python FILE start`, with its models at `inference`."""
+    """`python FILE start`, or another mode, with its models at `inference`."""
     settings = {
         **_ONE_WARM_PROCESS,
         "LIVEKIT_LOG_LEVEL": "DEBUG",
         "LIVEKIT_INFERENCE_URL": inference,
         **environment,
     }
-    command: list[str | Path] = [PYTHON, file, *_START]
+    command: list[str | Path] = [PYTHON, file, *mode]
     async with started(command, url, settings, "registered worker") as worker:
         yield worker
 
@@ -158,7 +161,7 @@ async def javascript_worker(
 ) -> AsyncIterator[Worker]:
     """`node FILE start`, with its models at `inference`."""
     settings = {**_NONE_WARM, "LIVEKIT_INFERENCE_URL": inference, **environment}
-    command: list[str | Path] = ["node", file, *_START, "--log-level", "debug"]
+    command: list[str | Path] = ["node", file, *START, "--log-level", "debug"]
     async with started(command, url, settings, "registered worker") as worker:
         yield worker
 

@@ -86,6 +86,7 @@ async def answer_the_survey(call: AgentCall) -> None:
     await call.person.say("yes it did")
     await call.person.is_hung_up_on()
     await call.person.hears("Goodbye")
+    await call.leaves_no_room()
     assert call.person.heard == [QUESTION, THANKS]
     assert call.tools == ["end_call"]
 

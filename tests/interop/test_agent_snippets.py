@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from interop.agent_calls import AgentCall, agent_call
-from interop.agents import ROOT, needs_agents, needs_node
+from interop.agents import DEV, ROOT, START, needs_agents, needs_node
 from interop.dispatching import NUMBER, dispatch, trunk_to
 from interop.server import KEY, SECRET, Server, server_here
 from interop.talking_phone import talking_phone
@@ -34,10 +34,10 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 
 def calling(
-    server: Server, folder: Path, snippet: str, phrases: Sequence[str]
+    server: Server, folder: Path, snippet: str, phrases: Sequence[str], mode: Sequence[str] = START
 ) -> AbstractAsyncContextManager[AgentCall]:
-    model = SNIPPETS / "assistant.yaml"
-    return agent_call(server, folder, SNIPPETS / snippet, model, person_listens_for=phrases)
+    program, model = SNIPPETS / snippet, SNIPPETS / "assistant.yaml"
+    return agent_call(server, folder, program, model, person_listens_for=phrases, mode=mode)
 
 
 async def test_a_dial_that_fails_ends_the_job_and_who_is_called_speaks_first(
@@ -57,20 +57,25 @@ async def test_a_dial_that_fails_ends_the_job_and_who_is_called_speaks_first(
 
 
 @pytest.mark.parametrize(
-    ("snippet", "told"),
+    ("snippet", "mode", "told"),
     [
         (
             "worker_options_and_callbacks.py",
-            ["call status: active", "participant joined: phone_user", "disconnected: phone_user 1"],
+            DEV,
+            [
+                "dev mode is deprecated",
+                *("participant joined: phone_user", "call status: active"),
+                "disconnected: phone_user 1",
+            ],
         ),
-        ("polls_the_call_status.py", ["user has picked up"]),
-        ("chooses_by_attributes.py", ["caller from +1", "trunk: ST_", "rule: None"]),
+        ("polls_the_call_status.py", START, ["user has picked up"]),
+        ("chooses_by_attributes.py", START, ["caller from +1", "trunk: ST_", "rule: None"]),
     ],
 )
 async def test_a_greeting_is_heard_from_its_first_word(
-    server: Server, tmp_path: Path, snippet: str, told: Sequence[str]
+    server: Server, tmp_path: Path, snippet: str, mode: Sequence[str], told: Sequence[str]
 ) -> None:
-    async with calling(server, tmp_path, snippet, [GREETING]) as call:
+    async with calling(server, tmp_path, snippet, [GREETING], mode) as call:
         await call.begin(AGENT)
         await call.person.hears(GREETING)
         call.person.phone.hang_up()
