@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from switchroom.sip.acks import Acks
 from switchroom.sip.dialog import Dialog, DialogSnapshot
 from switchroom.sip.dialog_request import DialogRequest, Done, Outcome
 from switchroom.sip.digest import Credentials, DigestClient
 from switchroom.sip.errors import MalformedValueError
-from switchroom.sip.flows import Flow
 from switchroom.sip.headers import check_fields
 from switchroom.sip.invite_session import (
     ByeReceived,
@@ -56,8 +56,7 @@ class CallSession:
         self._contact_user = contact_user
         self._digest = DigestClient(credentials, host.new_token)
         self._offers = Offers(self, host, contact_user)
-        self._acks: dict[str, tuple[int, Flow, bytes]] = {}
-        """By remote tag: CSeq, flow and bytes of the last ACK, for repeated 2xx."""
+        self._acks = Acks(host)
         self._bye_headers: Fields | None = None
         """A BYE that waits for the ACK to our 2xx (section 15: the callee's must)."""
         self._bye_sent = False
@@ -206,31 +205,6 @@ class CallSession:
 
     # ── requests to the peer ──
 
-    def acknowledge(self, dialog: Dialog, invite: Request, now: float) -> None:
-        """Send the ACK for a 2xx, or the same ACK again for a repeated one (section 13.2.2.4)."""
-        number = invite.cseq.number
-        sent = self._acks.get(dialog.remote_tag)
-        if sent is not None and sent[0] == number:
-            self._host.send(sent[1], sent[2], self.call_id)
-            return
-
-        def reached(result: Flow | SipFailure, _now: float) -> None:
-            if isinstance(result, SipFailure):
-                return  # the callee hangs up after 64*T1 without ACK
-            via = result.via(f"z9hG4bK{self._host.new_token()}")
-            # The ACK carries the credentials of its INVITE, for it can't be challenged (22.1).
-            login = [
-                (name, value)
-                for name, value in invite.headers.fields
-                if name in ("Authorization", "Proxy-Authorization")
-            ]
-            ack = dialog.request("ACK", via, "", login, cseq=number)
-            data = ack.serialise()
-            self._acks[dialog.remote_tag] = (number, result, data)
-            self._host.send(result, data, self.call_id)
-
-        self._host.reach(dialog, reached, now)
-
     def send_request(
         self,
         method: str,
@@ -250,7 +224,7 @@ class CallSession:
             contact_user=self._contact_user,
             headers=headers,
             body=body,
-            acknowledger=self if method == "INVITE" else None,
+            acknowledger=self._acks if method == "INVITE" else None,
             done=done,
         )
         request.start(now)

@@ -22,6 +22,7 @@ from switchroom.sip.invite_session import (
     Provisional,
     SipFailure,
 )
+from switchroom.sip.late_answers import MAX_FORKS, LateAnswers, unheard
 from switchroom.sip.message import Request, Response
 from switchroom.sip.reliable_provisional import ReliableReceiver, is_reliable
 from switchroom.sip.responses import supported
@@ -30,7 +31,7 @@ from switchroom.sip.targets import redirected
 from switchroom.sip.timers import Timer
 from switchroom.sip.transactions.client import ClientTransaction
 from switchroom.sip.transactions.invite_client import InviteClientTransaction, build_cancel
-from switchroom.sip.transactions.machine import Failure
+from switchroom.sip.transactions.machine import Failure, State
 from switchroom.sip.uri import NameAddr, Uri
 from switchroom.sip.way import Way
 
@@ -273,12 +274,12 @@ class CallerSession(CallSession):
             self._send_cancel(now)
             return
         tag = response.to_tag if response.status > 100 else None
-        if tag and (tag in self._rang or len(self._rang) < _MAX_FORKS):
+        if tag and (tag in self._rang or len(self._rang) < MAX_FORKS):
             self._rang[tag] = (transaction, response)
         reliable = bool(tag) and is_reliable(response)
         if reliable and not self._prack(tag or "", response, now):
             return
-        if tag and response.body and len(self._early_bodies) < _MAX_FORKS:
+        if tag and response.body and len(self._early_bodies) < MAX_FORKS:
             self._early_bodies[tag] = response.body
         self.tell(
             Provisional(
@@ -325,7 +326,7 @@ class CallerSession(CallSession):
             self._digest,
             method="PRACK",
             headers=(("RAck", f"{rseq} {response.cseq}"),),
-            done=_ignore,
+            done=unheard,
         ).start(now)
         return True
 
@@ -333,16 +334,16 @@ class CallerSession(CallSession):
         tag = response.to_tag or ""
         if self.dialog is not None and self.dialog.remote_tag == tag:
             # Our ACK was lost (section 13.2.2.4).
-            self.acknowledge(self.dialog, transaction.request, now)
+            self._acks.acknowledge(self.dialog, transaction.request, now)
             return
-        if tag not in self._early and len(self._early) >= _MAX_FORKS:
+        if tag not in self._early and len(self._early) >= MAX_FORKS:
             return
         dialog = self._make_dialog(transaction, response)
-        self.acknowledge(dialog, transaction.request, now)
+        self._acks.acknowledge(dialog, transaction.request, now)
         if self.dialog is None and not self._cancel_wanted and not self.finished:
             self._choose(transaction, now)
             self._answered(dialog, response, now)
-        elif tag not in self._unwanted and len(self._unwanted) < _MAX_FORKS:
+        elif tag not in self._unwanted and len(self._unwanted) < MAX_FORKS:
             self._unwanted.add(tag)
             self._hang_up_unwanted(dialog, response, now)
 
@@ -370,7 +371,7 @@ class CallerSession(CallSession):
     def _hang_up_unwanted(self, dialog: Dialog, response: Response, now: float) -> None:
         """BYE after the ACK: a second callee of a fork, or a 2xx that crossed our CANCEL."""
         forked = self.dialog is not None
-        done = _ignore if forked else self._crossed_bye_done
+        done = unheard if forked else self._crossed_bye_done
         if not forked:
             self._bye_sent = True
         DialogRequest(self._host, dialog, self._digest, method="BYE", done=done).start(now)
@@ -454,6 +455,20 @@ class CallerSession(CallSession):
         self._be_patient()
         self._finish(Failed(failure))
 
+    def let_go(self) -> None:
+        """As of any call; its INVITE is held for 64*T1 by SIP, and must not hold the call."""
+        super().let_go()
+        transaction = self._transaction
+        if transaction is None:
+            return
+        if transaction.state is State.ACCEPTED:
+            known = () if self.dialog is None else (self.dialog.remote_tag,)
+            transaction.hand_over(
+                LateAnswers(self._host, self._acks, self._digest, (*known, *self._unwanted))
+            )
+        elif transaction.state is State.COMPLETED:
+            transaction.let_go()
+
     def _stop_giving_up(self) -> None:
         if self._give_up is not None:
             self._give_up.cancel()
@@ -482,9 +497,6 @@ _USUAL_HEAD: Final = 600
 _PATIENCE: Final = 4.0
 """Seconds without a response after which another target is tried (T1 doubled thrice)."""
 
-_MAX_FORKS: Final = 16
-"""More callees than this in one call are nobody's network but an attack."""
-
 
 class _Unheard:
     """Nobody waits for the answer to a CANCEL (section 9.1): it is the INVITE's that counts."""
@@ -494,7 +506,3 @@ class _Unheard:
 
     def on_failure(self, transaction: ClientTransaction, failure: Failure, now: float) -> None:
         """Nothing to do."""
-
-
-def _ignore(outcome: Outcome, now: float) -> None:
-    """A PRACK, or the BYE of a fork: the call does not hang on it."""

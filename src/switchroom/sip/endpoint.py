@@ -353,7 +353,7 @@ class Endpoint:
     def _reroute(self, transaction: ServerTransaction, reason: str, now: float) -> None:
         # Section 18.2.2: the response goes to the address of Via's sent-by on a new connection, if
         # the one the request came on is gone.
-        if transaction.rerouted:
+        if transaction.rerouted or transaction.settled:
             transaction.transport_failed(reason, now)
             return
         transaction.rerouted = True

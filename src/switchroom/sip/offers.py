@@ -328,6 +328,7 @@ class Offers:
         if success is None or not success.pending or success.cseq != ack.cseq.number:
             return False
         success.stop()
+        self._success = None
         self.remote = ack.body or self.remote
         self._call.tell(Acknowledged(self._success_offer, ack.body))
         return True

@@ -28,7 +28,7 @@ from switchroom.sip.session_timer import too_short
 from switchroom.sip.transactions.invite_server import InviteServerTransaction
 from switchroom.sip.transactions.machine import Key, TransactionHost
 from switchroom.sip.transactions.non_invite_server import NonInviteServerTransaction
-from switchroom.sip.transactions.server import ServerTransaction, server_key
+from switchroom.sip.transactions.server import UNCONCERNED, ServerTransaction, server_key
 
 Admit = Callable[[Request, Flow], Refusal | None]
 """Lets an INVITE in (``None``) or turns it away, before any state is made for it."""
@@ -77,8 +77,8 @@ class Reception:
         self.admit: Admit = lambda _request, _flow: NO_TRUNK
         self.overloaded: Overloaded = lambda: None
         self.transactions: dict[Key, ServerTransaction] = {}
-        self._merges: dict[tuple[str, str, str], Key] = {}
-        """(Call-ID, From tag, CSeq) of open requests outside a dialog → their transaction."""
+        self._merges: set[Key] = set()
+        """(Call-ID, From tag, CSeq) of open requests outside a dialog."""
         self._turned_away: OrderedDict[tuple[str, str], tuple[float, Refusal]] = OrderedDict()
         """(Call-ID, From tag) → until when, and how, this call is refused again."""
 
@@ -90,7 +90,7 @@ class Reception:
     def forget(self, transaction: ServerTransaction) -> None:
         """A server transaction has terminated."""
         if self.transactions.pop(transaction.key, None) is not None:
-            self._merges.pop(_merge_key(transaction.request), None)
+            self._merges.discard(transaction.merge_key)
 
     def receive(self, request: Request, flow: Flow, size: int, now: float) -> None:
         """A request of ``size`` bytes that was parsed."""
@@ -151,7 +151,7 @@ class Reception:
             return
         session = self.host_session(invite)
         transaction = NonInviteServerTransaction(
-            self._host, flow, cancel, _Unconcerned(), invite.to_tag
+            self._host, flow, cancel, UNCONCERNED, invite.to_tag
         )
         self._open(transaction, now)
         # Section 9.2: 200 in any case; whether there is something left to cancel is the INVITE's.
@@ -178,8 +178,11 @@ class Reception:
         if len(self.transactions) >= self._host.max_transactions and request.method != "BYE":
             self._reply(request, flow, 503, (("Retry-After", "5"),), size=size)
             return
-        kind = InviteServerTransaction if request.method == "INVITE" else NonInviteServerTransaction
-        transaction = kind(self._host, flow, request, session, None)
+        transaction = (
+            InviteServerTransaction(self._host, flow, request, session, None)
+            if request.method == "INVITE"
+            else NonInviteServerTransaction(self._host, flow, request, UNCONCERNED, None)
+        )
         self._open(transaction, now)
         session.on_request(transaction, request, now)
 
@@ -247,7 +250,8 @@ class Reception:
         transaction = InviteServerTransaction(host, flow, request, session, tag)
         session.begin(transaction)
         host.sessions[session.call_id, session.local_tag] = session
-        self._merges[_merge_key(request)] = transaction.key
+        transaction.merge_key = _merge_key(request)
+        self._merges.add(transaction.merge_key)
         self._open(transaction, now)
         host.emit_incoming(session, IncomingInvite(request, flow.transport, flow.remote, replaced))
 
@@ -343,18 +347,6 @@ def _slimmer(
     for count in range(len(headers) - 1, -1, -1):
         yield headers[:count], reason, True
     yield (), "", True
-
-
-class _Unconcerned:
-    """A CANCEL has no user beyond its 200."""
-
-    def on_ack(self, transaction: ServerTransaction, ack: Request, now: float) -> None:
-        """Never comes."""
-
-    def on_server_failure(
-        self, transaction: ServerTransaction, failure: object, now: float
-    ) -> None:
-        """The client repeats its CANCEL or does not."""
 
 
 def _merge_key(request: Request) -> tuple[str, str, str]:

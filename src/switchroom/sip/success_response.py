@@ -44,6 +44,7 @@ class SuccessResponse:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._transaction.let_go()
 
     def _again(self, now: float) -> None:
         if now >= self._until:

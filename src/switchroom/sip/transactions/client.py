@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from switchroom.sip.flows import Flow
 from switchroom.sip.message import Request, Response
 from switchroom.sip.transactions.machine import (
+    LET_GO,
     Failure,
     Input,
     SipMessage,
@@ -57,9 +58,16 @@ class ClientTransaction(Transaction):
         """Wait no longer for a final response (section 9.1)."""
         self.feed(Input.ABANDON, now)
 
-    def _let_go(self) -> None:
+    def hand_over(self, user: ClientUser) -> None:
+        """An INVITE that had a 2xx: those that still come are this user's from now on."""
+        self._user = user
+        self._last_sent = b""
+
+    def let_go(self) -> None:
+        """Its user waits for nothing more."""
         # The user holds its transaction: both would wait for the cyclic collector.
         self._user = _NOBODY
+        self.request = LET_GO
 
     def _deliver(self, message: SipMessage | None, now: float) -> None:
         if isinstance(message, Response):
@@ -70,7 +78,7 @@ class ClientTransaction(Transaction):
 
 
 class _Nobody:
-    """Whom a transaction that is over would tell."""
+    """Whom a transaction tells that was let go."""
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """Nothing to do."""

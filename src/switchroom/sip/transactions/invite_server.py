@@ -105,3 +105,10 @@ class InviteServerTransaction(ServerTransaction):
     def acknowledged(self, ack: Request, now: float) -> None:
         """An ACK that carries this transaction's branch."""
         self.feed(Input.ACK, now, ack)
+        if self.state is State.CONFIRMED:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Its response was acknowledged, or is not repeated any more."""
+        super().let_go()
+        self._last_sent = b""

@@ -176,6 +176,17 @@ class Failure(StrEnum):
 Key = tuple[str, ...]
 SipMessage = Request | Response
 
+LET_GO: Final = Request.compose(
+    "NONE",
+    "sip:invalid",
+    via="SIP/2.0/UDP invalid;branch=",
+    from_="<sip:invalid>;tag=none",
+    to="<sip:invalid>;tag=none",
+    call_id="none",
+    number=0,
+)
+"""In place of a request that nobody needs any more: it can be asked anything, and says nothing."""
+
 
 class Transaction:
     """The machinery common to all four machines."""
@@ -235,10 +246,14 @@ class Transaction:
         if self.state is State.TERMINATED:
             self._stop_timers()
             self._host.terminated(self)
-            self._let_go()
+            self.let_go()
 
-    def _let_go(self) -> None:
-        """Over: whoever started this is not told of anything any more."""
+    def let_go(self) -> None:
+        """Its user waits for nothing more, and need not be held; nor what only the user needs.
+
+        Until it terminates it still takes what is repeated, and answers if the table says so.
+        """
+        raise NotImplementedError
 
     def transport_failed(self, reason: str, now: float) -> None:
         """The transport could not deliver what we sent."""

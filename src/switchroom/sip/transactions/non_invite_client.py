@@ -68,7 +68,11 @@ class NonInviteClientTransaction(ClientTransaction):
 
     def receive(self, response: Response, now: float) -> None:
         """A response that matches this transaction."""
-        self.feed(Input.PROVISIONAL if response.is_provisional else Input.FINAL, now, response)
+        if response.is_provisional:
+            self.feed(Input.PROVISIONAL, now, response)
+        else:
+            self.feed(Input.FINAL, now, response)
+            self.let_go()
 
     def _perform_own(self, effect: Effect, message: SipMessage | None) -> None:
         raise AssertionError(f"no such effect in this table: {effect} {message}")

@@ -62,3 +62,4 @@ class NonInviteServerTransaction(ServerTransaction):
     def respond(self, response: Response, now: float) -> None:
         """Send the final response."""
         self.feed(Input.FINAL, now, response)
+        self.let_go()

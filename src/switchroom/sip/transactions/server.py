@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from switchroom.sip.flows import Flow, reply_flow, stamp_via
 from switchroom.sip.message import Request, Response
 from switchroom.sip.responses import make_response
 from switchroom.sip.transactions.machine import (
+    LET_GO,
     Effect,
     Failure,
     Input,
@@ -53,7 +54,7 @@ def server_key(request: Request, method: str) -> Key:
 class ServerTransaction(Transaction):
     """One request of a peer's."""
 
-    __slots__ = ("_top_via", "_user", "request", "rerouted", "to_tag")
+    __slots__ = ("_top_via", "_user", "merge_key", "request", "rerouted", "to_tag")
 
     def __init__(
         self,
@@ -69,8 +70,21 @@ class ServerTransaction(Transaction):
         self.to_tag = to_tag
         self.rerouted = False
         """Whether its connection was lost once already."""
+        self.merge_key: Key = ()
+        """What the same request is known by that comes another way (section 8.2.2.2)."""
         self._top_via = stamp_via(request, flow)
-        self._user = user
+        self._user: ServerUser = user
+
+    @property
+    def settled(self) -> bool:
+        """Whether its response has arrived, as far as that can be known."""
+        return self.request is LET_GO
+
+    def let_go(self) -> None:
+        """Its response has arrived, or was sent and nobody waits to hear that."""
+        self._user = UNCONCERNED
+        self.request = LET_GO
+        self._top_via = ""
 
     def repeated(self, now: float) -> None:
         """The request came again."""
@@ -116,3 +130,18 @@ class ServerTransaction(Transaction):
 
     def _report(self, failure: Failure, now: float) -> None:
         self._user.on_server_failure(self, failure, now)
+
+
+class _Unconcerned:
+    """Whom a transaction tells whose user has said all, and is not asked anything."""
+
+    def on_ack(self, transaction: ServerTransaction, ack: Request, now: float) -> None:
+        """Nothing to do."""
+
+    def on_server_failure(
+        self, transaction: ServerTransaction, failure: Failure, now: float
+    ) -> None:
+        """The client repeats its request or does not."""
+
+
+UNCONCERNED: Final = _Unconcerned()
