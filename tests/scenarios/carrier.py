@@ -84,7 +84,8 @@ class ScriptedCall:
             None,
         )
         known = (("To", "<sip:them@b>;tag=far"), ("Call-ID", self.call_id), *headers)
-        self._tell(Answered(200, "OK", Headers(known), answer_sdp() if body is None else body))
+        said = answer_sdp() if body is None else body
+        self._tell(Answered(200, "OK", Headers(known), said, "far"))
 
     def refuses(self, status: int, reason: str, headers: Fields = (), body: bytes = b"") -> None:
         """A final 3xx-6xx."""

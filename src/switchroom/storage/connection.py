@@ -23,7 +23,7 @@ from sqlalchemy.pool import StaticPool
 
 from switchroom.base.log import get_logger
 from switchroom.storage.errors import StorageError
-from switchroom.storage.exclusive import claim
+from switchroom.storage.exclusive import claim, claim_session
 from switchroom.storage.upgrade import upgrade
 from switchroom.storage.upsert import Row, Upserts
 from switchroom.storage.write_ahead_log import WriteAheadLog
@@ -112,8 +112,8 @@ class Database:
         waiting = self._soon.get((table.name, key))
         if waiting is not None:
             waiting.record_of = record_of
-            return
-        self._soon[table.name, key] = _LaterRow(table, record_of, encode)
+        else:
+            self._soon[table.name, key] = _LaterRow(table, record_of, encode)
         # The loop's timer costs less than waking a thread that would only wait for company.
         if self._lingering is None and self._loop is not None:
             self._lingering = self._loop.call_later(self._linger, self._wake)
@@ -188,7 +188,6 @@ class Database:
                 held.callback(claimed.release)
                 held.callback(engine.dispose)
                 connection = held.enter_context(engine.connect())
-                claimed.confirm(connection)
                 upgrade(connection)
             except (SQLAlchemyError, OSError) as error:
                 _log.debug("database cannot be opened", exc_info=error)
@@ -321,8 +320,8 @@ def _engine(url: URL) -> Engine:
     except (ModuleNotFoundError, NoSuchModuleError):
         remedy = "; pip install 'switchroom[postgres]'" if "psycopg" in url.drivername else ""
         raise StorageError(f"the driver of {url.drivername} is not installed{remedy}") from None
-    if url.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
+    prepare = _prepare_sqlite if url.get_backend_name() == "sqlite" else claim_session
+    event.listen(engine, "connect", prepare)
     return engine
 
 

@@ -106,15 +106,15 @@ def prepare(
 
     Raises InvalidRequestError or CallFailedError for what shows only with the trunk at hand.
     """
-    number = _own_number(request, trunk, choose)
+    host, port = split_host_port(trunk.address)
+    number = _own_number(request, trunk, host, choose)
     media = trunk.media.overlaid(request.media)
-    host, _ = split_host_port(trunk.address)
     local_ip = sip.local_address_towards(host)
     advertised_ip = sip.advertised_address_of(local_ip)
+    from_host = trunk.from_host or _as_host(advertised_ip)
     try:
-        invite = _invite(
-            request, trunk, call_id, number, trunk.from_host or _as_host(advertised_ip)
-        )
+        callee = Uri.sip(request.call_to, host, port, transport=trunk.transport.parameter)
+        invite = _invite(request, trunk, callee, _from(request, number, from_host), call_id)
     except SipError as error:
         raise CallFailedError(Termination(Cause.ADDRESS_ERROR, detail=str(error))) from error
     return Dial(
@@ -145,12 +145,12 @@ def prepare(
 def _own_number(
     request: CreateSipParticipant,
     trunk: OutboundTrunk,
+    host: str,
     choose: Callable[[Sequence[str]], str],
 ) -> str:
     if not request.number and not trunk.numbers:
         raise NotPossibleError("no numbers on outbound trunk")
-    number = request.number or choose(trunk.numbers)
-    return from_number(number, split_host_port(trunk.address)[0])
+    return from_number(request.number or choose(trunk.numbers), host)
 
 
 def _plan(
@@ -202,23 +202,20 @@ def _attributes(
 def _invite(
     request: CreateSipParticipant,
     trunk: OutboundTrunk,
+    callee: Uri,
+    from_: NameAddr,
     call_id: str,
-    number: str,
-    from_host: str,
 ) -> OutgoingInvite:
-    host, port = split_host_port(trunk.address)
-    transport = trunk.transport.parameter
-    callee = Uri.sip(request.call_to, host, port, transport=transport)
-    to = callee
+    to, transport = callee, trunk.transport.parameter
     if request.to_user_override:
-        to = Uri.sip(request.to_user_override, host, port, transport=transport)
+        to = Uri.sip(request.to_user_override, callee.host, callee.port, transport=transport)
     both = trunk.auth_username and trunk.auth_password
     return OutgoingInvite(
         call_id=_sip_call_id(call_id),
         local_tag=call_id,
         request_uri=_request_uri(request.request_uri, callee),
         to=NameAddr(to),
-        from_=_from(request, number, from_host),
+        from_=from_,
         headers=_headers(request, trunk),
         credentials=Credentials(trunk.auth_username, trunk.auth_password) if both else None,
         transport=transport,

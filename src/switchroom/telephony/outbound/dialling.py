@@ -14,7 +14,6 @@ from switchroom.base.records import record, replace
 from switchroom.sdp.codecs import Codec
 from switchroom.sdp.crypto import SrtpPolicy
 from switchroom.sdp.errors import SdpError
-from switchroom.sip.headers import tag_of
 from switchroom.sip.invite_session import Answered, Failed, Provisional
 from switchroom.telephony.calls import call_events as do
 from switchroom.telephony.calls.call import (
@@ -245,7 +244,7 @@ def _answered(state: Dialling, event: Answered, _now: float) -> _Step:
 
 def _learnt(state: Dialling, event: Answered) -> dict[str, str]:
     attributes = answer_attributes(event.headers, state.call.plan.attribute_rules)
-    attributes["sip.callTag"] = tag_of(event.headers.get("To") or "") or ""
+    attributes["sip.callTag"] = event.dialog
     attributes["sip.callIDFull"] = event.headers.get("Call-ID") or ""
     return attributes
 

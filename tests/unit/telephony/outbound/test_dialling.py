@@ -52,7 +52,7 @@ def _sdp(codecs: str = "0 8 101", direction: str = "sendrecv", port: int = 4000)
     ).encode()
 
 
-_ANSWER = Answered(200, "OK", _HEADERS, _sdp())
+_ANSWER = Answered(200, "OK", _HEADERS, _sdp(), "far")
 _RINGING = Provisional(180, "Ringing", Headers(), b"")
 _SDP_BODY = Headers((("Content-Type", "application/sdp"),))
 _CANCELLED = Failed(SipFailure(FailureKind.CANCELLED))
