@@ -5,15 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
 from switchroom.storage.errors import StorageError
 
 _IN_USE = "another switchroom is using this database"
-#: Any fixed number does; PostgreSQL keeps it for the session.
+#: Any fixed number does.
 _ADVISORY_KEY = 0x53574954
+#: Seconds until PostgreSQL asks a silent client whether it lives, and between three questions.
+_KEEPALIVE = 10
 
 
 class Claim:
@@ -22,17 +24,8 @@ class Claim:
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
 
-    def confirm(self, connection: Connection) -> None:
-        """Claim a server database on its connection. Raises StorageError if it is in use."""
-        if connection.dialect.name != "postgresql":
-            return
-        taken = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_KEY})
-        connection.commit()
-        if not taken:
-            raise StorageError(_IN_USE)
-
     def release(self) -> None:
-        """A crash releases as well: the lock belongs to the descriptor, or to the connection."""
+        """A crash releases as well: the lock belongs to the descriptor."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -56,3 +49,23 @@ def claim(url: URL) -> Claim:
         os.close(lock)
         raise StorageError(f"{_IN_USE}: {path}") from None
     return Claim(lock)
+
+
+def claim_session(connection: Any, _record: Any) -> None:
+    """Claim PostgreSQL's database for a connection of its driver that has just been made.
+
+    The claim ends with the session, so a connection that takes the place of a lost one claims
+    anew. That a lost one is lost the server must learn soon, or it would keep its successor out.
+    Raises StorageError if another server uses the database.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SET tcp_keepalives_idle = {_KEEPALIVE}; SET tcp_keepalives_interval = {_KEEPALIVE};"
+            "SET tcp_keepalives_count = 3"
+        )
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (_ADVISORY_KEY,))
+        (taken,) = cursor.fetchone()
+    connection.commit()
+    if not taken:
+        connection.close()
+        raise StorageError(_IN_USE)

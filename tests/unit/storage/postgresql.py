@@ -107,11 +107,22 @@ class Databases:
             with engine.connect() as connection:
                 upgrade(connection)
             engine.dispose()
-            self._upgraded = url.partition("?")[0].rpartition("/")[2]
+            self._upgraded = _name(url)
         return self.empty(self._upgraded)
+
+    def cut_off(self, url: str) -> None:
+        """End all connections to a database, as when the server is started anew."""
+        self._control.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+            (_name(url),),
+        )
 
     def close(self) -> None:
         self._control.close()
+
+
+def _name(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 def _url(folder: Path, database: str) -> str:

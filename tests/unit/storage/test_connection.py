@@ -15,6 +15,7 @@ from structlog.typing import EventDict
 from switchroom.storage.connection import Database
 from switchroom.storage.errors import StorageError
 from switchroom.storage.schema import rooms
+from unit.storage.postgresql import Databases, needs_postgresql
 
 
 def _row(name: str, sid: str = "RM_1") -> dict[str, object]:
@@ -148,6 +149,18 @@ async def test_a_second_server_is_turned_away_until_the_first_is_gone(url: str) 
     third = Database(url)
     await third.open()
     await third.close()
+
+
+@pytest.mark.parametrize("url", [pytest.param("postgresql", marks=needs_postgresql)], indirect=True)
+async def test_a_lost_connection_is_made_anew_and_the_database_stays_ours(
+    database: Database, url: str, postgresql_databases: Databases
+) -> None:
+    await database.put(rooms, "a", _row("a"), dict)
+    postgresql_databases.cut_off(url)
+    await database.put(rooms, "b", _row("b"), dict)
+    assert set(await database.run(_sids)) == {"a", "b"}
+    with pytest.raises(StorageError, match="another switchroom is using this database"):
+        await Database(url).open()
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
