@@ -61,10 +61,13 @@ def hide_private_facts(_logger: WrappedLogger, method: str, event: EventDict) ->
         event[key] = "***"
     if method == "debug":
         return event
-    for key in _NUMBER_KEYS & event.keys():
-        if isinstance(event[key], str):
-            event[key] = redact_number(event[key])
-    texts = {key: value for key, value in event.items() if isinstance(value, str)}
+    texts: dict[str, str] = {}
+    for key, value in event.items():
+        if isinstance(value, str):
+            if key in _NUMBER_KEYS:
+                event[key] = redact_number(value)
+            else:
+                texts[key] = value
     # Looked through as one, for there is seldom anything to hide.
     if may_tell("\n".join(texts.values())):
         event.update((key, redact_text(text)) for key, text in texts.items())
