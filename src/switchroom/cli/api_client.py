@@ -86,8 +86,13 @@ def call(
     return _decode(connection.url, content, answer)
 
 
-def fetch(connection: Connection, path: str, query: Mapping[str, str]) -> dict[str, Any]:
-    """What the server's REST API answers to a GET, a JSON object. Raises as `call` does."""
+def fetch(
+    connection: Connection, path: str, query: Mapping[str, str], *, holds: str
+) -> dict[str, Any]:
+    """What the server's REST API answers to a GET: a JSON object with `holds` among its fields.
+
+    Raises as `call` does.
+    """
     asked = f"{quote(path)}?{urlencode(query)}" if query else quote(path)
     headers = {"Authorization": f"Bearer {_token(connection, '')}"}
     content = _exchange(connection, "GET", asked, headers)
@@ -95,7 +100,7 @@ def fetch(connection: Connection, path: str, query: Mapping[str, str]) -> dict[s
         answer = json.loads(content)
     except ValueError:
         answer = None
-    if not isinstance(answer, dict):
+    if not isinstance(answer, dict) or holds not in answer:
         raise _not_understood(connection.url)
     return answer
 

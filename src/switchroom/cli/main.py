@@ -10,7 +10,7 @@ import typer
 
 from switchroom import __version__
 
-from . import dev, dispatch, generate_keys, offline, phone, room, serve, sip, token
+from . import calls, dev, dispatch, generate_keys, offline, phone, room, serve, sip, token
 from .api_client import Connection
 from .errors import CommandFailed, Mistyped
 from .output import print_failure, stop_printing
@@ -31,6 +31,7 @@ app.command(name="dev")(dev.dev)
 app.command(name="serve")(serve.serve)
 app.command(name="generate-keys")(generate_keys.generate_keys)
 app.add_typer(offline.app, name="offline")
+app.add_typer(calls.app, name="call")
 app.add_typer(dispatch.app, name="dispatch")
 app.add_typer(phone.app, name="phone")
 app.add_typer(room.app, name="room")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 import pytest
 
@@ -29,11 +30,18 @@ class Received:
 
 @dataclass(slots=True)
 class FakeApi:
-    """Answers ``Service/Method`` with what a test has put there; remembers what was asked."""
+    """Answers ``Service/Method`` with what a test has put there; remembers what was asked.
+
+    A path of REST is answered by each of its answers in turn, the last one for ever.
+    """
 
     url: str = ""
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
+    pages: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
+
+    def serve(self, path: str, *answers: dict[str, Any], status: int = 200) -> None:
+        self.pages[path] = [(status, json.dumps(answer).encode()) for answer in answers]
 
     def answer(self, method: str, message: dict[str, Any]) -> None:
         self.answers[f"/twirp/livekit.{method}"] = (200, json.dumps(message).encode())
@@ -53,7 +61,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.api.received.append(
             Received(self.path, json.loads(body), self.keys.verify(token), timeout)
         )
-        status, content = self.api.answers[self.path]
+        self._answer(*self.api.answers[self.path])
+
+    def do_GET(self) -> None:
+        claims = self.keys.verify(self.headers["Authorization"].removeprefix("Bearer "))
+        path, _, query = self.path.partition("?")
+        self.api.received.append(Received(unquote(path), dict(parse_qsl(query)), claims, 0))
+        answers = self.api.pages[unquote(path)]
+        self._answer(*(answers.pop(0) if len(answers) > 1 else answers[0]))
+
+    def _answer(self, status: int, content: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
