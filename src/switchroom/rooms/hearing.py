@@ -20,17 +20,21 @@ class Hearing:
 
     def review_listener(self, listener: Participant) -> None:
         """Judge every track of the others for one listener."""
+        if not (listener.member.listens or listener.heard or listener.refused):
+            return
         changed = False
         for publisher in self._participants():
-            for track in publisher.tracks.values():
-                changed |= self._judge(listener, track)
+            if publisher is not listener:
+                for track in publisher.tracks.values():
+                    changed |= self._judge(listener, track)
         if changed:
             listener.member.receive_tracks(tuple(listener.heard.values()))
 
     def review_track(self, track: Track) -> None:
         """Judge one track for every listener."""
+        publisher = track.publisher
         for listener in self._participants():
-            if self._judge(listener, track):
+            if listener is not publisher and self._judge(listener, track):
                 listener.member.receive_tracks(tuple(listener.heard.values()))
 
     def drop_track(self, track: Track) -> None:
@@ -80,10 +84,10 @@ class Hearing:
 
     def _judge(self, listener: Participant, track: Track) -> bool:
         """Bring `heard` up to date for one pair; whether it changed."""
-        if listener is track.publisher:
-            return False
         verdict = self._verdict(listener, track)
-        self._tell_permission(listener, track, refused=verdict is Verdict.NOT_ALLOWED)
+        refused = verdict is Verdict.NOT_ALLOWED
+        if refused != (track.sid in listener.refused):
+            self._tell_permission(listener, track, refused=refused)
         hears = track.sid in listener.heard
         if (verdict is Verdict.HEARS) == hears:
             return False
@@ -106,8 +110,6 @@ class Hearing:
         )
 
     def _tell_permission(self, listener: Participant, track: Track, *, refused: bool) -> None:
-        if refused == (track.sid in listener.refused):
-            return
         if refused:
             listener.refused.add(track.sid)
         else:

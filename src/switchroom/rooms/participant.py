@@ -98,14 +98,19 @@ class Participant:
 
     `heard` are the tracks it is to be sent, `refused` the sids of those that it would like to hear
     and whose publishers do not let it. `level` and `quality` are what was last told of it.
+    `dependent` is as `is_dependent` says, `recorder` whether it records the room, which the others
+    are told of, and `gone` whether it has left.
     """
 
     __slots__ = (
         "_info",
         "attributes",
         "audience",
+        "dependent",
         "facts",
+        "gone",
         "heard",
+        "hidden",
         "identity",
         "joined_at",
         "joined_at_ns",
@@ -118,6 +123,7 @@ class Participant:
         "permissions",
         "quality",
         "reason",
+        "recorder",
         "refused",
         "sid",
         "state",
@@ -149,14 +155,14 @@ class Participant:
         self.kind_details = kind_details
         self.metadata = legible(metadata)
         self.attributes: Mapping[str, str] = legible_texts(attributes or {})
-        self.permissions = permissions or Permissions()
+        self.permit(permissions or Permissions())
         self.wishes = Wishes(automatic=auto_subscribe)
         self.audience = Audience()
         self.heard: dict[str, Track] = {}
         self.refused: set[str] = set()
         self.tracks: dict[str, Track] = {}
         self.state = ParticipantState.JOINING
-        self.was_active = False
+        self.was_active = self.gone = False
         self.reason = DisconnectReason.UNKNOWN_REASON
         self.level = Speaker(self.sid, 0.0, active=False)
         self.quality = ConnectionQuality.EXCELLENT
@@ -165,23 +171,19 @@ class Participant:
         self.version = 0
         self._info: ParticipantInfo | None = None
 
-    @property
-    def hidden(self) -> bool:
-        return self.permissions.hidden
+    def permit(self, permissions: Permissions) -> None:
+        """It has these rights from now on."""
+        self.permissions = permissions
+        self.hidden = permissions.hidden
+        self.dependent = is_dependent(self.kind, permissions)
+        self.recorder = self.kind is ParticipantKind.EGRESS or permissions.recorder
 
-    @property
-    def gone(self) -> bool:
-        return self.state is ParticipantState.DISCONNECTED
-
-    @property
-    def dependent(self) -> bool:
-        """As `is_dependent` says."""
-        return is_dependent(self.kind, self.permissions)
-
-    @property
-    def recorder(self) -> bool:
-        """Whether it records the room, which the others are told of."""
-        return self.kind is ParticipantKind.EGRESS or self.permissions.recorder
+    def part(self, reason: DisconnectReason) -> None:
+        """It is out of its room."""
+        self.state = ParticipantState.DISCONNECTED
+        self.gone = True
+        self.reason = reason
+        self.touch()
 
     def touch(self) -> None:
         """Something that is told of this participant has changed."""

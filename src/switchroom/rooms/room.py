@@ -160,8 +160,10 @@ class Room:
         participant.state = ParticipantState.JOINED
         participant.touch()
         self.participants[participant.identity] = participant
-        self._watchers += participant.member.watches
-        self._watch_idleness()
+        if participant.member.watches:
+            self._watchers += 1
+        if self._idle_timer is not None:
+            self._watch_idleness()
         self._tell(participant, to_itself=False)
         self._note_counts()
         self._note_recording(participant)
@@ -335,7 +337,7 @@ class Room:
     def permit(self, participant: Participant, permissions: Permissions) -> None:
         """Replace a participant's permissions; what they no longer cover, ends."""
         was_hidden, was_dependent = participant.hidden, participant.dependent
-        participant.permissions = permissions
+        participant.permit(permissions)
         participant.touch()
         if participant.dependent and not was_dependent:
             self._departed_at = self._house.clock.monotonic()
@@ -485,9 +487,7 @@ class Room:
         self.ignore_company(participant)
         del self.participants[participant.identity]
         self._watchers -= participant.member.watches
-        participant.state = ParticipantState.DISCONNECTED
-        participant.reason = reason
-        participant.touch()
+        participant.part(reason)
         if not participant.dependent:
             self._departed_at = self._house.clock.monotonic()
         if self._house.listeners:
@@ -505,8 +505,9 @@ class Room:
             listener(event)
 
     def _company_changed(self) -> None:
-        for on_change in tuple(self._company_watchers.values()):
-            on_change()
+        if self._company_watchers:
+            for on_change in tuple(self._company_watchers.values()):
+                on_change()
 
     def _watching(self) -> Sequence[Participant]:
         if not self._watchers:
@@ -591,8 +592,11 @@ class Room:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
-        if self.closing or any(not p.dependent for p in self.participants.values()):
+        if self.closing:
             return
+        for participant in self.participants.values():
+            if not participant.dependent:
+                return
         now = self._house.clock.monotonic()
         if self._departed_at is not None:
             timeout = self._departed_at + self.terms.departure_timeout - now
@@ -615,5 +619,8 @@ class Room:
 
 
 def _merged(current: Mapping[str, str], changes: Mapping[str, str]) -> Mapping[str, str]:
+    """A new mapping, for the old one was told; an empty change takes its attribute away."""
     merged = {**current, **changes}
-    return {key: value for key, value in merged.items() if value}
+    if "" in merged.values():
+        return {key: value for key, value in merged.items() if value}
+    return merged
