@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from dataclasses import fields
@@ -106,10 +107,12 @@ class PaperEngine(Engine):
             case "stop_player", _:
                 self._note("tone stops")
 
-    async def _asked(self, name: str, *arguments: Any) -> Any:
+    def _asked(self, name: str, *arguments: Any) -> asyncio.Future[Any]:
         match name, arguments:
             case "leg_stats", (number,):
-                return {**COUNTS, "leg": number}
+                answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+                answer.set_result({**COUNTS, "leg": number})
+                return answer
         raise AssertionError(f"{name} is not for a paper engine")
 
     def _closed(self, handle: int) -> None:

@@ -85,7 +85,6 @@ class Engine:
         loop.remove_reader(native.fd)
         self._handlers.clear()
         self._refuse_requests(EngineStopped("the media engine was stopped"))
-        self._requests.clear()
         await loop.run_in_executor(None, native.stop)
 
     async def open_peer(self, kind: PeerKind, on_event: Callable[[PeerEvent], None]) -> Peer:
@@ -165,20 +164,19 @@ class Engine:
             raise EngineStopped("the media engine is not running")
         return self._native
 
-    def _send(self, name: str, *arguments: object) -> None:
+    def _send(self, *command: object) -> None:
         """Queue a command. After the end there is nobody to tell, and nothing left to change."""
         if self._native is None or self._loop is None:
             return
         if not self._queue:
             self._loop.call_soon(self._flush)
-        self._queue.append((name, *arguments))
+        self._queue.append(command)
 
     def _request(self, name: str, *arguments: object) -> asyncio.Future[Any]:
         """Queue a command that is answered, at once and not only when the answer is awaited."""
         self._running()
         request = next(self._ids)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        answer.add_done_callback(lambda _: self._requests.pop(request, None))
         self._requests[request] = answer
         self._send(name, request, *arguments)
         return answer
@@ -196,7 +194,7 @@ class Engine:
 
     def _fail_requests(self, queue: list[tuple[Any, ...]], error: EngineError) -> None:
         for command in queue:
-            answer = self._requests.get(command[1])
+            answer = self._requests.pop(command[1], None)
             if answer is not None and not answer.done():
                 answer.set_exception(error)
 
@@ -215,22 +213,21 @@ class Engine:
                 _log.exception("media event handler failed", kind=news[0])
 
     def _dispatch(self, news: tuple[Any, ...]) -> None:
+        handler = self._handlers.get(news[1])
+        if handler is not None:
+            handler(news)
+            return
         match news:
             case ("answer", request, answer):
-                self._answer(request, lambda future: future.set_result(answer))
+                asked = self._requests.pop(request, None)
+                if asked is not None and not asked.done():
+                    asked.set_result(answer)
             case ("refusal", request, reason):
-                self._answer(request, lambda future: future.set_exception(PeerError(reason)))
+                asked = self._requests.pop(request, None)
+                if asked is not None and not asked.done():
+                    asked.set_exception(PeerError(reason))
             case ("engine_failed", _, reason):
                 self._fail(reason)
-            case (_, handle, *_):
-                handler = self._handlers.get(handle)
-                if handler is not None:
-                    handler(news)
-
-    def _answer(self, request: int, settle: Callable[[asyncio.Future[Any]], None]) -> None:
-        future = self._requests.get(request)
-        if future is not None and not future.done():
-            settle(future)
 
     def _fail(self, reason: str) -> None:
         _log.critical("the media engine has failed", reason=reason)
@@ -238,6 +235,7 @@ class Engine:
         self._refuse_requests(EngineFailed(reason))
 
     def _refuse_requests(self, error: EngineError) -> None:
-        for request in list(self._requests.values()):
+        requests, self._requests = self._requests, {}
+        for request in requests.values():
             if not request.done():
                 request.set_exception(error)

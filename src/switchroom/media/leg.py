@@ -177,7 +177,7 @@ class Leg:
 
     def ask_stats(self) -> asyncio.Future[Any]:
         """As :meth:`stats`, for who does not wait in a task: the result is for :func:`stats_of`."""
-        return asyncio.ensure_future(self._request("leg_stats", self.id))
+        return self._request("leg_stats", self.id)
 
     def send_digits(self, digits: str) -> None:
         """Press keys, one after another: ``0-9 * # A-D``, ``w`` for half a second of nothing.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -52,7 +53,7 @@ class LocalTransport:
 class Request(Protocol):
     """Queues a command that is answered. Raises :class:`PeerError` when it is refused."""
 
-    def __call__(self, name: str, *arguments: object) -> Awaitable[Any]: ...
+    def __call__(self, name: str, *arguments: object) -> asyncio.Future[Any]: ...
 
 
 class Peer:
