@@ -59,7 +59,11 @@ unit: .make/engine ## the fast tests only
 
 .PHONY: interop
 interop: ready ## only the tests with programs that are not ours
-	@tools/test-lanes heavy light -- -m 'interop and not soak'
+	@tools/test-lanes heavy light -- -m 'interop and not soak and not go'
+
+.PHONY: go
+go: .make/engine .make/network .make/phones .make/go ## LiveKit's SDK for Go and its `lk` against the server; minutes to compile them
+	@tools/test-network $(BIN)/python -m pytest -m go tests/interop
 
 .PHONY: soak
 soak: .make/engine .make/network .make/peers ## ten thousand calls, two hundred at a time, then look for anything left behind
@@ -125,6 +129,10 @@ help: ## this list
 
 .make/node: tools/set-up tests/interop/javascript/package-lock.json
 	@tools/set-up node
+	@touch $@
+
+.make/go: tools/set-up $(wildcard tests/interop/go/go.* tests/interop/go/*/*.go)
+	@tools/set-up go
 	@touch $@
 
 .make/jvm: tools/set-up tests/interop/jvm/pom.xml

@@ -1,0 +1,170 @@
+"""LiveKit's own command line, `lk`, typed as LiveKit's pages teach it, against a server of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from livekit import api
+
+from interop.server import KEY, SECRET, Server
+from interop.sipp_phone import ANSWER, RINGING, needs_sipp, receive, refusal, send, sipp_phone
+
+_LK = Path(__file__).parents[2] / ".peers" / "go" / "lk"
+_RULE = '{"rule":{"dispatchRuleIndividual":{"roomPrefix":"call-"}}}'
+_STEPS = [receive("INVITE"), RINGING, ANSWER, receive("ACK"), receive("BYE"), send("200 OK")]
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.go,
+    pytest.mark.skipif(not _LK.exists(), reason="LiveKit's command line is missing: make go"),
+]
+
+
+class _Shell:
+    """Types commands in a folder of its own, which is its home as well."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        keys = {"LIVEKIT_URL": server.url, "LIVEKIT_API_KEY": KEY, "LIVEKIT_API_SECRET": SECRET}
+        self._environment = {**os.environ, **keys, "HOME": str(folder)}
+        self._folder = folder
+
+    async def type(self, line: str, *, status: int = 0) -> str:
+        """What the command says; it must end with this status."""
+        process = await asyncio.create_subprocess_exec(
+            *(str(_LK), *shlex.split(line)[1:]),
+            cwd=self._folder,
+            env=self._environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(60):
+            output, _ = await process.communicate()
+        assert process.returncode == status, output.decode()
+        return output.decode()
+
+    def write(self, name: str, text: str) -> None:
+        (self._folder / name).write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+async def shell(server: Server, tmp_path: Path) -> _Shell:
+    home = tmp_path / "home"
+    home.mkdir()
+    return _Shell(server, home)
+
+
+def named(text: str, prefix: str) -> str:
+    """The first identifier of this kind."""
+    found = re.search(rf"\b{prefix}_\w+", text)
+    assert found is not None, text
+    return found.group()
+
+
+async def test_trunks_are_made_listed_changed_and_deleted(shell: _Shell) -> None:
+    made = await shell.type(
+        "lk sip outbound create --name My --address trunk.provider.com --numbers +15551234567 "
+        "--auth-user user --auth-pass password"
+    )
+    listed = await shell.type("lk sip outbound list")
+    for text in (named(made, "ST"), "trunk.provider.com", "+15551234567", "user / ****"):
+        assert text in listed
+    await shell.type(f"lk sip outbound update --id {named(made, 'ST')} --name Theirs")
+    assert "Theirs" in await shell.type("lk sip outbound list")
+    trunk = {"name": "Care", "numbers": ["+15105550188"], "headers_to_attributes": {"X-A": "a"}}
+    shell.write("inbound-trunk.json", json.dumps({"trunk": trunk}))
+    inbound = await shell.type("lk sip inbound create inbound-trunk.json")
+    assert "X-A=a" in await shell.type("lk sip inbound list")
+    older = await shell.type("lk list-sip-trunk")
+    assert named(made, "ST") in older
+    assert named(inbound, "ST") in older
+    assert "deleted" in await shell.type(f"lk sip inbound delete {named(inbound, 'ST')}")
+    assert named(inbound, "ST") not in await shell.type("lk sip inbound list")
+
+
+async def test_rules_are_made_in_the_old_form_and_in_the_new(shell: _Shell) -> None:
+    shell.write("old.json", _RULE)
+    shell.write("new.json", json.dumps({"dispatch_rule": json.loads(_RULE)}))
+    # Since the command line has the new form, it refuses the one that older pages teach by itself.
+    assert "missing rule" in await shell.type("lk sip dispatch create old.json", status=1)
+    old = await shell.type("lk create-sip-dispatch-rule --request old.json")
+    listed = await shell.type("lk sip dispatch list")
+    assert "call-_<caller>_<random>" in listed
+    await shell.type(f"lk sip dispatch delete {named(old, 'SDR')}")
+    new = await shell.type("lk sip dispatch create new.json")
+    await shell.type(f"lk sip dispatch delete {named(new, 'SDR')}")
+    made = await shell.type("lk sip dispatch create --name x --individual call-")
+    again = await shell.type("lk sip dispatch create --name y --individual call-", status=1)
+    assert "already exists" in again
+    assert named(made, "SDR") in await shell.type("lk sip dispatch list")
+
+
+async def test_an_agent_is_asked_for_in_a_new_room(shell: _Shell, server: Server) -> None:
+    metadata = '{"phone_number": "+15105550123"}'
+    await shell.type(f"lk dispatch create --new-room --agent-name my-agent --metadata '{metadata}'")
+    async with server.api() as lk:
+        (room,) = (await lk.room.list_rooms(api.ListRoomsRequest())).rooms
+        asked = await lk.agent_dispatch.list_dispatch(room.name)
+    assert ("my-agent", metadata) in [(one.agent_name, one.metadata) for one in asked]
+    assert room.name in await shell.type("lk room list")
+    assert "my-agent" in await shell.type(f"lk dispatch list {room.name}")
+    await shell.type(f"lk room delete {room.name}")
+    assert room.name not in await shell.type("lk room list")
+
+
+async def test_a_token_is_taken_by_the_server(shell: _Shell, server: Server) -> None:
+    written = await shell.type("lk token create --create --list --token-only")
+    async with api.LiveKitAPI(server.url, token=written.splitlines()[-1]) as lk:
+        await lk.room.create_room(api.CreateRoomRequest(name="hello"))
+    assert "hello" in await shell.type("lk room list")
+
+
+@needs_sipp
+async def test_a_file_places_a_call_and_its_four_names_are_printed(
+    shell: _Shell, tmp_path: Path
+) -> None:
+    async with sipp_phone(tmp_path, _STEPS) as phone:
+        made = await shell.type(
+            f"lk sip outbound create --name My --address {phone.address} --numbers +15550000000"
+        )
+        shell.write("sip-participant.json", _participant(named(made, "ST")))
+        told = await shell.type("lk sip participant create sip-participant.json")
+        people = await shell.type("lk room participants list open-room")
+        await shell.type("lk room delete open-room")
+        assert await phone.finished() == 0
+    for words in ("SCL_", "PA_", "sip-test", "open-room"):
+        assert words in told
+    assert "sip-test" in people
+
+
+@needs_sipp
+async def test_a_call_to_somebody_busy_fails_with_their_status(
+    shell: _Shell, tmp_path: Path
+) -> None:
+    async with sipp_phone(tmp_path, refusal("486 Busy Here")) as phone:
+        made = await shell.type(
+            f"lk sip outbound create --name My --address {phone.address} --numbers +15550000000"
+        )
+        shell.write("sip-participant.json", _participant(named(made, "ST")))
+        told = await shell.type("lk sip participant create sip-participant.json", status=1)
+    for words in ("SIPStatusCode: 486", "SIPStatus: Busy Here"):
+        assert words in told
+
+
+def _participant(trunk: str) -> str:
+    return json.dumps(
+        {
+            "sip_trunk_id": trunk,
+            "sip_call_to": "+12135550100",
+            "room_name": "open-room",
+            "participant_identity": "sip-test",
+            "participant_name": "Test Caller",
+            "wait_until_answered": True,
+        }
+    )
