@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Self
 
 from switchroom.base.records import record
@@ -33,7 +32,17 @@ class DialogSnapshot:
 
     def to_json(self) -> dict[str, Any]:
         """A dict that ``json.dumps`` takes as it is."""
-        return {**asdict(self), "route_set": list(self.route_set)}
+        # Not `asdict`, which looks for records within records: an answered call waits for this.
+        return {
+            "call_id": self.call_id,
+            "local": self.local,
+            "remote": self.remote,
+            "remote_target": self.remote_target,
+            "route_set": list(self.route_set),
+            "local_cseq": self.local_cseq,
+            "remote_cseq": self.remote_cseq,
+            "transport": self.transport,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

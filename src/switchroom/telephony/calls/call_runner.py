@@ -64,6 +64,7 @@ _log = get_logger("telephony")
 _ANSWER_FIRST = 0.1
 #: Seconds that the engine may take to say how the sound of a call went.
 _FIGURES_LIMIT = 1.0
+_NO_HEADERS = Headers()
 
 
 class CallRunner:
@@ -87,7 +88,7 @@ class CallRunner:
         self.seat = PhoneSeat(ports.rooms, record.call_id)
         self.sound = PhoneSound(ports.engine, leg)
         self.session: InviteSession | None = None
-        self.remote_headers = Headers()
+        self.remote_headers = _NO_HEADERS
         self.transfers = TransferDesk()
         self._dialogs = 0
         self._agreed: do.UpdateLeg | None = None
@@ -186,7 +187,8 @@ class CallRunner:
         due = self._machine.deadline if self._machine is not None else None
         if due != self._due:
             self._rearm(due)
-        if not self._errands:
+        # A call that waits for a time is not at its end.
+        if due is None and not self._errands:
             self._look_for_the_end()
 
     def _perform(self, commands: Sequence[object]) -> None:

@@ -111,6 +111,8 @@ def _check_value(name: str, value: str) -> None:
 
 def merge(trunk: Mapping[str, str], request: Mapping[str, str]) -> Fields:
     """The trunk's headers overlaid with the request's, in the order of their names."""
+    if not trunk and not request:
+        return ()
     merged = {name.lower(): (name, value) for name, value in trunk.items()}
     merged.update({name.lower(): (name, value) for name, value in request.items()})
     return tuple(merged[key] for key in sorted(merged))
