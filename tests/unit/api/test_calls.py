@@ -98,6 +98,68 @@ CALL = CallRecord(
     request_digest="d1gest",
 )
 
+TOLD = {
+    "call_id": "SCL_1",
+    "sip_call_id": "a/b@us",
+    "direction": "outbound",
+    "running": False,
+    "from_number": "+15550000000",
+    "to_number": "+12025550102",
+    "hides_numbers": False,
+    "trunk_id": "ST_1",
+    "trunk_address": "sip.example.com",
+    "rule_id": "SDR_1",
+    "remote_address": "192.0.2.9:5060",
+    "room_name": "hello",
+    "room_sid": "RM_1",
+    "participant_identity": "phone",
+    "participant_sid": "PA_1",
+    "created_at": "2025-11-22T03:49:47.123456Z",
+    "answered_at": "2025-11-22T03:49:49.123456Z",
+    "ended_at": "2025-11-22T03:50:49.123456Z",
+    "seconds": 60.0,
+    "path": [
+        {"status": "dialing", "at": "2025-11-22T03:49:47.123456Z"},
+        {"status": "active", "at": "2025-11-22T03:49:49.123456Z"},
+    ],
+    "codec": "PCMU/8000",
+    "encryption": "AES_CM_128_HMAC_SHA1_80",
+    "media": {
+        "packets_in": 2970,
+        "lost_in": 30,
+        "jitter_in_ms": 4.0,
+        "concealed_ms": 20,
+        "packets_out": 3000,
+        "lost_out": 3,
+        "jitter_out_ms": 2.5,
+        "round_trip_ms": 40.0,
+    },
+    "transfers": [
+        {
+            "transfer_id": "STR_1",
+            "transfer_to": "tel:+12025550101",
+            "initiated_at": "2025-11-22T03:49:50.123456Z",
+            "completed_at": "2025-11-22T03:49:51.123456Z",
+            "status": "failed",
+            "reason": "rejected",
+            "sip_status": 603,
+            "sip_reason": "Decline",
+        }
+    ],
+    "termination": {
+        "sentence": "The line is busy. (SIP 486 Busy at +12025550102) Q.850 cause 17: user busy",
+        "cause": "busy",
+        "result": "client_error",
+        "ended_by": "phone",
+        "was_active": True,
+        "sip_status": 486,
+        "sip_reason": "Busy at +12025550102",
+        "q850_cause": 17,
+        "detail": "Q.850 cause 17: user busy",
+        "disconnect_reason": "ROOM_DELETED",
+    },
+}
+
 
 def message(text: str, direction: Any = "out") -> TapRecord:
     data = text.replace("\n", "\r\n").encode()
@@ -176,68 +238,7 @@ async def test_a_call_is_told_whole(office: Office) -> None:
     told = await office.answer("/v1/calls/SCL_1")
     ladder = told.pop("ladder")
     assert told == (await office.answer("/v1/calls"))["calls"][0] == call_to_json(CALL, 0)
-    assert told == {
-        "call_id": "SCL_1",
-        "sip_call_id": "a/b@us",
-        "direction": "outbound",
-        "running": False,
-        "from_number": "+15550000000",
-        "to_number": "+12025550102",
-        "hides_numbers": False,
-        "trunk_id": "ST_1",
-        "trunk_address": "sip.example.com",
-        "rule_id": "SDR_1",
-        "remote_address": "192.0.2.9:5060",
-        "room_name": "hello",
-        "room_sid": "RM_1",
-        "participant_identity": "phone",
-        "participant_sid": "PA_1",
-        "created_at": "2025-11-22T03:49:47.123456Z",
-        "answered_at": "2025-11-22T03:49:49.123456Z",
-        "ended_at": "2025-11-22T03:50:49.123456Z",
-        "seconds": 60.0,
-        "path": [
-            {"status": "dialing", "at": "2025-11-22T03:49:47.123456Z"},
-            {"status": "active", "at": "2025-11-22T03:49:49.123456Z"},
-        ],
-        "codec": "PCMU/8000",
-        "encryption": "AES_CM_128_HMAC_SHA1_80",
-        "media": {
-            "packets_in": 2970,
-            "lost_in": 30,
-            "jitter_in_ms": 4.0,
-            "concealed_ms": 20,
-            "packets_out": 3000,
-            "lost_out": 3,
-            "jitter_out_ms": 2.5,
-            "round_trip_ms": 40.0,
-        },
-        "transfers": [
-            {
-                "transfer_id": "STR_1",
-                "transfer_to": "tel:+12025550101",
-                "initiated_at": "2025-11-22T03:49:50.123456Z",
-                "completed_at": "2025-11-22T03:49:51.123456Z",
-                "status": "failed",
-                "reason": "rejected",
-                "sip_status": 603,
-                "sip_reason": "Decline",
-            }
-        ],
-        "termination": {
-            "sentence": "The line is busy. (SIP 486 Busy at +12025550102) "
-            "Q.850 cause 17: user busy",
-            "cause": "busy",
-            "result": "client_error",
-            "ended_by": "phone",
-            "was_active": True,
-            "sip_status": 486,
-            "sip_reason": "Busy at +12025550102",
-            "q850_cause": 17,
-            "detail": "Q.850 cause 17: user busy",
-            "disconnect_reason": "ROOM_DELETED",
-        },
-    }
+    assert told == TOLD
     assert ladder == [
         {
             "at": "2025-11-22T03:49:47.123456Z",
