@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use switchroom_codecs::conceal::Concealer;
 use switchroom_codecs::g722::{self, G722Decoder};
+use switchroom_codecs::level;
 use switchroom_codecs::opus::{OpusDecoder, packet_samples};
 use switchroom_codecs::resample::Resampler;
 use switchroom_rtp::{JitterBuffer, Taken};
@@ -24,6 +25,8 @@ const MAX_SPARE: usize = 8;
 const FADED: u32 = 4;
 /// The same after which nothing is left of it in any codec, and silence costs nothing.
 const STILL: u32 = 16;
+/// In dB below the overload point: the sound of a pause, and of no part of a word.
+const QUIET: u8 = 45;
 /// Milliseconds of the longest packet.
 const LONGEST_MS: u32 = 120;
 /// Samples of the longest packet at the highest rate.
@@ -58,6 +61,22 @@ enum Held {
     Encoded(AudioCodec, Vec<u8>),
     Linear(u32, Box<[i16]>),
     Noise(Box<ComfortNoise>),
+}
+
+impl Held {
+    /// Whether nobody would miss it. What cannot be told without being decoded is taken to be as
+    /// loud as what was played last.
+    fn is_quiet(&self, last: &[i16]) -> bool {
+        let level = match self {
+            Self::Encoded(codec, bytes) => match codec.law() {
+                Some(law) => level::of_g711(law, bytes),
+                None => level::of_samples(last),
+            },
+            Self::Linear(_, samples) => level::of_samples(samples),
+            Self::Noise(_) => level::SILENCE,
+        };
+        level >= QUIET
+    }
 }
 
 /// What was decoded last, and so conceals what is lost.
@@ -191,7 +210,8 @@ impl Playout {
             if self.ready.len() >= self.frame.len() {
                 break;
             }
-            match self.jitter.take(now) {
+            let last = &self.frame;
+            match self.jitter.take(now, |held| held.is_quiet(last)) {
                 Taken::Packet(held) => {
                     self.starved = 0;
                     self.play(held);

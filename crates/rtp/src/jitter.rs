@@ -24,6 +24,8 @@ const LATE_MEANS_RESTART: u32 = 10;
 const SLACK: Duration = Duration::from_millis(5);
 /// … how long it must have been, since a single gap comes and goes …
 const PATIENCE: Duration = Duration::from_millis(500);
+/// … how long where nothing is quiet enough to be dropped unheard …
+const MORE_PATIENCE: Duration = Duration::from_secs(2);
 /// … and how far beyond there is no more patience.
 const BACKLOG: Duration = Duration::from_millis(100);
 
@@ -159,12 +161,12 @@ impl<T> JitterBuffer<T> {
     }
 
     /// What to play now. Asked for whenever the listener needs more sound: every 20 ms for
-    /// packets of 20 ms.
-    pub fn take(&mut self, now: Instant) -> Taken<T> {
+    /// packets of 20 ms. A buffer that is too full drops what is `quiet` first.
+    pub fn take(&mut self, now: Instant, quiet: impl Fn(&T) -> bool) -> Taken<T> {
         if !self.playing && !self.begin(now) {
             return Taken::Nothing;
         }
-        self.shorten(now);
+        self.shorten(now, &quiet);
         let Some(next) = self.next else { return Taken::Nothing };
         if let Some(entry) = self.slots[(next % CAPACITY) as usize].take() {
             self.held -= 1;
@@ -180,7 +182,7 @@ impl<T> JitterBuffer<T> {
         if self.lost_in_a_row == MOST_LOST_IN_A_ROW {
             self.next = self.first_held();
             self.lost_in_a_row = 0;
-            return self.take(now);
+            return self.take(now, quiet);
         }
         self.lost_in_a_row += 1;
         self.counters.lost += 1;
@@ -243,26 +245,30 @@ impl<T> JitterBuffer<T> {
     }
 
     /// Drops what makes the delay longer than needed: at once after a stall, else when the buffer
-    /// has been too full for a while. Half a second between two drops is not heard.
-    fn shorten(&mut self, now: Instant) {
+    /// has been too full for a while, in the next pause. A packet cut out of a word is heard: that
+    /// is done only where no pause comes, and not more often than once in [`MORE_PATIENCE`].
+    fn shorten(&mut self, now: Instant, quiet: impl Fn(&T) -> bool) {
         while let Some(next) = self.next
             && let Some(overdue) = self.overdue(now, next)
+            && let Some(entry) = &self.slots[(next % CAPACITY) as usize]
         {
-            let length = self.slots[(next % CAPACITY) as usize].as_ref().map_or(0, |e| e.duration);
-            let length = self.duration(length);
+            let length = self.duration(entry.duration);
             if overdue < length + SLACK || self.held < 2 {
                 self.too_full_since = None;
                 return;
             }
-            let since = *self.too_full_since.get_or_insert(now);
-            if overdue < BACKLOG + length && now.saturating_duration_since(since) < PATIENCE {
+            let waited = now.saturating_duration_since(*self.too_full_since.get_or_insert(now));
+            let stalled = overdue >= BACKLOG + length;
+            let dropped =
+                stalled || waited >= MORE_PATIENCE || waited >= PATIENCE && quiet(&entry.packet);
+            if !dropped {
                 return;
             }
             self.slots[(next % CAPACITY) as usize] = None;
             self.held -= 1;
             self.counters.dropped += 1;
             self.next = Some(next + 1);
-            if overdue < BACKLOG + length {
+            if !stalled {
                 self.too_full_since = None;
                 return;
             }

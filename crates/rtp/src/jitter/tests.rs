@@ -13,6 +13,12 @@ fn buffer() -> JitterBuffer<u32> {
     JitterBuffer::new(8_000, MOST)
 }
 
+/// Where it does not matter what is dropped.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as a buffer of anything asks")]
+fn quiet(_: &u32) -> bool {
+    true
+}
+
 /// Inserts packet `number` of a stream that begins just before both wraps.
 fn insert(buffer: &mut JitterBuffer<u32>, now: Instant, number: u32) -> Inserted {
     let timestamp = (u32::MAX - 700).wrapping_add(number * 160);
@@ -52,7 +58,7 @@ fn hear(seed: u64, packets: u32, conditions: impl Fn(u32) -> Conditions) -> Hear
         while let Some((at, number)) = link.receive(tick) {
             insert(&mut heard.buffer, at, number);
         }
-        let taken = heard.buffer.take(tick);
+        let taken = heard.buffer.take(tick, quiet);
         if let Taken::Packet(number) = taken {
             heard.delays.push(tick - (start + 20 * MS * number));
         }
@@ -118,7 +124,7 @@ fn a_burst_of_jitter_is_remembered_for_two_seconds_at_least() {
         for number in 0..begins + 110 {
             let late = if rough(number) { MS * (number % 2) * 30 } else { Duration::ZERO };
             insert(&mut buffer, start + 20 * MS * number + late, number);
-            let _ = buffer.take(start + 20 * MS * number + late);
+            let _ = buffer.take(start + 20 * MS * number + late, quiet);
         }
         assert_eq!(buffer.delay(), 30 * MS, "begins at packet {begins}");
     }
@@ -130,13 +136,13 @@ fn a_lost_packet_is_told_with_its_successor_at_hand() {
     for number in [0, 2, 3] {
         insert(&mut buffer, start + 20 * MS * number, number);
     }
-    let taken: Vec<_> = (0..5).map(|_| buffer.take(start + 60 * MS)).collect();
+    let taken: Vec<_> = (0..5).map(|_| buffer.take(start + 60 * MS, quiet)).collect();
     let expected =
         [Taken::Packet(0), Taken::Lost, Taken::Packet(2), Taken::Packet(3), Taken::Nothing];
     assert_eq!(taken, expected);
     insert(&mut buffer, start + 120 * MS, 6);
     insert(&mut buffer, start + 121 * MS, 5);
-    assert_eq!(buffer.take(start + 121 * MS), Taken::Packet(5));
+    assert_eq!(buffer.take(start + 121 * MS, quiet), Taken::Packet(5));
     assert_eq!(buffer.peek(), Some(&6));
     assert_eq!(buffer.counters(), JitterCounters { lost: 1, underruns: 1, ..buffer.counters() });
 }
@@ -147,7 +153,7 @@ fn late_and_repeated_packets_are_refused() {
     insert(&mut buffer, start, 0);
     insert(&mut buffer, start, 2);
     assert_eq!(insert(&mut buffer, start, 2), Inserted::Duplicate);
-    let _ = (buffer.take(start + 50 * MS), buffer.take(start + 50 * MS));
+    let _ = (buffer.take(start + 50 * MS, quiet), buffer.take(start + 50 * MS, quiet));
     assert_eq!(insert(&mut buffer, start + 50 * MS, 1), Inserted::Late);
     assert_eq!(buffer.counters().late, 1);
 }
@@ -158,7 +164,10 @@ fn packets_swapped_at_the_very_beginning_keep_their_order() {
     insert(&mut buffer, start, 1);
     insert(&mut buffer, start + MS, 0);
     let later = start + 50 * MS;
-    assert_eq!([buffer.take(later), buffer.take(later)], [Taken::Packet(0), Taken::Packet(1)]);
+    assert_eq!(
+        [buffer.take(later, quiet), buffer.take(later, quiet)],
+        [Taken::Packet(0), Taken::Packet(1)]
+    );
 }
 
 #[test]
@@ -167,6 +176,44 @@ fn packets_held_before_the_beginning_never_share_a_place() {
     insert(&mut buffer, start, 10);
     insert(&mut buffer, start, 0);
     assert_eq!(insert(&mut buffer, start, CAPACITY as u32), Inserted::Restarted);
+}
+
+/// Numbers that were not played of a stream whose packet 100 came 30 ms late, which made the buffer
+/// 20 ms longer, and when each packet was played.
+fn dropped_after_a_late_packet(quiet: impl Fn(&u32) -> bool) -> (Vec<u32>, Duration) {
+    let (start, mut buffer) = (beginning(), buffer());
+    let (mut played, mut delay) = (Vec::new(), Duration::ZERO);
+    for number in 0..1_000 {
+        let sent = start + 20 * MS * number;
+        let tick = sent + 10 * MS;
+        if number != 100 {
+            insert(&mut buffer, sent, number);
+        }
+        if let Taken::Packet(number) = buffer.take(tick, &quiet) {
+            played.push(number);
+            delay = tick - (start + 20 * MS * number);
+        }
+        if number == 100 {
+            insert(&mut buffer, sent + 15 * MS, number);
+        }
+    }
+    let missing = (0..999).filter(|number| !played.contains(number)).collect();
+    (missing, delay)
+}
+
+#[test]
+fn a_buffer_that_is_too_full_drops_a_packet_of_the_next_pause_and_no_word() {
+    let (dropped, delay) = dropped_after_a_late_packet(|number| (350..370).contains(number));
+    assert_eq!(dropped, [350]);
+    assert_eq!(delay, 10 * MS);
+}
+
+#[test]
+fn sound_without_a_pause_is_shortened_too_but_later() {
+    let (dropped, delay) = dropped_after_a_late_packet(|_| false);
+    // 4 s until the late packet is forgotten, and 2 s of hoping for a pause.
+    assert_eq!(dropped, [400]);
+    assert_eq!(delay, 10 * MS);
 }
 
 #[test]
@@ -186,13 +233,13 @@ fn a_stall_is_caught_up_with_at_once() {
 fn a_pause_of_the_sender_is_no_loss() {
     let (start, mut buffer) = (beginning(), buffer());
     insert(&mut buffer, start, 0);
-    assert_eq!(buffer.take(start), Taken::Packet(0));
-    assert_eq!(buffer.take(start + 20 * MS), Taken::Nothing);
+    assert_eq!(buffer.take(start, quiet), Taken::Packet(0));
+    assert_eq!(buffer.take(start + 20 * MS, quiet), Taken::Nothing);
     // The next number, two seconds later by time and timestamp.
     let later = start + 2_000 * MS;
     let timestamp = (u32::MAX - 700).wrapping_add(16_000);
     buffer.insert(later, 65_531, timestamp, 160, 1);
-    assert_eq!(buffer.take(later), Taken::Packet(1));
+    assert_eq!(buffer.take(later, quiet), Taken::Packet(1));
     assert_eq!(buffer.counters().lost, 0);
 }
 
@@ -200,9 +247,9 @@ fn a_pause_of_the_sender_is_no_loss() {
 fn a_long_gap_is_skipped_after_a_few_losses() {
     let (start, mut buffer) = (beginning(), buffer());
     insert(&mut buffer, start, 0);
-    let _ = buffer.take(start);
+    let _ = buffer.take(start, quiet);
     insert(&mut buffer, start + 400 * MS, 20);
-    let taken: Vec<_> = (0..6).map(|_| buffer.take(start + 400 * MS)).collect();
+    let taken: Vec<_> = (0..6).map(|_| buffer.take(start + 400 * MS, quiet)).collect();
     assert_eq!(taken[..5], [Taken::Lost; 5]);
     assert_eq!(taken[5], Taken::Packet(20));
 }
@@ -211,11 +258,11 @@ fn a_long_gap_is_skipped_after_a_few_losses() {
 fn a_stream_begun_anew_is_played() {
     let (start, mut buffer) = (beginning(), buffer());
     insert(&mut buffer, start, 0);
-    let _ = buffer.take(start);
+    let _ = buffer.take(start, quiet);
     assert_eq!(buffer.insert(start, 20_000, 9, 160, 77), Inserted::Restarted);
-    assert_eq!(buffer.take(start), Taken::Packet(77));
+    assert_eq!(buffer.take(start, quiet), Taken::Packet(77));
     assert_eq!(buffer.insert(start, 19_000, 9, 160, 78), Inserted::Restarted);
-    assert_eq!(buffer.take(start), Taken::Packet(78));
+    assert_eq!(buffer.take(start, quiet), Taken::Packet(78));
 }
 
 #[test]
@@ -232,7 +279,7 @@ fn garbage_never_panics_and_never_fills_more_than_the_buffer() {
         let duration = random.next_u64() as u32;
         let _ = buffer.insert(now, sequence, timestamp, duration, 0);
         if random.chance(0.7) {
-            let _ = buffer.take(now);
+            let _ = buffer.take(now, quiet);
         }
         assert!(buffer.len() <= CAPACITY as usize);
         assert!(buffer.delay() <= MOST);
