@@ -194,4 +194,5 @@ class ScriptedCaller:
     def _last(self, event: SessionEvent) -> None:
         if not self._over:
             self._over = True
-            self._hear(event)
+            hear, self._hear = self._hear, lambda _: None
+            hear(event)

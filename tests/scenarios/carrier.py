@@ -181,7 +181,12 @@ class ScriptedCall:
     def _tell_last(self, event: SessionEvent) -> None:
         if not self._over:
             self._over = True
-            self._on_event(event)
+            tell, self._on_event = self._on_event, _nobody
+            tell(event)
+
+
+def _nobody(_event: SessionEvent) -> None:
+    """After the last event there is no listener any more."""
 
 
 class ScriptedCarrier:
