@@ -43,6 +43,7 @@ class CallBooks:
         self._ports = ports
         self._now = ports.clock.unix_ns
         self._dialog_of: DialogOf | None = None
+        self._unwritten = False
 
     @property
     def record(self) -> CallRecord:
@@ -121,8 +122,10 @@ class CallBooks:
             self.save()
 
     def save(self) -> None:
-        """Write the record soon."""
-        self._ports.calls.save_later(self.notes.call_id, self._to_keep)
+        """Write the record soon: as it will be then, so that one wish holds for more."""
+        if not self._unwritten:
+            self._unwritten = True
+            self._ports.calls.save_later(self.notes.call_id, self._to_keep)
 
     def save_now(self) -> asyncio.Future[None]:
         """Begin to write at once. Done when a crash of ours cannot lose it, or a StorageError."""
@@ -133,6 +136,7 @@ class CallBooks:
         return self._ports.calls.save_durably(self._to_keep())
 
     def _to_keep(self) -> CallRecord:
+        self._unwritten = False
         return self.notes.record(None if self._dialog_of is None else self._dialog_of())
 
     def _publish(self, event_of: Callable[[CallRecord], CallEvent]) -> None:

@@ -34,6 +34,7 @@ from switchroom.rooms.rpc import RpcCode, RpcFailed
 from switchroom.sip.errors import LocalSipError
 from switchroom.sip.headers import Headers, tag_of
 from switchroom.sip.invite_session import (
+    Answered,
     Fields,
     IncomingInviteSession,
     InviteSession,
@@ -70,9 +71,9 @@ _NO_HEADERS = Headers()
 class CallRunner:
     """One call from its first step to its end. `on_finished` is told when nothing is left of it.
 
-    A direction's runner calls `run` with its machine, sets `session` when there is one and
-    `remote_headers` (of their INVITE, or their answer to ours) when they are known, and adds its
-    own commands to `PERFORM`.
+    A direction's runner calls `run` with its machine, sets `session` when there is one and the
+    `remote_headers` of an INVITE (those of an answer come by themselves), and adds its own commands
+    to `PERFORM`.
     """
 
     def __init__(
@@ -141,6 +142,8 @@ class CallRunner:
 
         def on_event(event: SessionEvent) -> None:
             if number == self._dialogs:
+                if isinstance(event, Answered):
+                    self.remote_headers = event.headers
                 self.tell(event)
 
         return on_event

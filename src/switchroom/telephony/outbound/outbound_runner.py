@@ -12,7 +12,6 @@ from switchroom.base.records import replace
 from switchroom.media import Leg
 from switchroom.sdp.crypto import FreshKeys, SrtpPolicy
 from switchroom.sip.errors import LocalSipError
-from switchroom.sip.invite_session import Answered, SessionEvent
 from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.calls.call_ports import CallPorts
 from switchroom.telephony.calls.call_record import CallRecord
@@ -91,18 +90,10 @@ class OutboundRunner(CallRunner):
         self.books.notes.sip_call_id = call_id
         try:
             self.session = self.ports.sip.invite(
-                replace(given, call_id=call_id, body=command.body), self._hearing(self.listen())
+                replace(given, call_id=call_id, body=command.body), self.listen()
             )
         except LocalSipError as error:
             self.tell(dial.Undialable(str(error)))
-
-    def _hearing(self, tell: Callable[[SessionEvent], None]) -> Callable[[SessionEvent], None]:
-        def on_event(event: SessionEvent) -> None:
-            if isinstance(event, Answered):
-                self.remote_headers = event.headers
-            tell(event)
-
-        return on_event
 
     def _store_dial(self, command: dial.StoreDial) -> None:
         if command.durable:

@@ -49,12 +49,14 @@ class _Shelf:
 
     def __init__(self) -> None:
         self.waiting: Callable[[], CallRecord] | None = None
+        self.wishes = 0
 
     def save(self, record: CallRecord) -> None:
         self.waiting = lambda: record
 
     def save_later(self, call_id: str, record_of: Callable[[], CallRecord]) -> None:
         assert call_id == "SCL_1"
+        self.wishes += 1
         self.waiting = record_of
 
     def written(self) -> CallRecord:
@@ -102,3 +104,15 @@ def test_a_call_that_is_over_keeps_its_dialog_until_the_far_end_knows() -> None:
     assert shelf.written().dialog == _DIALOG
     books.forget_dialog()
     assert shelf.written().dialog is None
+
+
+def test_what_is_yet_to_be_written_need_not_be_wished_for_again() -> None:
+    shelf = _Shelf()
+    books = _books(shelf)
+    books.save()
+    books.answered(None)
+    books.save()
+    assert shelf.wishes == 1
+    assert shelf.written().answered_at
+    books.save()
+    assert shelf.wishes == 2
