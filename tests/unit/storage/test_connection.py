@@ -15,7 +15,7 @@ from structlog.typing import EventDict
 from switchroom.storage.connection import Database
 from switchroom.storage.errors import StorageError
 from switchroom.storage.schema import rooms
-from unit.storage.postgresql import Databases, needs_postgresql
+from unit.storage.postgresql import Databases
 
 
 def _row(name: str, sid: str = "RM_1") -> dict[str, object]:
@@ -151,7 +151,7 @@ async def test_a_second_server_is_turned_away_until_the_first_is_gone(url: str) 
     await third.close()
 
 
-@pytest.mark.parametrize("url", [pytest.param("postgresql", marks=needs_postgresql)], indirect=True)
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 async def test_a_lost_connection_is_made_anew_and_the_database_stays_ours(
     database: Database, url: str, postgresql_databases: Databases
 ) -> None:

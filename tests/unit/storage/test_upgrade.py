@@ -17,10 +17,10 @@ from switchroom.storage.errors import StorageError
 from switchroom.storage.schema import calls, metadata
 from switchroom.storage.upgrade import downgrade, upgrade
 from switchroom.storage.upsert import upsert
-from unit.storage.postgresql import Databases, needs_postgresql
+from unit.storage.postgresql import Databases
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_postgresql)])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def connection(request: pytest.FixtureRequest) -> Iterator[Connection]:
     url = "sqlite://"
     if request.param == "postgresql":
