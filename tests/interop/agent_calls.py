@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -33,8 +34,15 @@ class AgentCall:
     worker: Worker
 
     async def begin(self, agent: str, room: str = ROOM, **metadata: object) -> None:
-        """Dispatch the agent, with the person's number, and let the person take the call."""
-        await dispatch(self.lk, agent, room, phone_number=NUMBER, **metadata)
+        """Dispatch the agent, with the person's number, and let the person take the call.
+
+        An agent without a name comes by itself into a new room, whose metadata has the number.
+        """
+        if agent:
+            await dispatch(self.lk, agent, room, phone_number=NUMBER, **metadata)
+        else:
+            facts = json.dumps({"phone_number": NUMBER, **metadata})
+            await self.lk.room.create_room(api.CreateRoomRequest(name=room, metadata=facts))
         await self.person.is_called()
 
     async def is_listened_to(self, room: str = ROOM) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from interop.turns import takes_turns
 
 SNIPPETS = ROOT / "tests" / "interop" / "snippets"
 AGENT = "my-telephony-agent"
+NAMELESS = ""
 VOICEMAIL = "Please leave a message after the tone."
 GREETING = "Hello, how can I help you today?"
 
@@ -56,31 +58,45 @@ async def test_a_dial_that_fails_ends_the_job_and_who_is_called_speaks_first(
         await call.worker.wait_for("shutting down job task", times=2)
 
 
-@pytest.mark.parametrize(
-    ("snippet", "mode", "told"),
-    [
-        (
-            "worker_options_and_callbacks.py",
-            DEV,
-            [
-                "dev mode is deprecated",
-                *("participant joined: phone_user", "call status: active"),
-                "disconnected: phone_user 1",
-            ],
-        ),
-        ("polls_the_call_status.py", START, ["user has picked up"]),
-        ("chooses_by_attributes.py", START, ["caller from +1", "trunk: ST_", "rule: None"]),
-    ],
+@dataclass(frozen=True)
+class Greeting:
+    """An agent that greets: its program, what that writes, its name, and how it is started."""
+
+    snippet: str
+    told: Sequence[str]
+    agent: str = AGENT
+    mode: Sequence[str] = START
+
+
+GREETINGS = (
+    Greeting(
+        "worker_options_and_callbacks.py",
+        [
+            "dev mode is deprecated",
+            *("participant joined: phone_user", "call status: active"),
+            "disconnected: phone_user 1",
+        ],
+        mode=DEV,
+    ),
+    Greeting("polls_the_call_status.py", ["user has picked up"]),
+    Greeting(
+        "chooses_by_attributes.py",
+        ["caller from +1", "trunk: ST_", "rule: None"],
+        agent=NAMELESS,
+    ),
 )
+
+
+@pytest.mark.parametrize("taught", GREETINGS, ids=lambda taught: taught.snippet)
 async def test_a_greeting_is_heard_from_its_first_word(
-    server: Server, tmp_path: Path, snippet: str, mode: Sequence[str], told: Sequence[str]
+    server: Server, tmp_path: Path, taught: Greeting
 ) -> None:
-    async with calling(server, tmp_path, snippet, [GREETING], mode) as call:
-        await call.begin(AGENT)
+    async with calling(server, tmp_path, taught.snippet, [GREETING], taught.mode) as call:
+        await call.begin(taught.agent)
         await call.person.hears(GREETING)
         call.person.phone.hang_up()
         await call.worker.wait_for("shutting down job task")
-        for words in told:
+        for words in taught.told:
             await call.worker.wait_for(words)
         assert call.person.heard == [GREETING]
 

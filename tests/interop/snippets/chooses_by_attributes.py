@@ -1,6 +1,7 @@
 """Waits for whoever comes first, and chooses its models by the kind and the number of the caller.
 
-Taught with a speech model for telephones; the names are those of the gateway here.
+Taught with a speech model for telephones; the names are those of the gateway here. The agent has no
+name, so it comes into every new room by itself, as a course teaches; the room says whom to call.
 """
 
 import json
@@ -12,12 +13,12 @@ from livekit.agents import Agent, AgentServer, AgentSession, JobContext, cli
 server = AgentServer()
 
 
-@server.rtc_session(agent_name="my-telephony-agent")
+@server.rtc_session
 async def my_agent(ctx: JobContext) -> None:
     """Dial in the background, wait for the participant, look at it, talk."""
     await ctx.connect()
     ctx.add_sip_participant(
-        call_to=json.loads(ctx.job.metadata)["phone_number"],
+        call_to=json.loads(ctx.room.metadata)["phone_number"],
         trunk_id=os.environ["LIVEKIT_SIP_OUTBOUND_TRUNK"],
         participant_identity="phone_user",
     )
