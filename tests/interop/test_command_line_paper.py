@@ -36,9 +36,10 @@ class Typist:
         output = await run(SWITCHROOM, *words[1:])
         self.typed.append(line)
         if "sip participant create" in line:
+            self._learn("SCL_", output)
             await self._learn_the_phones_track()
         if "dispatch create" in line:
-            self._learn_the_dispatch(output)
+            self._learn("AD_", output)
         return output
 
     async def _learn_the_phones_track(self) -> None:
@@ -46,10 +47,10 @@ class Typist:
         phone = json.loads(await run(SWITCHROOM, *command.split()))
         self._known["TR_…"] = phone["tracks"][0]["sid"]
 
-    def _learn_the_dispatch(self, output: str) -> None:
-        found = re.search(r"\bAD_\w+", output)
+    def _learn(self, prefix: str, output: str) -> None:
+        found = re.search(rf"\b{prefix}\w+", output)
         assert found is not None, output
-        self._known["AD_…"] = found.group()
+        self._known[f"{prefix}…"] = found.group()
 
 
 async def test_every_command_of_the_paper_works_in_the_order_it_stands_there(
@@ -64,6 +65,9 @@ async def test_every_command_of_the_paper_works_in_the_order_it_stands_there(
     listed = next(text for command, text in told.items() if "participants list hello" in command)
     assert "phone" in listed
     assert "active" in listed
+    shown = next(text for command, text in told.items() if "call show" in command)
+    assert shown.startswith("The participant was taken out of the room.\n")
+    assert "INVITE ───" in shown
     got = next(text for command, text in told.items() if "participants get" in command)
     assert json.loads(got)["identity"] == "phone"
 
