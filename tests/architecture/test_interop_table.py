@@ -1,4 +1,4 @@
-"""docs/interop.md claims what tests prove: a row names a test, a tick a phone it runs with."""
+"""Pages that claim what tests prove: a row names a test, a tick a phone it runs with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs/interop.md").read_text(encoding="utf-8")
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/interop.md").read_text(encoding="utf-8")
+SNIPPETS = (ROOT / "tests/interop/snippets/README.md").read_text(encoding="utf-8")
 PHONES = ("baresip", "linphonec", "pjsip", "asterisk")
 
 
@@ -39,8 +43,9 @@ def test_each_tick_is_a_phone_that_the_test_runs_with() -> None:
         assert claimed == rows_of(name), name
 
 
-def test_each_test_that_is_named_by_its_file_exists() -> None:
-    named = re.findall(r"`(test_\w+)\.py::(test_\w+)`", PAGE)
+@pytest.mark.parametrize("page", [PAGE, SNIPPETS], ids=["phones", "snippets"])
+def test_each_test_that_is_named_by_its_file_exists(page: str) -> None:
+    named = re.findall(r"`(test_\w+)\.py::(test_\w+)`", page)
     assert len(named) >= 5
     for file, test in named:
         assert hasattr(importlib.import_module(f"interop.{file}"), test), test
