@@ -7,13 +7,15 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Final, cast
 
 from switchroom.base.clock import Clock
 from switchroom.sip.flows import Address, Flow
 from switchroom.sip.targets import Hop
 from switchroom.sip_io.addresses import is_ipv6
-from switchroom.sip_io.tls import describe_tls_error
+from switchroom.sip_io.tls import NO_TLS_ANSWER, describe_tls_error
+from switchroom.sip_io.tls_listener import TlsListener
 from switchroom.sip_io.udp import describe_error
 
 _HANDSHAKE_PATIENCE: Final = 5.0
@@ -50,11 +52,14 @@ class TcpConnections:
         self.on_data = on_data
         self._on_lost = on_lost
         self._servers: list[asyncio.Server] = []
+        self._tls_listeners: list[TlsListener] = []
         self.open: dict[int, Connection] = {}
         """Those that are open, by number."""
         self._by_remote: dict[tuple[str, Address, str], Connection] = {}
         """By transport, address, and (TLS) the name that the peer's certificate is good for."""
+        self._taken = 0
         self._per_peer: Counter[str] = Counter()
+        """Connections by the peer's address, with the TLS handshakes that may become some."""
         self._numbers = 0
 
     async def listen(self, ip: str, port: int, tls: ssl.SSLContext | None = None) -> Address:
@@ -66,19 +71,33 @@ class TcpConnections:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sock.bind((ip, port))
             local: Address = sock.getsockname()[:2]
-            loop = asyncio.get_running_loop()
-            server = await loop.create_server(
-                lambda: Connection(self, "tls" if tls else "tcp"),
-                sock=sock,
-                backlog=128,
-                ssl=tls,
-                ssl_handshake_timeout=_HANDSHAKE_PATIENCE if tls else None,
-            )
+            await self._serve(sock, tls)
         except OSError:
             sock.close()
             raise
-        self._servers.append(server)
         return local
+
+    async def _serve(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        if tls is not None:
+            listener = TlsListener(sock, self.enter, partial(self._shake_hands, tls))
+            listener.start()
+            self._tls_listeners.append(listener)
+            return
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Connection(self, "tcp"), sock=sock, backlog=128)
+        self._servers.append(server)
+
+    async def _shake_hands(self, tls: ssl.SSLContext, sock: socket.socket, ip: str) -> None:
+        connection = Connection(self, "tls", placed=True)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection, sock, ssl=tls, ssl_handshake_timeout=_HANDSHAKE_PATIENCE
+            )
+        except OSError:
+            pass  # no TLS, none that suits us, none in time, or gone: there is nobody to tell
+        finally:
+            if connection.flow is None:
+                self.leave(ip)
 
     def existing(self, hop: Hop) -> Flow | None:
         """The flow of an open connection that leads there."""
@@ -97,19 +116,21 @@ class TcpConnections:
         """
         loop = asyncio.get_running_loop()
         name = hop.name.lower() or hop.ip if tls else ""
+        connected = False
         try:
             async with asyncio.timeout(patience):
+                sock = await _connected_socket(hop)
+                connected = True
                 _, protocol = await loop.create_connection(
                     lambda: Connection(self, hop.transport, name, ours=True),
-                    hop.ip,
-                    hop.port,
+                    sock=sock,
                     ssl=tls,
                     server_hostname=name or None,
                 )
         except TimeoutError:
-            raise OSError("connection timed out") from None
+            raise OSError(NO_TLS_ANSWER if connected else "connection timed out") from None
         except OSError as error:
-            raise OSError(_why_not(error)) from None
+            raise OSError(_why_not(error, connected=connected)) from None
         if protocol.flow is None:
             raise OSError("too many connections")
         return protocol.flow
@@ -140,14 +161,34 @@ class TcpConnections:
         """Close everything."""
         for server in self._servers:
             server.close()
+        for listener in self._tls_listeners:
+            await listener.aclose()
         for connection in list(self.open.values()):
             connection.close()
         self._servers.clear()
+        self._tls_listeners.clear()
+
+    def enter(self, ip: str) -> bool:
+        """Take a place for a connection; ``False`` if there are too many, in all or of this peer's.
+
+        Whoever is in before it is admitted (a handshake) leaves by itself if it never is.
+        """
+        if self._taken >= _TOTAL_LIMIT or self._per_peer[ip] >= _PER_PEER_LIMIT:
+            return False
+        self._taken += 1
+        self._per_peer[ip] += 1
+        return True
+
+    def leave(self, ip: str) -> None:
+        """Give a place back."""
+        self._taken -= 1
+        self._per_peer[ip] -= 1
+        if not self._per_peer[ip]:
+            del self._per_peer[ip]
 
     def admit(self, local: Address, remote: Address, connection: Connection) -> Flow | None:
         """A connection was made; ``None`` if there are too many."""
-        full = len(self.open) >= _TOTAL_LIMIT
-        if full or self._per_peer[remote[0]] >= _PER_PEER_LIMIT:
+        if not connection.placed and not self.enter(remote[0]):
             return None
         self._numbers += 1
         flow = Flow(
@@ -160,7 +201,6 @@ class TcpConnections:
         )
         self.open[flow.connection] = connection
         self._by_remote[flow.transport, remote, flow.name] = connection
-        self._per_peer[remote[0]] += 1
         return flow
 
     def lost(self, connection: Connection, reason: str) -> None:
@@ -171,9 +211,7 @@ class TcpConnections:
         key = (flow.transport, flow.remote, flow.name)
         if self._by_remote.get(key) is connection:
             del self._by_remote[key]
-        self._per_peer[flow.remote[0]] -= 1
-        if not self._per_peer[flow.remote[0]]:
-            del self._per_peer[flow.remote[0]]
+        self.leave(flow.remote[0])
         self._on_lost(flow, reason)
 
 
@@ -181,9 +219,17 @@ class Connection(asyncio.Protocol):
     """One TCP or TLS connection. ``name`` is what the peer's certificate must be good for."""
 
     def __init__(
-        self, owner: TcpConnections, transport_name: str, name: str = "", *, ours: bool = False
+        self,
+        owner: TcpConnections,
+        transport_name: str,
+        name: str = "",
+        *,
+        ours: bool = False,
+        placed: bool = False,
     ) -> None:
+        """``placed``: its handshake has taken a place, which is now its own."""
         self.flow: Flow | None = None
+        self.placed = placed
         self._ours = ours
         self.transport_name = transport_name
         self.name = name
@@ -250,9 +296,22 @@ class Connection(asyncio.Protocol):
             self.send(_PING)
 
 
-def _why_not(error: OSError) -> str:
-    return (
-        describe_tls_error(error)
-        or (describe_error(error.errno) if error.errno else "")
-        or str(error)
-    )
+async def _connected_socket(hop: Hop) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if is_ipv6(hop.ip) else socket.AF_INET)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, (hop.ip, hop.port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _why_not(error: OSError, *, connected: bool) -> str:
+    words = describe_tls_error(error)
+    if words is None:
+        words = describe_error(error.errno) if error.errno else str(error) or "connection closed"
+        if connected:
+            # A connection without TLS is ready as soon as it stands.
+            words = f"TLS handshake failed: {words}"
+    return words

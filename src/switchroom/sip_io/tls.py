@@ -101,12 +101,18 @@ def _why_not(error: Exception) -> str:
     )
 
 
+NO_TLS_ANSWER: Final = "TLS handshake failed: connected, but no answer came; is it a port for TLS?"
+
+
 def describe_tls_error(error: OSError) -> str | None:
     """A failed handshake in the words used for failures of calls; ``None`` if it is something
     else."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
+        if error.reason == "WRONG_VERSION_NUMBER":
+            # OpenSSL's words for an answer that is none of TLS, such as plain text.
+            return "TLS handshake failed: the answer is not TLS; is it a port for TLS?"
         return f"TLS handshake failed: {(error.reason or 'unknown').lower().replace('_', ' ')}"
     return None
 

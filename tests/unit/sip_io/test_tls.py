@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +21,16 @@ from switchroom.sip.invite_session import (
     FailureKind,
     OutgoingInvite,
 )
+from switchroom.sip.targets import Hop
 from switchroom.sip.uri import NameAddr, Uri
 from switchroom.sip_io.driver import SipConfig, SipDriver
 from switchroom.sip_io.errors import SipStartError
 from switchroom.sip_io.tap import TapRecord
+from switchroom.sip_io.tcp import TcpConnections
 from switchroom.sip_io.tls import TlsConfig, client_context, openssl_name, prepare_server
 from unit.sip.wire import ANSWER, OFFER
 from unit.sip_io.certificates import Authority
+from unit.sip_io.stopped_clock import StoppedClock
 from unit.sip_io.test_driver import Ear, Phone, answer
 
 HERE = ("127.0.0.1", 0)
@@ -144,6 +148,48 @@ async def test_what_speaks_no_tls_fails_by_name(authority: Authority) -> None:
     async with server, driver(TlsConfig(ca_file=authority.file)) as ours:
         port = server.sockets[0].getsockname()[1]
         assert (await failure(ours, call_to(port))).startswith("TLS handshake failed")
+
+
+@pytest.mark.parametrize(
+    ("manner", "reason"),
+    [
+        ("listens", "TLS handshake failed: connected, but no answer came; is it a port for TLS?"),
+        ("leaves", "TLS handshake failed: connection closed"),
+        ("answers", "TLS handshake failed: the answer is not TLS; is it a port for TLS?"),
+    ],
+)
+async def test_a_port_for_plain_sip_is_told_from_one_that_can_not_be_reached(
+    manner: str, reason: str
+) -> None:
+    left = asyncio.Event()
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.read(1)
+            if manner == "answers":
+                writer.write(b"SIP/2.0 400 Bad Request\r\n\r\n")
+            if manner != "leaves":
+                await reader.read()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        left.set()
+
+    connections = TcpConnections(
+        StoppedClock(),
+        lambda _transport, local: local,
+        lambda: None,
+        lambda _flow, _data: None,
+        lambda _flow, _reason: None,
+    )
+    server = await asyncio.start_server(plain, *HERE)
+    async with server:
+        hop = Hop("tls", *server.sockets[0].getsockname())
+        # Who says nothing is given up at some time; the others answer long before.
+        patience = 0.05 if manner == "listens" else 5.0
+        with pytest.raises(OSError, match=f"^{re.escape(reason)}$"):
+            await connections.connect(hop, patience, client_context(TlsConfig()))
+        await left.wait()
 
 
 async def test_a_peer_may_be_asked_for_a_certificate(authority: Authority) -> None:
