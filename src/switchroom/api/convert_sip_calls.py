@@ -7,7 +7,7 @@ from livekit.protocol import sip as wire
 from switchroom.api.convert_sip_fields import (
     header_options_from_wire,
     media_of,
-    seconds,
+    seconds_of,
     transport_from_wire,
 )
 from switchroom.telephony.calls.transfer_outcome import TransferRecord
@@ -44,8 +44,8 @@ def request_from_wire(request: wire.CreateSIPParticipantRequest) -> CreateSipPar
         hide_phone_number=request.hide_phone_number,
         headers=dict(request.headers) if request.headers else {},
         include_headers=header_options_from_wire(request.include_headers),
-        ringing_timeout=seconds(request.ringing_timeout),
-        max_call_duration=seconds(request.max_call_duration),
+        ringing_timeout=seconds_of(request, "ringing_timeout"),
+        max_call_duration=seconds_of(request, "max_call_duration"),
         krisp_enabled=request.krisp_enabled,
         media=media_of(request),
         wait_until_answered=request.wait_until_answered,
@@ -112,7 +112,7 @@ def transfer_from_wire(request: wire.TransferSIPParticipantRequest) -> TransferR
         transfer_to=request.transfer_to,
         play_dialtone=request.play_dialtone,
         headers=dict(request.headers),
-        ringing_timeout=seconds(request.ringing_timeout),
+        ringing_timeout=seconds_of(request, "ringing_timeout"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from google.protobuf import duration_pb2, timestamp_pb2
+from google.protobuf.message import Message
 from livekit.protocol import models, sip as wire
 
 from switchroom.telephony.errors import InvalidRequestError
@@ -24,25 +25,30 @@ _Info = wire.SIPOutboundTrunkInfo | wire.SIPInboundTrunkInfo | wire.SIPDispatchR
 _Updated = wire.SIPOutboundTrunkUpdate | wire.SIPInboundTrunkUpdate | wire.SIPDispatchRuleUpdate
 
 
+_TRANSPORTS = {value.value: value for value in Transport}
+_HEADER_OPTIONS = {value.value: value for value in HeaderOptions}
+_ENCRYPTIONS = {value.value: value for value in Encryption}
+
+
 def transport_from_wire(value: int) -> Transport:
-    try:
-        return Transport(value)
-    except ValueError:
-        raise InvalidRequestError(f"unknown SIP transport {value}") from None
+    transport = _TRANSPORTS.get(value)
+    if transport is None:
+        raise InvalidRequestError(f"unknown SIP transport {value}")
+    return transport
 
 
 def header_options_from_wire(value: int) -> HeaderOptions:
-    try:
-        return HeaderOptions(value)
-    except ValueError:
-        raise InvalidRequestError(f"unknown SIP header option {value}") from None
+    options = _HEADER_OPTIONS.get(value)
+    if options is None:
+        raise InvalidRequestError(f"unknown SIP header option {value}")
+    return options
 
 
 def encryption_from_wire(value: int) -> Encryption:
-    try:
-        return Encryption(value)
-    except ValueError:
-        raise InvalidRequestError(f"unknown SIP media encryption {value}") from None
+    encryption = _ENCRYPTIONS.get(value)
+    if encryption is None:
+        raise InvalidRequestError(f"unknown SIP media encryption {value}")
+    return encryption
 
 
 def status_from_wire(value: int) -> int:
@@ -91,6 +97,11 @@ def seconds(duration: duration_pb2.Duration) -> float:
     """What a Duration says, within what JSON can say of one: binary clients can send any number."""
     given = duration.seconds + duration.nanos / _NS
     return min(max(given, -_LONGEST_DURATION), _LONGEST_DURATION)
+
+
+def seconds_of(message: Message, name: str) -> float:
+    """What its Duration of that name says, 0 if it was not given."""
+    return seconds(getattr(message, name)) if message.HasField(name) else 0.0
 
 
 def duration(seconds: float) -> duration_pb2.Duration:
