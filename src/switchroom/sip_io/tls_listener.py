@@ -53,7 +53,7 @@ class TlsListener:
             except ConnectionAbortedError:
                 continue  # it went away while it waited
             except OSError:
-                await asyncio.sleep(_RECOVERY)  # no descriptors or no memory left, for now
+                await asyncio.sleep(_RECOVERY)  # no descriptors or no memory are left
                 continue
             if self._enter(address[0]):
                 self._tasks.spawn(self._shake_hands(sock, address[0]), name="handshake")
