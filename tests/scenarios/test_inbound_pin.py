@@ -17,6 +17,7 @@ from scenarios.inbound_house import (
     open_house,
     silence_players,
 )
+from switchroom.base.records import replace
 from switchroom.media import DigitReceived
 from switchroom.telephony.routing.dispatch_rules import DirectRoom, DispatchRule
 
@@ -66,6 +67,21 @@ async def test_the_right_pin_leads_into_the_room() -> None:
         assert house.timeline[-1] == "tone stops"
         assert house.attributes()["sip.ruleID"]
         assert house.calls.last.rule_id == house.attributes()["sip.ruleID"]
+        silence_players(house)
+
+
+async def test_a_pin_whose_rule_hides_numbers_hides_them_in_the_record_too() -> None:
+    plain = replace(PIN_RULE, room=DirectRoom("lobby", pin="1"))
+    hiding = replace(PIN_RULE, hide_phone_number=True)
+    async with open_house(TRUNK, plain, hiding) as house:
+        await _asked(house)
+        types(house, "1234#")
+        prompt_ends(house)
+        await house.calm()
+        (runner,) = house.telephony.running.all
+        assert runner.record.room_name == "room"
+        assert runner.record.hides_numbers
+        assert house.calls.last.hides_numbers
         silence_players(house)
 
 

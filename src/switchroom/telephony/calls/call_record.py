@@ -96,6 +96,7 @@ class CallNotes:
         "codec",
         "encryption",
         "ended_at",
+        "hides_numbers",
         "media",
         "participant_identity",
         "participant_sid",
@@ -115,6 +116,7 @@ class CallNotes:
         self.call_id = opened.call_id
         self.room_name = opened.room_name
         self.rule_id = opened.rule_id
+        self.hides_numbers = opened.hides_numbers
         self.sip_call_id = opened.sip_call_id
         self.remote_address = opened.remote_address
         self.participant_identity = opened.participant_identity
@@ -155,7 +157,7 @@ class CallNotes:
             created_at=opened.created_at,
             direction=opened.direction,
             rule_id=self.rule_id,
-            hides_numbers=opened.hides_numbers,
+            hides_numbers=self.hides_numbers,
             sip_call_id=self.sip_call_id,
             remote_address=self.remote_address,
             participant_sid=self.participant_sid,

@@ -51,6 +51,7 @@ from switchroom.telephony.inbound.intake import (
 from switchroom.telephony.inbound.reception import begin
 from switchroom.telephony.inbound.refusals import RefusalBudget
 from switchroom.telephony.routing.dispatch_rule_registry import DispatchRules
+from switchroom.telephony.routing.dispatch_rules import DispatchRule
 from switchroom.telephony.routing.incoming_call import IncomingCall
 from switchroom.telephony.routing.media_config import offered_codecs, srtp_policy
 from switchroom.telephony.routing.rule_matching import RuleMatch
@@ -271,12 +272,12 @@ class Inbound:
     def _lobby(self, arrived: _Arrived, call_id: str) -> Lobby:
         trunk = arrived.wanted.trunk
 
-        def route(pin: str) -> tuple[Guest, str] | None:
+        def route(pin: str) -> tuple[Guest, DispatchRule] | None:
             found = self._find_rule(arrived.wanted, pin)
             if not isinstance(found, RuleMatch):
                 return None
             guest = guest_of(found, arrived.request, trunk, call_id, CallStatus.ACTIVE)
-            return guest, found.rule.rule_id
+            return guest, found.rule
 
         return Lobby(
             session=arrived.session,

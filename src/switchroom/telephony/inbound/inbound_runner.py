@@ -29,6 +29,7 @@ from switchroom.telephony.inbound.inbound_events import (
     SoundPlayed,
 )
 from switchroom.telephony.routing.caller_naming import free_identity
+from switchroom.telephony.routing.dispatch_rules import DispatchRule
 
 _log = get_logger("telephony")
 
@@ -43,13 +44,13 @@ Raises ServiceError. Giving up waiting ends the dial.
 class Lobby:
     """What one call needs of the house beside `CallPorts`.
 
-    ``route`` finds the guest and the rule's id for a PIN. ``headers`` are the trunk's, for the 200.
+    ``route`` finds the guest and the rule for a PIN. ``headers`` are the trunk's, for the 200.
     """
 
     session: IncomingInviteSession
     headers: Fields
     sounds: Mapping[Sound, Tone | WavFile]
-    route: Callable[[str], tuple[do.Guest, str] | None]
+    route: Callable[[str], tuple[do.Guest, DispatchRule] | None]
     forward: Forwarding
 
 
@@ -170,7 +171,9 @@ class InboundRunner(CallRunner):
         if routed is None:
             super().tell(PinRefused())
             return
-        guest, self.books.notes.rule_id = routed
+        guest, rule = routed
+        notes = self.books.notes
+        notes.rule_id, notes.hides_numbers = rule.rule_id, rule.hide_phone_number
         super().tell(PinAccepted(guest))
 
     def _forward(self, command: desk.ForwardTo) -> None:
