@@ -26,8 +26,8 @@ from switchroom.sip.invite_session import (
     SipFailure,
 )
 from switchroom.sip.message import Request
-from switchroom.sip.reception import SILENCE
 from switchroom.sip.sanity import Refusal
+from switchroom.sip.uas_core import SILENCE
 
 if TYPE_CHECKING:
     from scenarios.house import House

@@ -28,8 +28,8 @@ from switchroom.sip.invite_session import (
     SipFailure,
 )
 from switchroom.sip.message import Request
-from switchroom.sip.reception import Admit
 from switchroom.sip.sanity import Refusal
+from switchroom.sip.uas_core import Admit
 from switchroom.sip.uri import NameAddr
 from switchroom.telephony.sip_endpoint import Taker
 

@@ -30,7 +30,6 @@ from switchroom.sip.invite_session import (
     SipFailure,
 )
 from switchroom.sip.message import Request, Response, UnparsableError, parse_message, salvage
-from switchroom.sip.reception import Admit, Overloaded, Reception
 from switchroom.sip.responses import METHODS, OPTIONS, allow, supported
 from switchroom.sip.sanity import Refusal, check_response
 from switchroom.sip.session_host import Session
@@ -41,6 +40,7 @@ from switchroom.sip.transactions.invite_client import InviteClientTransaction
 from switchroom.sip.transactions.machine import Key, Transaction
 from switchroom.sip.transactions.non_invite_client import NonInviteClientTransaction
 from switchroom.sip.transactions.server import ServerTransaction
+from switchroom.sip.uas_core import Admit, Overloaded, UasCore
 from switchroom.sip.uri import Uri
 from switchroom.sip.way import Located, Reached, Way
 
@@ -109,7 +109,7 @@ class Endpoint:
         """What was thrown away without an answer, by reason."""
         self._limits = config.limits
         self._tap = tap
-        self._reception = Reception(self, secret)
+        self._uas = UasCore(self, secret)
         self._clients: dict[Key, ClientTransaction] = {}
         self._by_flow: dict[Flow, set[Transaction]] = {}
         self._framers: dict[Flow, StreamFramer] = {}
@@ -125,11 +125,11 @@ class Endpoint:
 
     def admit_with(self, admit: Admit) -> None:
         """Ask ``admit`` about each INVITE from outside; without it all get 404."""
-        self._reception.admit = admit
+        self._uas.admit = admit
 
     def ask_overload(self, overloaded: Overloaded) -> None:
         """Ask ``overloaded`` before anything else about each INVITE from outside."""
-        self._reception.overloaded = overloaded
+        self._uas.overloaded = overloaded
 
     def invite(self, invite: OutgoingInvite, now: float) -> CallerSession:
         """Place a call. Raises LocalSipError for text that can't be sent, and nothing else."""
@@ -215,7 +215,7 @@ class Endpoint:
     @property
     def transactions(self) -> int:
         """How many are remembered; those of ended calls are for a while (section 17)."""
-        return len(self._clients) + len(self._reception.transactions)
+        return len(self._clients) + len(self._uas.transactions)
 
     @property
     def idle(self) -> bool:
@@ -227,7 +227,7 @@ class Endpoint:
             self._connecting,
             self._by_flow,
         )
-        return not any(tables) and self._reception.idle and self.deadline() is None
+        return not any(tables) and self._uas.idle and self.deadline() is None
 
     # ── messages ──
 
@@ -240,14 +240,14 @@ class Endpoint:
         if self._tap is not None:
             self._tap(flow, message.call_id, data)
         if isinstance(message, Request):
-            self._reception.receive(message, flow, len(data), now)
+            self._uas.receive(message, flow, len(data), now)
         else:
             self._response(message, now)
 
     def _unparsable(self, error: UnparsableError, flow: Flow, data: bytes) -> None:
         if self._tap is not None:
             self._tap(flow, error.request.call_id if error.request else "", data)
-        self._reception.unparsable(error, flow, len(data))
+        self._uas.unparsable(error, flow, len(data))
 
     def _response(self, response: Response, now: float) -> None:
         fault = check_response(response)
@@ -286,7 +286,7 @@ class Endpoint:
 
     def turned_away(self, request: Request, refusal: Refusal, now: float) -> None:
         """Remember whom the owner has rejected."""
-        self._reception.turned_away(request, refusal, now)
+        self._uas.turned_away(request, refusal, now)
 
     def session_over(self, session: Session) -> None:
         """Forget a call."""
@@ -340,7 +340,7 @@ class Endpoint:
         if isinstance(transaction, ClientTransaction):
             self._clients.pop(transaction.key, None)
         elif isinstance(transaction, ServerTransaction):
-            self._reception.forget(transaction)
+            self._uas.forget(transaction)
         self._untrack(transaction)
 
     def _untrack(self, transaction: Transaction) -> None:

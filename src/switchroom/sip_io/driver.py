@@ -39,8 +39,8 @@ from switchroom.sip.invite_session import (
     SipFailure,
 )
 from switchroom.sip.message import Request
-from switchroom.sip.reception import NO_TRUNK, Admit, Overloaded
 from switchroom.sip.sanity import Refusal
+from switchroom.sip.uas_core import NO_TRUNK, Admit, Overloaded
 from switchroom.sip_io.addresses import is_loopback, is_wildcard, source_towards
 from switchroom.sip_io.errors import SipStartError
 from switchroom.sip_io.reaching import Reaching

@@ -14,8 +14,8 @@ from switchroom.sip.invite_session import (
     SessionEvent,
 )
 from switchroom.sip.message import Request
-from switchroom.sip.reception import Admit
 from switchroom.sip.sanity import Refusal
+from switchroom.sip.uas_core import Admit
 
 Taker = Callable[[IncomingInviteSession, Request, str], Callable[[SessionEvent], None]]
 """(session, INVITE, source as ``ip:port``) → who hears the events of this call."""

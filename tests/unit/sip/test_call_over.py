@@ -145,7 +145,7 @@ def test_of_a_request_that_was_answered_nothing_is_kept_but_what_is_repeated() -
     agent.hear(reply(agent.sent_request("BYE"), 200))
     endpoint = agent.endpoint
     ours = [transaction.request for transaction in endpoint._clients.values()]
-    theirs = [transaction.request for transaction in endpoint._reception.transactions.values()]
+    theirs = [transaction.request for transaction in endpoint._uas.transactions.values()]
     assert (ours, theirs) == ([LET_GO], [LET_GO, LET_GO])
 
 

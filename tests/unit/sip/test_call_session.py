@@ -388,7 +388,7 @@ def test_a_wrong_tag_gets_481_and_the_call_lives(method: str) -> None:
     agent.sent_response(481)
     assert session.snapshot() is not None
     assert agent.events() == []
-    assert agent.endpoint._reception.idle  # a guess costs us no memory
+    assert agent.endpoint._uas.idle  # a guess costs us no memory
 
 
 def test_a_body_of_another_type_in_a_reinvite_gets_415() -> None:

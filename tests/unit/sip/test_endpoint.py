@@ -94,7 +94,7 @@ def test_a_response_whose_connection_is_gone_goes_to_the_via_on_a_new_one() -> N
     agent.endpoint.flow_failed(agent.flow_to(("192.0.2.2", 5060)), "closed again", agent.now)
     agent.settle()
     assert agent.sent() == []
-    (transaction,) = agent.endpoint._reception.transactions.values()
+    (transaction,) = agent.endpoint._uas.transactions.values()
     assert transaction.error == "closed again"
 
 

@@ -19,8 +19,8 @@ from switchroom.sdp.offer_answer import NegotiatedMedia
 from switchroom.sip.flows import Flow
 from switchroom.sip.invite_session import Fields, IncomingInviteSession, SessionEvent
 from switchroom.sip.message import Request
-from switchroom.sip.reception import SILENCE
 from switchroom.sip.sanity import Refusal
+from switchroom.sip.uas_core import SILENCE
 from switchroom.telephony.calls.call_events import CallStatus, Guest
 from switchroom.telephony.calls.call_ports import CallPorts
 from switchroom.telephony.calls.call_record import CallDirection, CallRecord

@@ -51,8 +51,8 @@ _RECOGNISED: Final = frozenset({*METHODS, "REGISTER", "SUBSCRIBE", "PUBLISH", "M
 _IN_DIALOG_ONLY: Final = frozenset({"BYE", "INFO", "UPDATE", "PRACK", "NOTIFY"})
 
 
-class ReceptionHost(SessionHost, TransactionHost, Protocol):
-    """What the reception needs from the endpoint."""
+class UasHost(SessionHost, TransactionHost, Protocol):
+    """What the UAS core needs from the endpoint."""
 
     sessions: dict[tuple[str, str], CallSession]
     dropped: Counter[str]
@@ -68,10 +68,10 @@ class ReceptionHost(SessionHost, TransactionHost, Protocol):
         ...
 
 
-class Reception:
+class UasCore:
     """The server side of the endpoint: transactions by key, and the way to the right call."""
 
-    def __init__(self, host: ReceptionHost, secret: bytes) -> None:
+    def __init__(self, host: UasHost, secret: bytes) -> None:
         self._host = host
         self._secret = secret
         self.admit: Admit = lambda _request, _flow: NO_TRUNK

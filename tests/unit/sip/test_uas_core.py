@@ -9,8 +9,8 @@ from switchroom.sip.endpoint import EndpointConfig
 from switchroom.sip.flows import Flow
 from switchroom.sip.invite_session import IncomingInvite
 from switchroom.sip.message import Request, Response, parse_message
-from switchroom.sip.reception import SILENCE
 from switchroom.sip.sanity import Refusal
+from switchroom.sip.uas_core import SILENCE
 from unit.sip.wire import ANSWER, THEM, Agent, a_call_to_us, crlf
 
 OPTIONS = """
