@@ -1,11 +1,13 @@
-"""The HTTP of the listener: uvicorn's, but for how an answer is written.
+"""The HTTP of the listener: uvicorn's, but for how an answer is written and how idleness is timed.
 
 uvicorn writes the head of an answer and its body one after the other, and uvloop sends what is
-written at once: two system calls and two packets for what fits into one.
+written at once: two system calls and two packets for what fits into one. And it sets and cancels a
+timer for each request.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from uvicorn.protocols.http import httptools_impl
@@ -63,4 +65,44 @@ class _Exchange(RequestResponseCycle):
 # uvicorn has a name in its module, and no argument, for what serves a request.
 httptools_impl.RequestResponseCycle = _Exchange  # type: ignore[misc]
 
-HttpProtocol = httptools_impl.HttpToolsProtocol
+
+class HttpProtocol(httptools_impl.HttpToolsProtocol):
+    """One connection. A timer that runs while requests come is let be, and set again when due."""
+
+    _idle_since: float | None = None
+    _idle_timer: asyncio.TimerHandle | None = None
+
+    def on_response_complete(self) -> None:
+        """An answer is out; another request may wait, or the connection is idle."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._watch(self.timeout_keep_alive)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is there any more."""
+        super().connection_lost(exc)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Told by uvicorn: the connection is idle no longer."""
+        self._idle_since = None
+
+    def _watch(self, seconds: float) -> None:
+        self._idle_timer = self.loop.call_later(seconds, self._look_whether_idle)
+
+    def _look_whether_idle(self) -> None:
+        self._idle_timer = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._watch(left)
+        else:
+            self.transport.close()

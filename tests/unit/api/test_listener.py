@@ -11,6 +11,7 @@ import pytest
 
 from switchroom.api import websocket
 from switchroom.api.asgi import Receive, Scope, Send, read_body, respond, respond_text
+from switchroom.api.http import HttpProtocol
 from switchroom.api.listener import HttpListener, ListenError
 from switchroom.api.websocket import abort_of
 
@@ -158,6 +159,39 @@ async def test_no_header_of_an_answer_begins_another(listener: HttpListener) -> 
     assert b"x-second" not in answer
     writer.close()
     await writer.wait_closed()
+
+
+async def test_a_connection_that_is_idle_for_long_is_closed() -> None:
+    listener = HttpListener(_app, ["127.0.0.1"], 0)
+    listener._server.config.timeout_keep_alive = 0.05  # type: ignore[assignment]
+    await listener.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    for _ in range(2):
+        writer.write(_GET)
+        await reader.readuntil(b"here")
+    assert await asyncio.wait_for(reader.read(), 60) == b""
+    writer.close()
+    await writer.wait_closed()
+    await listener.stop()
+
+
+async def test_a_timer_that_is_due_while_the_connection_is_in_use_is_set_again(
+    listener: HttpListener,
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(_GET)
+    await reader.readuntil(b"here")
+    (connection,) = listener._server.server_state.connections
+    assert isinstance(connection, HttpProtocol)
+    connection._look_whether_idle()
+    assert connection._idle_timer is not None
+    writer.write(_GET)
+    await reader.readuntil(b"here")
+    writer.close()
+    await writer.wait_closed()
+    while listener.open_connections:  # noqa: ASYNC110 - uvicorn tells nobody
+        await asyncio.sleep(0)
+    assert connection._idle_timer is None
 
 
 @pytest.mark.parametrize("size", [10, 8_000, 9_000, 60_000])
