@@ -6,11 +6,14 @@ part in signalling, so a room of phones costs no protocol message at all.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field
+from functools import partial
 from typing import Protocol
 
+from switchroom.base.log import get_logger
 from switchroom.base.records import record
 from switchroom.media import Sink, Source
 from switchroom.rooms.configuration import spec_from_configuration
@@ -31,7 +34,7 @@ from switchroom.rooms.info import (
     TrackSource,
     TrackType,
 )
-from switchroom.rooms.participant import Participant
+from switchroom.rooms.participant import Closing, Participant
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.room import Room
 from switchroom.rooms.rpc import (
@@ -45,6 +48,8 @@ from switchroom.rooms.rpc import (
 )
 from switchroom.rooms.track import Track, new_track_sid
 
+_log = get_logger("rooms")
+
 _FACTS = ClientFacts()
 """Client protocol 0: peers then use the plain forms of RPC and streams towards it."""
 _PERMISSIONS = Permissions(can_update_metadata=True)
@@ -53,7 +58,7 @@ _PERMISSIONS = Permissions(can_update_metadata=True)
 class LocalParticipant(Protocol):
     """What a participant in this process does when the room turns to it."""
 
-    async def close(self, reason: DisconnectReason) -> None:
+    def close(self, reason: DisconnectReason) -> Closing:
         """Say good-bye to your far end. The room waits (bounded) and then takes the seat away.
 
         Not called when you leave by yourself.
@@ -409,14 +414,21 @@ class _LocalMember:
                 )
             )
 
-    async def close(self, reason: DisconnectReason) -> None:
+    def close(self, reason: DisconnectReason) -> asyncio.Future[None]:
         if self.closing:
-            return
+            closed = asyncio.get_running_loop().create_future()
+            closed.set_result(None)
+            return closed
         self.closing = True
-        try:
-            await self._local.close(reason)
-        finally:
-            self.depart(reason)
+        closing = asyncio.ensure_future(self._local.close(reason))
+        closing.add_done_callback(partial(self._closed, reason))
+        return closing
+
+    def _closed(self, reason: DisconnectReason, closing: asyncio.Future[None]) -> None:
+        self.depart(reason)
+        failure = None if closing.cancelled() else closing.exception()
+        if failure is not None:
+            _log.error("a participant failed to say good-bye", exc_info=failure)
 
     def participants_changed(self, infos: Sequence[ParticipantInfo]) -> None:
         return

@@ -6,8 +6,9 @@ lives in this process (a phone).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Protocol
 
 from switchroom.base.ids import new_id
 from switchroom.base.legible import legible, legible_texts
@@ -27,6 +28,9 @@ from switchroom.rooms.info import (
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.subscriptions import Audience, Wishes
 from switchroom.rooms.track import Track
+
+Closing = Coroutine[Any, Any, None] | asyncio.Future[None]
+"""Good-byes, which take time."""
 
 
 class Member(Protocol):
@@ -88,7 +92,7 @@ class Member(Protocol):
         """Name, metadata, attributes or permissions are not those of the token any more."""
         ...
 
-    async def close(self, reason: DisconnectReason) -> None:
+    def close(self, reason: DisconnectReason) -> Closing:
         """End the connection for this reason. The room removes the participant afterwards."""
         ...
 

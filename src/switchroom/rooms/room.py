@@ -451,23 +451,25 @@ class Room:
 
     async def _see_out(self, group: Sequence[Participant], reason: DisconnectReason) -> None:
         """Each of them leaves when its connection is closed, within CLOSE_LIMIT."""
-        spawn = self._house.tasks.spawn
-        leaving = {spawn(self._part(p, reason), name=f"close {p.sid}"): p for p in group}
+        leaving = {self._begin_to_close(p, reason): p for p in group}
         await asyncio.wait(leaving, timeout=CLOSE_LIMIT)
         for parting, participant in leaving.items():
             if not parting.done():
                 _log.warning("participant did not close in time", sid=participant.sid)
                 self.leave(participant, reason)
 
-    async def _part(self, participant: Participant, reason: DisconnectReason) -> None:
-        try:
-            await participant.member.close(reason)
-        finally:
-            self.leave(participant, reason)
+    def _begin_to_close(
+        self, participant: Participant, reason: DisconnectReason
+    ) -> asyncio.Future[None]:
+        closing = participant.member.close(reason)
+        if not isinstance(closing, asyncio.Future):
+            closing = self._house.tasks.spawn(closing, name=f"close {participant.sid}")
+        closing.add_done_callback(lambda _: self.leave(participant, reason))
+        return closing
 
     def _supersede(self, predecessor: Participant) -> None:
         reason = DisconnectReason.DUPLICATE_IDENTITY
-        self._house.tasks.spawn(predecessor.member.close(reason), name=f"close {predecessor.sid}")
+        self._begin_to_close(predecessor, reason)
         self._take_out(predecessor, reason)
         if self._watchers and not predecessor.hidden:
             info = (predecessor.info(),)

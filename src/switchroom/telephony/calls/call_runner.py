@@ -471,9 +471,12 @@ class CallRunner:
 
         self.seat.hear_beside(self.sound.sink, self.sound.play_keys(digits, played))
 
-    async def _play_out(self) -> None:
+    def _play_out(self) -> asyncio.Future[None]:
         if self.phase is Phase.ACTIVE:
-            await self.sound.play_out()
+            return self.sound.play_out()
+        nothing = asyncio.get_running_loop().create_future()
+        nothing.set_result(None)
+        return nothing
 
     def _close_leg(self, _command: do.CloseLeg) -> None:
         if self.books.notes.answered_at:

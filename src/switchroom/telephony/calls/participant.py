@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable
 
 from switchroom.rooms.data import DispatchEnded, Dtmf, UserData
 from switchroom.rooms.reasons import DisconnectReason
@@ -14,18 +15,19 @@ class PhoneParticipant:
     """A `rooms.local.LocalParticipant`: what the room says becomes an event of the call."""
 
     def __init__(
-        self, tell_call: Callable[[object], None], play_out: Callable[[], Awaitable[None]]
+        self, tell_call: Callable[[object], None], play_out: Callable[[], asyncio.Future[None]]
     ) -> None:
         self._tell_call = tell_call
         self._play_out = play_out
 
-    async def close(self, reason: DisconnectReason) -> None:
-        """The call hangs up before this returns: attribute and BYE are on their way.
+    def close(self, reason: DisconnectReason) -> asyncio.Future[None]:
+        """The call hangs up as soon as this is done: attribute and BYE are then on their way.
 
         The phone is sent the last word before: an agent that ends the room has just said it.
         """
-        await self._play_out()
-        self._tell_call(RoomClosed(reason))
+        played_out = self._play_out()
+        played_out.add_done_callback(lambda _: self._tell_call(RoomClosed(reason)))
+        return played_out
 
     def on_data(self, data: UserData | Dtmf) -> None:
         """Keys pressed in the room are played to the phone; it cannot read anything else."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 
 from switchroom.base.errors import ServiceError
 from switchroom.base.log import get_logger
@@ -34,7 +35,7 @@ class PhoneSeat:
         self,
         guest: Guest,
         tell: Callable[[object], None],
-        play_out: Callable[[], Awaitable[None]],
+        play_out: Callable[[], asyncio.Future[None]],
     ) -> Seat:
         """Take the seat. Raises ServiceError."""
         spec = LocalParticipantSpec(

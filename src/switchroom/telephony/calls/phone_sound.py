@@ -111,14 +111,12 @@ class PhoneSound:
         """Press keys. Raises EngineError."""
         self._leg.send_digits(digits)
 
-    async def play_out(self) -> None:
-        """Wait, a moment at most, until the phone has been sent what was meant for it."""
+    def play_out(self) -> asyncio.Future[None]:
+        """Done, in a moment at most, when the phone has been sent what was meant for it."""
         played_out = self._leg.play_out()
-        limit = asyncio.get_running_loop().call_later(_PLAY_OUT_LIMIT, _long_enough, played_out)
-        try:
-            await played_out
-        finally:
-            limit.cancel()
+        limit = played_out.get_loop().call_later(_PLAY_OUT_LIMIT, _long_enough, played_out)
+        played_out.add_done_callback(lambda _: limit.cancel())
+        return played_out
 
     def close(self) -> None:
         """Give the port back."""
