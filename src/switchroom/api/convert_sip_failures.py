@@ -36,12 +36,13 @@ _GRPC_CODES: Mapping[ErrorCode, int] = {
 
 
 def failure_to_wire(failure: CallFailedError) -> ServiceError:
-    """The failure with ``error_details``, where a SIP status decided."""
+    """The failure with the call's id, and with ``error_details`` where a SIP status decided."""
     ending = failure.termination
+    meta = {"sip_call_id": failure.call_id} if failure.call_id else {}
     if not failure.meta:
-        return failure
+        return ServiceError(failure.code, failure.message, meta)
     status = _sip_status(ending.status, ending.reason)
-    return _detailed(failure, status, {})
+    return _detailed(failure, status, meta)
 
 
 def transfer_failure_to_wire(failure: TransferFailedError) -> ServiceError:

@@ -17,7 +17,12 @@ from .output import print_answers, print_failure, print_message
 from .request_file import read_request
 from .sip_options import CreatedAsJson, pair
 
-app = typer.Typer(help="Phones in rooms.", no_args_is_help=True)
+app = typer.Typer(
+    help="Phones in rooms.",
+    epilog="Example: switchroom sip participant create --trunk ST_… --room hello "
+    "--call +12025550101 --wait",
+    no_args_is_help=True,
+)
 
 _DIAL_TIMEOUT = 80.0
 _PLAIN_TIMEOUT = 30.0
@@ -121,6 +126,7 @@ def _dial(
 
 
 _TOLD = (
+    ("SIPCallID", "sip_call_id"),
     ("SIPStatusCode", "sip_status_code"),
     ("SIPStatus", "sip_status"),
     ("SIPTransferReason", "sip_transfer_reason"),

@@ -290,6 +290,7 @@ async def test_a_refused_call_carries_the_status_three_times(service: SipApi) ->
     service.house.carrier.call.refuses(486, "Busy Here")
     error = json.loads((await waiting).body)
     assert (error["code"], error["msg"]) == ("resource_exhausted", "sip status 486: Busy Here")
+    assert error["meta"]["sip_call_id"] == service.house.calls.last.call_id
     assert error["meta"]["sip_status_code"] == "486"
     assert error["meta"]["sip_status"] == "Busy Here"
     outer = status_pb2.Status.FromString(base64.b64decode(error["meta"]["error_details"]))

@@ -68,11 +68,11 @@ def test_a_refused_call_names_the_sip_status(run: Run, api: FakeApi) -> None:
         CREATE,
         412,
         b'{"code":"failed_precondition","msg":"busy",'
-        b'"meta":{"sip_status_code":"486","sip_status":"Busy Here"}}',
+        b'"meta":{"sip_call_id":"SCL_1","sip_status_code":"486","sip_status":"Busy Here"}}',
     )
     outcome = run("--url", api.url, "sip", "participant", "create", '{"room_name": "hello"}')
     assert outcome.status == 1
-    assert outcome.out == "SIPStatusCode: 486\nSIPStatus: Busy Here\n"
+    assert outcome.out == "SIPCallID: SCL_1\nSIPStatusCode: 486\nSIPStatus: Busy Here\n"
     assert outcome.err == "error: busy (failed_precondition)\n"
 
 

@@ -188,7 +188,7 @@ class Outbound:
             self._ports.calls.save(record)
             for listener in self._ports.listeners:
                 listener(CallEnded(record))
-            raise CallFailedError(ending) from error
+            raise CallFailedError(ending, record.call_id) from error
         runner = OutboundRunner(dial, leg, self._ports, record, partial(self._finished, wanted))
         events.append(runner)
         return runner

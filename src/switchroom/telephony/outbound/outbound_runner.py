@@ -38,7 +38,7 @@ class OutboundRunner(CallRunner):
     ) -> None:
         super().__init__(leg, ports, record, on_finished)
         self.dial = dialled
-        self.outcome = Outcome()
+        self.outcome = Outcome(record.call_id)
         self._waiting = 0
         self._invites = 0
 
@@ -78,7 +78,7 @@ class OutboundRunner(CallRunner):
             async with asyncio.timeout(deadline - self.ports.clock.monotonic()):
                 return await self.outcome.until_active()
         except TimeoutError:
-            raise CallFailedError(Termination(Cause.NO_ANSWER)) from None
+            raise CallFailedError(Termination(Cause.NO_ANSWER), self.call_id) from None
 
     # ── commands ─────────────────────────────────────────────────────────────
 

@@ -12,7 +12,8 @@ from switchroom.telephony.outbound.outbound_request import SipParticipantInfo
 class Outcome:
     """The outcome of one dial. Belongs to the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, call_id: str) -> None:
+        self._call_id = call_id
         self._info: SipParticipantInfo | None = None
         self._active = False
         self._ending: Termination | None = None
@@ -23,7 +24,7 @@ class Outcome:
         cls, info: SipParticipantInfo, *, answered: bool, ending: Termination | None
     ) -> Outcome:
         """The outcome of a call that a record tells of."""
-        outcome = cls()
+        outcome = cls(info.call_id)
         outcome._info = info
         outcome._active = answered
         outcome._ending = ending
@@ -62,7 +63,7 @@ class Outcome:
 
     async def _news(self) -> None:
         if self._ending is not None:
-            raise CallFailedError(self._ending)
+            raise CallFailedError(self._ending, self._call_id)
         sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sleepers.append(sleeper)
         try:

@@ -16,7 +16,7 @@ _BUSY = Termination(Cause.BUSY, 486, "Busy Here")
 
 
 async def test_a_request_that_does_not_wait_is_answered_at_the_dial() -> None:
-    outcome = Outcome()
+    outcome = Outcome("SCL_1")
     waiting = asyncio.ensure_future(outcome.until_dialed())
     await asyncio.sleep(0)
     outcome.dialed(_INFO)
@@ -25,7 +25,7 @@ async def test_a_request_that_does_not_wait_is_answered_at_the_dial() -> None:
 
 
 async def test_a_request_that_waits_is_answered_when_both_sides_are_connected() -> None:
-    outcome = Outcome()
+    outcome = Outcome("SCL_1")
     waiting = [asyncio.ensure_future(outcome.until_active()) for _ in range(2)]
     outcome.dialed(_INFO)
     await asyncio.sleep(0)
@@ -35,7 +35,7 @@ async def test_a_request_that_waits_is_answered_when_both_sides_are_connected() 
 
 
 async def test_the_end_fails_those_who_still_wait() -> None:
-    outcome = Outcome()
+    outcome = Outcome("SCL_1")
     waiting = asyncio.ensure_future(outcome.until_active())
     outcome.dialed(_INFO)
     await asyncio.sleep(0)
@@ -44,10 +44,11 @@ async def test_the_end_fails_those_who_still_wait() -> None:
         await waiting
     assert failure.value.termination == _BUSY
     assert failure.value.meta["sip_status_code"] == "486"
+    assert failure.value.call_id == "SCL_1"
 
 
 async def test_a_call_that_was_active_stays_a_success_after_its_end() -> None:
-    outcome = Outcome()
+    outcome = Outcome("SCL_1")
     outcome.dialed(_INFO)
     outcome.became_active()
     outcome.end(Termination(Cause.BYE, was_active=True))
@@ -55,7 +56,7 @@ async def test_a_call_that_was_active_stays_a_success_after_its_end() -> None:
 
 
 async def test_a_call_that_never_was_dialled_fails_both_kinds_of_requests() -> None:
-    outcome = Outcome()
+    outcome = Outcome("SCL_1")
     outcome.end(Termination(Cause.JOIN_FAILED))
     with pytest.raises(CallFailedError):
         await outcome.until_dialed()
@@ -64,7 +65,7 @@ async def test_a_call_that_never_was_dialled_fails_both_kinds_of_requests() -> N
 
 
 async def test_a_request_that_goes_away_leaves_the_others() -> None:
-    outcome = Outcome()
+    outcome = Outcome("SCL_1")
     gone = asyncio.ensure_future(outcome.until_dialed())
     stays = asyncio.ensure_future(outcome.until_dialed())
     await asyncio.sleep(0)
