@@ -17,6 +17,8 @@ type Address = (String, u16);
 type CodecTuple = (u8, String, u32, String);
 /// Suite, our key, their key, octets of their key identifier.
 type CryptoTuple<'py> = (String, Bound<'py, PyBytes>, Bound<'py, PyBytes>, usize);
+/// What of it has to be there; the last of all may be left out.
+const UPDATE_LEG: usize = 10;
 type UpdateLeg<'py> = (
     String,
     u64,
@@ -34,7 +36,7 @@ type UpdateLeg<'py> = (
 pub(crate) fn command(tuple: &Bound<'_, PyTuple>) -> PyResult<Command> {
     let name: String = tuple.get_item(0)?.extract()?;
     match name.as_str() {
-        "update_leg" => update_leg(tuple.extract()?),
+        "update_leg" => update_leg(tuple),
         "send_digits" => {
             let (_, leg, digits): (String, u64, String) = tuple.extract()?;
             Ok(Command::SendDigits { leg, digits })
@@ -139,8 +141,13 @@ fn kind(name: &str) -> PyResult<PeerKind> {
     }
 }
 
-fn update_leg(tuple: UpdateLeg<'_>) -> PyResult<Command> {
-    let (_, leg, remote, codecs, digits, direction, ptime_ms, timeout, crypto, rtcp_mux) = tuple;
+fn update_leg(tuple: &Bound<'_, PyTuple>) -> PyResult<Command> {
+    let (first, tuple) = match tuple.get_item(UPDATE_LEG) {
+        Ok(first) => (first.extract::<Option<f64>>()?, &tuple.get_slice(0, UPDATE_LEG)),
+        Err(_) => (None, tuple),
+    };
+    let update: UpdateLeg<'_> = tuple.extract()?;
+    let (_, leg, remote, codecs, digits, direction, ptime_ms, timeout, crypto, rtcp_mux) = update;
     let direction = Direction::from_name(&direction)
         .ok_or_else(|| invalid(format!("{direction:?} is not a direction")))?;
     let media = LegMedia {
@@ -150,6 +157,7 @@ fn update_leg(tuple: UpdateLeg<'_>) -> PyResult<Command> {
         direction,
         ptime_ms,
         media_timeout: timeout.map(seconds).transpose()?,
+        first_timeout: first.map(seconds).transpose()?,
         crypto: crypto.as_ref().map(leg_crypto).transpose()?,
         rtcp_mux,
     };

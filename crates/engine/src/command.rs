@@ -176,6 +176,8 @@ pub struct LegMedia {
     pub ptime_ms: u32,
     /// Tell when nothing came from the phone for so long.
     pub media_timeout: Option<Duration>,
+    /// The same before its first packet of all; none if that is no different.
+    pub first_timeout: Option<Duration>,
     /// SRTP, if negotiated: then nothing else is sent or taken.
     pub crypto: Option<LegCrypto>,
     /// RTCP goes over the port of RTP (RFC 5761).

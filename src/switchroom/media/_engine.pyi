@@ -3,7 +3,8 @@
 # Commands, in `submit`, are a name followed by:
 #
 # - update_leg — leg; (ip, port) or None; list of codecs; codec of digits or None; direction;
-#   packet time in ms; media timeout in s or None; keys or None; whether RTCP shares the port.
+#   packet time in ms; media timeout in s or None; keys or None; whether RTCP shares the port;
+#   timeout before the first packet in s, None or left out where that is the media timeout.
 #   A codec is (payload type, name, clock rate, fmtp), keys are (suite, ours, theirs, MKI octets).
 # - set_processing — leg; whether to denoise; whether to detect tones
 # - send_digits — leg; digits

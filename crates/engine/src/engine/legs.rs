@@ -142,8 +142,9 @@ impl Engine {
         self.graph.renew_phone(leg.source);
         leg.opener.update(now, media.crypto.as_ref());
         leg.reports.multiplex(media.rtcp_mux);
-        let expects = media.direction.receives();
-        leg.silence.watch(now, media.media_timeout.filter(|_| expects));
+        let limits = (media.first_timeout.or(media.media_timeout), media.media_timeout);
+        let nothing = (None, None);
+        leg.silence.watch(now, if media.direction.receives() { limits } else { nothing });
         if let Some(sender) = self.graph.leg_sender(leg.sink) {
             sender.target = leg.latch.target();
             sender.update(leg::sending(media));

@@ -83,7 +83,8 @@ impl KeyLimit {
 /// Watches that something comes from the phone.
 #[derive(Debug, Default)]
 pub(crate) struct Silence {
-    limit: Option<Duration>,
+    /// Before the first packet, and after it.
+    limits: (Option<Duration>, Option<Duration>),
     since: Option<Instant>,
     told: bool,
     last_packet: Option<Instant>,
@@ -91,9 +92,10 @@ pub(crate) struct Silence {
 
 impl Silence {
     /// Whatever is negotiated anew gives the phone its whole time again: an answer after a long
-    /// ringing must not find it overdue. `limit` is none while nothing is expected.
-    pub(crate) fn watch(&mut self, now: Instant, limit: Option<Duration>) {
-        (self.limit, self.since, self.told) = (limit, Some(now), false);
+    /// ringing must not find it overdue. `limits`, before the first packet and after it, are none
+    /// while nothing is expected.
+    pub(crate) fn watch(&mut self, now: Instant, limits: (Option<Duration>, Option<Duration>)) {
+        (self.limits, self.since, self.told) = (limits, Some(now), false);
     }
 
     pub(crate) fn heard(&mut self, now: Instant) {
@@ -105,7 +107,9 @@ impl Silence {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if self.told { None } else { Some(self.since? + self.limit?) }
+        let (first, later) = self.limits;
+        let limit = if self.last_packet.is_none() { first } else { later };
+        if self.told { None } else { Some(self.since? + limit?) }
     }
 
     /// Whether the silence has just become too long.

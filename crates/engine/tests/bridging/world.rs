@@ -145,6 +145,7 @@ impl World {
             direction: Direction::SendRecv,
             ptime_ms: 20,
             media_timeout: None,
+            first_timeout: None,
             crypto: None,
             rtcp_mux: false,
         };

@@ -51,6 +51,30 @@ fn an_answer_after_a_long_ringing_gives_the_phone_its_whole_time() {
 }
 
 #[test]
+fn the_patience_before_the_first_packet_may_be_another_one() {
+    let mut world = World::new();
+    for first in [LIMIT * 3, LIMIT / 3] {
+        let mut phone = world.open();
+        let media = |media: &mut switchroom_engine::command::LegMedia| {
+            (media.media_timeout, media.first_timeout) = (Some(LIMIT), Some(first));
+        };
+        world.update(&phone, media);
+        world.pass(first - FRAME);
+        assert_eq!(world.told(&phone), []);
+        world.pass(FRAME * 2);
+        assert_eq!(world.told(&phone), [LegEvent::MediaTimedOut]);
+        world.forget();
+        world.update(&phone, media);
+        world.talk(10, &mut [(&mut phone, 0x10)]);
+        world.forget();
+        world.pass(LIMIT - FRAME * 2);
+        assert_eq!(world.told(&phone), []);
+        world.pass(FRAME * 2);
+        assert_eq!(world.told(&phone), [LegEvent::MediaTimedOut]);
+    }
+}
+
+#[test]
 fn a_phone_on_hold_may_be_silent_and_gets_its_whole_time_afterwards() {
     let mut world = World::new();
     let phone = world.open();
