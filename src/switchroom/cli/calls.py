@@ -15,7 +15,11 @@ from .errors import Mistyped
 from .options import AsJson, CreatedAsJson
 from .output import print_json, print_lines, width_of_output
 
-app = typer.Typer(help="Which calls there were, and why one failed.", no_args_is_help=True)
+app = typer.Typer(
+    help="Which calls there were, and why one failed.",
+    epilog="Example: switchroom --dev call list --failed",
+    no_args_is_help=True,
+)
 
 _PATH = "/v1/calls"
 _MOST_AT_ONCE = 500

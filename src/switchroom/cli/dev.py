@@ -153,9 +153,9 @@ async def _print_json(running: Running, carrier: SimulatedCarrier) -> None:
 async def _print_phones(running: Running, carrier: SimulatedCarrier, page: Page) -> None:
     show_welcome(running, page)
     async for line in carrier.lines():
-        page.print(pretty(from_line(line)), highlight=False, markup=False)
+        page.print(pretty(from_line(line)), highlight=False, markup=False, soft_wrap=True)
 
 
 async def _print(lines: AsyncIterator[str], page: Page) -> None:
     async for line in lines:
-        page.print(line, highlight=False, markup=False)
+        page.print(line, highlight=False, markup=False, soft_wrap=True)

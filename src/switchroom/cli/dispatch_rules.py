@@ -16,7 +16,12 @@ from .request_file import read_request
 from .sip_changes import DISPATCH_RULE
 from .sip_options import AsJson, CreatedAsJson, Files, Name, separated
 
-app = typer.Typer(help="Which room callers are led to.", no_args_is_help=True)
+app = typer.Typer(
+    help="Which room callers are led to.",
+    epilog="Example: switchroom sip dispatch create --name Reception --individual call- "
+    "--agent receptionist",
+    no_args_is_help=True,
+)
 
 Trunks = Annotated[
     list[str] | None,

@@ -27,16 +27,21 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+# In the order in which somebody needs them who begins.
 app.command(name="dev")(dev.dev)
-app.command(name="serve")(serve.serve)
-app.command(name="generate-keys")(generate_keys.generate_keys)
-app.add_typer(offline.app, name="offline")
+app.command(name="serve", epilog="Example: switchroom serve --config switchroom.yaml --check")(
+    serve.serve
+)
+app.command(name="generate-keys", epilog="Example: switchroom generate-keys --line >> keys.yaml")(
+    generate_keys.generate_keys
+)
+app.add_typer(sip.app, name="sip")
 app.add_typer(calls.app, name="call")
+app.add_typer(room.app, name="room")
+app.add_typer(token.app, name="token")
 app.add_typer(dispatch.app, name="dispatch")
 app.add_typer(phone.app, name="phone")
-app.add_typer(room.app, name="room")
-app.add_typer(sip.app, name="sip")
-app.add_typer(token.app, name="token")
+app.add_typer(offline.app, name="offline")
 
 
 def _show_version(wanted: bool) -> None:

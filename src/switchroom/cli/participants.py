@@ -19,7 +19,11 @@ from .options import AlwaysJson, AsJson, CreatedAsJson
 from .output import print_done, print_message, print_messages, print_table
 from .token import pair_of, pairs_of_file
 
-app = typer.Typer(help="The participants of a room.", no_args_is_help=True)
+app = typer.Typer(
+    help="The participants of a room.",
+    epilog="Example: switchroom --dev room participants list hello",
+    no_args_is_help=True,
+)
 
 InRoom = Annotated[str, typer.Option("--room", "-r", help="the name of the room")]
 Identity = Annotated[str, typer.Option("--identity", "-i", help="the participant")]

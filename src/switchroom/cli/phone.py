@@ -21,7 +21,11 @@ from .simulated_carrier import SimulatedCarrier, simulated_carrier
 from .sip_options import pair
 from .way_in import NUMBER, lay_way_in
 
-app = typer.Typer(help="Simulated phones that call the server.", no_args_is_help=True)
+app = typer.Typer(
+    help="Simulated phones that call the server.",
+    epilog="Example: switchroom --dev phone call --as ada",
+    no_args_is_help=True,
+)
 
 _SERVER = "127.0.0.1:5060"
 
@@ -116,7 +120,7 @@ async def _tell(carrier: SimulatedCarrier, *, as_json: bool) -> str:
         if as_json:
             print(line, flush=True)
         else:
-            page.print(pretty(event), highlight=False, markup=False)
+            page.print(pretty(event), highlight=False, markup=False, soft_wrap=True)
         if as_json or not isinstance(event, events.Dials | events.Ringing):
             hint.cancel()
         match event:

@@ -15,7 +15,9 @@ from .output import print_answers, print_done, print_message, print_messages, pr
 from .request_file import read_request
 
 app = typer.Typer(
-    help="List, create, change and delete rooms, and see who is in them.", no_args_is_help=True
+    help="List, create, change and delete rooms, and see who is in them.",
+    epilog="Example: switchroom --dev room create hello --empty-timeout 600",
+    no_args_is_help=True,
 )
 app.add_typer(participants.app, name="participants")
 

@@ -23,7 +23,12 @@ from .sip_options import (
     separated,
 )
 
-app = typer.Typer(help="The trunks that calls come in by.", no_args_is_help=True)
+app = typer.Typer(
+    help="The trunks that calls come in by.",
+    epilog="Example: switchroom sip inbound create --name Office --numbers +15105550100 "
+    "--address 203.0.113.0/24",
+    no_args_is_help=True,
+)
 
 Numbers = Annotated[
     list[str] | None,

@@ -22,7 +22,11 @@ from .api_client import connection_of
 from .errors import Mistyped
 from .options import CreatedAsJson
 
-app = typer.Typer(help="Make access tokens.", no_args_is_help=True)
+app = typer.Typer(
+    help="Make access tokens.",
+    epilog="Example: switchroom --dev token create --join --room hello --identity ada",
+    no_args_is_help=True,
+)
 
 _SOURCES = ("camera", "microphone", "screen_share", "screen_share_audio")
 

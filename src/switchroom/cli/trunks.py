@@ -23,7 +23,12 @@ from .sip_options import (
     separated,
 )
 
-outbound = typer.Typer(help="The trunks that calls go out through.", no_args_is_help=True)
+outbound = typer.Typer(
+    help="The trunks that calls go out through.",
+    epilog="Example: switchroom sip outbound create --name Carrier --address sip.carrier.example "
+    "--numbers +15105550100 --auth-user alice --auth-pass secret",
+    no_args_is_help=True,
+)
 
 Address = Annotated[str, typer.Option(help="host or host:port of the carrier")]
 Numbers = Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,8 @@ def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
             yield (*path, name), command
 
 
-_COMMANDS = dict(_commands(typer.main.get_command(app)))
+_ALL = typer.main.get_command(app)
+_COMMANDS = dict(_commands(_ALL))
 
 
 def test_every_command_prints_json_if_asked() -> None:
@@ -49,6 +51,34 @@ def test_every_option_and_argument_is_explained() -> None:
         if not getattr(option, "help", "")
     ]
     assert unexplained == []
+
+
+def _groups(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands") and not command.hidden:
+            yield (*path, name), command
+            yield from _groups(command, (*path, name))
+
+
+_EXAMPLES = {
+    path: command.epilog
+    for path, command in (*_groups(_ALL), *_COMMANDS.items())
+    if command.epilog or hasattr(command, "commands")
+}
+
+
+@pytest.mark.parametrize("path", _EXAMPLES, ids=" ".join)
+def test_every_noun_has_an_example_that_can_be_typed(path: tuple[str, ...]) -> None:
+    """Its words are parsed, and nothing is done."""
+    purpose, _, typed = _EXAMPLES[path].partition(": ")
+    assert purpose in ("Example", "Begin with")
+    words = shlex.split(typed.partition(" >> ")[0])
+    context = typer.main.get_command(app).make_context(words[0], words[1:])
+    command, rest = context.command, words[2 if "--dev" in words else 1 :]
+    while hasattr(command, "commands"):
+        command, rest = command.commands[rest[0]], rest[1:]
+    assert " ".join(path) in typed
+    command.make_context(command.name or "", rest, parent=context)
 
 
 def test_no_help_is_swallowed_as_markup() -> None:
