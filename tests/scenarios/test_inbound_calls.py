@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from scenarios.caller import CALLED, CALLER, ScriptedCaller, invite
 from scenarios.carrier import answer_sdp
@@ -409,6 +412,24 @@ async def test_nobody_who_can_be_heard_ends_the_ringing_after_the_trunks_time() 
         await asyncio.sleep(179)
         assert not caller.reason
         await asyncio.sleep(2)
+        assert (caller.status, caller.reason) == (486, "Busy Here")
+
+
+async def test_a_loop_that_wakes_us_a_moment_early_lets_nobody_ring_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As uvloop does, whose timers count whole milliseconds."""
+    loop = asyncio.get_running_loop()
+    on_time = loop.call_later
+
+    def early(delay: float, *rest: Any, **named: Any) -> asyncio.TimerHandle:
+        return on_time(max(0.0, delay - 0.001), *rest, **named)
+
+    async with open_house(replace(TRUNK, ringing_timeout=20)) as house:
+        monkeypatch.setattr(loop, "call_later", early)
+        caller = await called(house)
+        await asyncio.sleep(21)
+        monkeypatch.undo()
         assert (caller.status, caller.reason) == (486, "Busy Here")
 
 

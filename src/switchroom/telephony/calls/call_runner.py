@@ -63,6 +63,8 @@ _log = get_logger("telephony")
 
 #: Seconds between the answer to EndCall and the farewell: data and signalling are two ways.
 _ANSWER_FIRST = 0.1
+#: Seconds by which the loop may wake us too early: uvloop's timers count whole milliseconds.
+_ROUNDING = 0.002
 #: Seconds that the engine may take to say how the sound of a call went.
 _FIGURES_LIMIT = 1.0
 _NO_HEADERS = Headers()
@@ -225,9 +227,11 @@ class CallRunner:
         self._timer = asyncio.get_running_loop().call_later(wait, self._time_over)
 
     def _time_over(self) -> None:
+        """A deadline is told when it has come, and not earlier: it may have moved away, too."""
         self._timer = None
-        if self._due is not None and self._due > self._timer_at:
-            self._set_timer(self._due)
+        due = self._due
+        if due is not None and due > self.ports.clock.monotonic():
+            self._set_timer(due if due > self._timer_at else due + _ROUNDING)
             return
         self._due = None
         self.tell(do.DeadlineReached())

@@ -138,17 +138,21 @@ class Reception:
 
     def step(self, event: object, now: float) -> tuple[Machine, Sequence[object]]:
         """What `event` at time `now` makes of the call."""
-        cell = _CELLS.get((self.stage, type(event)))
-        if cell is not None:
-            return cell(self, event, now)
-        call, commands = self.call.step(event, now)
-        if call.phase is Phase.ENDED:
-            return call, commands
-        return (self if call is self.call else replace(self, call=call)), commands
+        cell = _CELLS.get((self.stage, type(event)), _beside)
+        return cell(self, event, now)
 
 
 _Step = tuple[Machine, Sequence[object]]
 _Cell = Callable[[Reception, Any, float], _Step]
+
+
+def _beside(state: Reception, event: object, now: float) -> _Step:
+    """What means nothing to the reception may mean something to the call in it."""
+    call, commands = state.call.step(event, now)
+    if call.phase is Phase.ENDED:
+        return call, commands
+    return (state if call is state.call else replace(state, call=call)), commands
+
 
 #: Seconds that a prompt may last which the caller must hear to its end.
 _LONGEST_PROMPT = 15.0
@@ -282,7 +286,7 @@ def _nobody_comes(state: Reception, _event: NobodyComes, now: float) -> _Step:
 
 def _patience_over(state: Reception, event: DeadlineReached, now: float) -> _Step:
     if _is_early(state, event, now):
-        return state.call.step(event, now)
+        return _beside(state, event, now)
     if state.plan.fallback is not None and not state.forwarded:
         return _fall_back(state, state.plan.fallback, now)
     return _given_up(state, Cause.NOBODY_HEARD, state.plan.ringing_status)
@@ -353,7 +357,7 @@ def _key_by_info(state: Reception, event: InfoReceived, now: float) -> _Step:
 
 def _typed_too_slowly(state: Reception, event: DeadlineReached, now: float) -> _Step:
     if _is_early(state, event, now):
-        return state.call.step(event, now)
+        return _beside(state, event, now)
     return _next_try(state, now)
 
 
@@ -382,7 +386,7 @@ def _pin_accepted(state: Reception, event: PinAccepted, now: float) -> _Step:
 def _welcomed(state: Reception, event: SoundPlayed | DeadlineReached, now: float) -> _Step:
     guest = state.guest
     if guest is None or _is_early(state, event, now):
-        return state.call.step(event, now)
+        return _beside(state, event, now)
     call = replace(state.call, joining=True)
     state = replace(state, call=call, stage=Stage.ENTERING, until=None)
     return state, [do.JoinRoom(guest)]
@@ -396,7 +400,7 @@ def _entered(state: Reception, _event: Joined, _now: float) -> _Step:
 
 def _left(state: Reception, event: SoundPlayed | DeadlineReached, now: float) -> _Step:
     if _is_early(state, event, now):
-        return state.call.step(event, now)
+        return _beside(state, event, now)
     return _end(state, Termination(Cause.PIN_FAILED))
 
 
