@@ -223,6 +223,21 @@ async def test_a_phone_that_leaves_by_itself_while_it_is_closed_keeps_the_rooms_
     assert member.updates[-1].disconnect_reason is Reason.PARTICIPANT_REMOVED
 
 
+async def test_a_phone_that_fails_to_say_good_bye_is_taken_out_all_the_same(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seat, phone = await house.phone("tel")
+    other, _ = await house.phone("other")
+
+    def fail() -> None:
+        raise OSError("the line is cut")
+
+    phone.on_close = fail
+    await house.rooms.delete("r")
+    assert (seat.gone, other.gone) == (True, True)
+    assert "the line is cut" in capsys.readouterr().out
+
+
 async def test_a_phone_that_never_finishes_is_taken_out_all_the_same(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
