@@ -7,13 +7,17 @@ import json
 import os
 import re
 import shlex
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 from livekit import api
 
+from interop.peer_process import PeerProcess, peer_process
+from interop.rtp_phone import rtp_phone
 from interop.server import KEY, SECRET, Server
 from interop.sipp_phone import ANSWER, RINGING, needs_sipp, receive, refusal, send, sipp_phone
+from interop.talking_agent import ROOM, called
 
 _LK = Path(__file__).parents[2] / ".peers" / "go" / "lk"
 _RULE = '{"rule":{"dispatchRuleIndividual":{"roomPrefix":"call-"}}}'
@@ -48,6 +52,11 @@ class _Shell:
             output, _ = await process.communicate()
         assert process.returncode == status, output.decode()
         return output.decode()
+
+    def at_work(self, line: str) -> AbstractAsyncContextManager[PeerProcess]:
+        """A command that goes on."""
+        command = (str(_LK), *shlex.split(line)[1:])
+        return peer_process(command, self._folder, self._environment)
 
     def write(self, name: str, text: str) -> None:
         (self._folder / name).write_text(text, encoding="utf-8")
@@ -155,6 +164,23 @@ async def test_a_call_to_somebody_busy_fails_with_their_status(
         told = await shell.type("lk sip participant create sip-participant.json", status=1)
     for words in ("SIPStatusCode: 486", "SIPStatus: Busy Here"):
         assert words in told
+
+
+@needs_sipp
+async def test_somebody_who_joins_by_it_hears_a_phones_keys_and_presses_some(
+    shell: _Shell, server: Server, tmp_path: Path
+) -> None:
+    join = f"lk room join --identity lk --auto-subscribe --publish-dtmf 12w# {ROOM}"
+    async with (
+        rtp_phone(tmp_path / "phone") as phone,
+        called(server, phone),
+        shell.at_work(join) as somebody,
+    ):
+        await phone.until(lambda it: len(it.keys) == 3)
+        await somebody.says('"participant": "phone"')
+        phone.press(5)
+        await somebody.says('received dtmf	{"digits": "5", "participant": "phone"}')
+        assert phone.keys == ["1", "2", "#"]
 
 
 def _participant(trunk: str) -> str:
