@@ -17,13 +17,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import httpx
 import pytest
 from livekit import api
 
 from interop.four_phones import BUSY, HASTY, PATIENT, PHONES, RINGING
 from interop.peer_process import free_port
-from interop.server import Server, server_process
+from interop.server import KEY, SECRET, Server, server_process
 from switchroom.phonenet.client import PhoneNetwork
 from switchroom.phonenet.events import Answered, Called, Dials, Ended, Event
 from switchroom.phonenet.orders import CallOrder
@@ -41,7 +42,7 @@ OPEN = (
 KEPT = 8
 """Descriptors for databases and threads that a server opens when it has work."""
 REST = 90
-"""Seconds that a rest may take; SIP remembers for 32, idle connections live 5."""
+"""Seconds that a rest may take; SIP remembers for 32."""
 LOOK_AGAIN = 0.5
 """Seconds; /proc tells nobody when it changes."""
 LOOK_EVERY, TELL_EVERY = 10, 500
@@ -218,6 +219,18 @@ def _entries(directory: Path) -> list[Path]:
 
 
 @asynccontextmanager
+async def _sdk(server: Server) -> AsyncIterator[api.LiveKitAPI]:
+    """The official SDK, which gives up connections that it does not need."""
+    connector = aiohttp.TCPConnector(keepalive_timeout=1)
+    patience = aiohttp.ClientTimeout(total=30)
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=patience) as session,
+        api.LiveKitAPI(server.url, KEY, SECRET, session=session) as livekit,
+    ):
+        yield livekit
+
+
+@asynccontextmanager
 async def soaked(tmp_path: Path) -> AsyncIterator[tuple[Watch, Soak]]:
     """A server in a process of its own, and phones."""
     numbers = tmp_path / "phones.py"
@@ -231,7 +244,7 @@ async def soaked(tmp_path: Path) -> AsyncIterator[tuple[Watch, Soak]]:
         "room__departure_timeout": 1,
         "prometheus__port": figures,
     }
-    async with server_process(tmp_path, http, **settings) as server, server.api() as livekit:
+    async with server_process(tmp_path, http, **settings) as server, _sdk(server) as livekit:
         await _lay_rules(livekit)
         soak = Soak(livekit, f"127.0.0.1:{port}")
         async with PhoneNetwork(numbers=numbers, on_event=soak.hear_of) as soak.network:
