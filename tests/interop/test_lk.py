@@ -7,13 +7,16 @@ import json
 import os
 import re
 import shlex
+import shutil
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 from livekit import api
 
+from interop.hearing import steady_stretch, windows
 from interop.peer_process import PeerProcess, peer_process
+from interop.recordings import write_tone
 from interop.rtp_phone import rtp_phone
 from interop.server import KEY, SECRET, Server
 from interop.sipp_phone import ANSWER, RINGING, needs_sipp, receive, refusal, send, sipp_phone
@@ -26,7 +29,10 @@ _STEPS = [receive("INVITE"), RINGING, ANSWER, receive("ACK"), receive("BYE"), se
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.go,
-    pytest.mark.skipif(not _LK.exists(), reason="LiveKit's command line is missing: make go"),
+    pytest.mark.skipif(
+        not _LK.exists() or shutil.which("opusenc") is None,
+        reason="LiveKit's command line is missing: make go",
+    ),
 ]
 
 
@@ -181,6 +187,24 @@ async def test_somebody_who_joins_by_it_hears_a_phones_keys_and_presses_some(
         phone.press(5)
         await somebody.says('received dtmf	{"digits": "5", "participant": "phone"}')
         assert phone.keys == ["1", "2", "#"]
+
+
+@needs_sipp
+async def test_a_file_that_it_publishes_is_heard_at_a_phone(
+    shell: _Shell, server: Server, tmp_path: Path
+) -> None:
+    wave, file = tmp_path / "tone.wav", tmp_path / "tone.ogg"
+    write_tone(wave, 440, -20, 60, rate=48_000)
+    encoder = await asyncio.create_subprocess_exec("opusenc", "--quiet", wave, file)
+    assert await encoder.wait() == 0
+    async with (
+        rtp_phone(tmp_path / "phone") as phone,
+        called(server, phone),
+        shell.at_work(f"lk room join --identity lk --publish {file} {ROOM}"),
+    ):
+        await phone.until(lambda it: len(it.loud) > 75)
+        samples = [sample for _, frame in phone.sound for sample in frame]
+        assert len(steady_stretch(windows(samples, 8_000), 440)) >= 5
 
 
 def _participant(trunk: str) -> str:
