@@ -37,11 +37,14 @@ class _Exchange(RequestResponseCycle):
         await super().send(message)
 
     def _is_whole(self, head: Any, message: Any) -> bool:
-        """Whether the answer is all there, and its head says of which length it is."""
+        """Whether the answer is all there, and its head says how long it is and no more."""
         if message.get("more_body") or self.scope["method"] == "HEAD":
             return False
+        headers = head["headers"]
         length = (b"content-length", b"%d" % len(message.get("body", b"")))
-        return length in head["headers"] and head["status"] not in (204, 304)
+        if length not in headers or (b"connection", b"close") in headers:
+            return False
+        return head["status"] not in (204, 304)
 
     def _answer(self, head: Any, body: bytes) -> None:
         headers = [*self.default_headers, *head["headers"]]

@@ -34,6 +34,10 @@ websockets.http11.MAX_LINE_LENGTH = _UPGRADE_LINE_LIMIT
 _WEBSOCKET_PING_INTERVAL = 10.0
 _WEBSOCKET_PING_TIMEOUT = 20.0
 
+# Seconds after which an idle connection is closed. Clients keep theirs for 15 (aiohttp) to 90 (Go);
+# if we close one, a request that is sent in that moment is lost, and nobody repeats a POST.
+_IDLE_LIMIT = 120
+
 # Seconds that open requests get to be answered once the listener stops.
 _GRACE = 3
 
@@ -143,6 +147,7 @@ def _settings(
         log_level="warning",
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_IDLE_LIMIT,
         timeout_graceful_shutdown=_GRACE,
     )
 
