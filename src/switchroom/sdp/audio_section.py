@@ -53,11 +53,12 @@ def written(
     rtcp_mux: bool = False,
 ) -> MediaSection:
     """Our section, with all that we say about it."""
-    formats, maps = _listed(tuple(codecs))
+    listed = tuple(codecs)
+    formats, maps = _listed(listed)
     lines = [Attribute("crypto", str(line)) for line in crypto]
     mux = (Attribute("rtcp-mux"),) if rtcp_mux else ()
     attributes = (*maps, *lines, _PTIME, *mux, Attribute(direction))
-    return MediaSection("audio", port, protocol, formats, None, attributes)
+    return MediaSection("audio", port, protocol, formats, None, attributes, listed)
 
 
 @lru_cache(maxsize=256)

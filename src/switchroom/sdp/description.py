@@ -54,6 +54,8 @@ class MediaSection:
     formats: tuple[str, ...]
     address: str | None = None
     attributes: tuple[Attribute, ...] = ()
+    written_from: tuple[Codec, ...] = field(default=(), repr=False, compare=False)
+    """The codecs of a section that is ours, which need not be read out of it again."""
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values of all its attributes of that name, in order."""
@@ -85,6 +87,8 @@ class MediaSection:
     @property
     def codecs(self) -> tuple[Codec, ...]:
         """Its codecs, the most wanted first. Unreadable ones are left out."""
+        if self.written_from:
+            return self.written_from
         return listed_codecs(self.formats, self.values("rtpmap"), self.values("fmtp"))
 
 

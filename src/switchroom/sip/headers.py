@@ -9,6 +9,7 @@ from switchroom.base.records import record
 from switchroom.sip.errors import LocalSipError, MalformedMessageError, MalformedValueError
 from switchroom.sip.grammar import (
     CONTROL,
+    TOKEN,
     Params,
     find_param,
     format_params,
@@ -257,7 +258,7 @@ class CSeq:
     def parse(cls, text: str) -> CSeq:
         """Raises MalformedValueError."""
         words = text.split()
-        if len(words) != 2 or not is_token(words[1]):
+        if len(words) != 2 or not TOKEN.fullmatch(words[1]):
             raise MalformedValueError("bad CSeq")
         return cls(parse_number(words[0], 2**31 - 1, "CSeq"), words[1])
 

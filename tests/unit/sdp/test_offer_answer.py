@@ -39,6 +39,14 @@ def test_an_offer_names_every_codec_and_the_packet_time() -> None:
     assert text.startswith("v=0\r\no=- 77 1 IN IP4 192.0.2.1\r\n")
 
 
+def test_what_we_write_reads_as_the_codecs_it_was_written_from() -> None:
+    codecs = (OPUS_OURS, G722, PCMU, PCMA, telephone_event(101), telephone_event(102, 48_000))
+    ours = offer(replace(OURS, codecs=codecs))
+    read = SessionDescription.parse(ours.serialise())
+    assert ours.sections[0].codecs == read.sections[0].codecs == codecs
+    assert ours == read
+
+
 def test_an_answer_settles_address_codecs_and_digits() -> None:
     media = accept_answer(offer(OURS), body(*AUDIO))
     assert media.remote == ("198.51.100.9", 4000)
