@@ -64,7 +64,7 @@ class TcpConnections:
 
     async def listen(self, ip: str, port: int, tls: ssl.SSLContext | None = None) -> Address:
         """Accept connections (raises OSError). Returns the address with the real port."""
-        sock = socket.socket(socket.AF_INET6 if is_ipv6(ip) else socket.AF_INET)
+        sock = _tcp_socket(ip)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if is_ipv6(ip):
@@ -296,8 +296,14 @@ class Connection(asyncio.Protocol):
             self.send(_PING)
 
 
+def _tcp_socket(ip: str) -> socket.socket:
+    # Only where the protocol is named does asyncio switch off Nagle's waiting.
+    family = socket.AF_INET6 if is_ipv6(ip) else socket.AF_INET
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+
+
 async def _connected_socket(hop: Hop) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if is_ipv6(hop.ip) else socket.AF_INET)
+    sock = _tcp_socket(hop.ip)
     try:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, (hop.ip, hop.port))
