@@ -62,7 +62,7 @@ interop: ready ## only the tests with programs that are not ours
 	@tools/test-lanes heavy light -- -m 'interop and not soak and not go'
 
 .PHONY: go
-go: .make/engine .make/network .make/phones .make/go ## LiveKit's SDK for Go and its `lk` against the server; minutes to compile them
+go: .make/engine .make/network .make/agents .make/phones .make/go ## LiveKit's SDK for Go and its `lk` against the server; minutes to compile them
 	@tools/test-network $(BIN)/python -m pytest -m go tests/interop
 
 .PHONY: soak

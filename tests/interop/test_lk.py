@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from livekit import api
 
+from interop.agents import PYTHON, needs_agents, started
+from interop.dispatching import NUMBER, dispatch, trunk_to
 from interop.hearing import steady_stretch, windows
 from interop.peer_process import PeerProcess, peer_process
 from interop.recordings import write_tone
@@ -21,6 +23,9 @@ from interop.rtp_phone import rtp_phone
 from interop.server import KEY, SECRET, Server
 from interop.sipp_phone import ANSWER, RINGING, needs_sipp, receive, refusal, send, sipp_phone
 from interop.talking_agent import ROOM, called
+from interop.talking_phone import talking_phone
+from interop.test_agent_snippets import AGENT, GREETING, SNIPPETS
+from switchroom.offline.server import Gateway
 
 _LK = Path(__file__).parents[2] / ".peers" / "go" / "lk"
 _RULE = '{"rule":{"dispatchRuleIndividual":{"roomPrefix":"call-"}}}'
@@ -205,6 +210,35 @@ async def test_a_file_that_it_publishes_is_heard_at_a_phone(
         await phone.until(lambda it: len(it.loud) > 75)
         samples = [sample for _, frame in phone.sound for sample in frame]
         assert len(steady_stretch(windows(samples, 8_000), 440)) >= 5
+
+
+@needs_agents
+async def test_an_agent_that_it_runs_greets_who_is_called(server: Server, tmp_path: Path) -> None:
+    # What `python main.py dev` tells people to use instead. The folder says which language it is.
+    folder = tmp_path / "agent"
+    folder.mkdir()
+    (folder / "requirements.txt").write_text("livekit-agents\n")
+    program = Path(shutil.copy(SNIPPETS / "polls_the_call_status.py", folder / "main.py"))
+    async with (
+        server.api() as lk,
+        talking_phone(tmp_path / "person", [GREETING]) as person,
+        Gateway(SNIPPETS / "assistant.yaml", keys={KEY: SECRET}) as gateway,
+    ):
+        settings = {
+            "HOME": str(folder),
+            "PATH": f"{PYTHON.parent}:{os.environ['PATH']}",
+            "VIRTUAL_ENV": str(PYTHON.parents[1]),
+            "LIVEKIT_INFERENCE_URL": gateway.inference_url,
+            "LIVEKIT_SIP_OUTBOUND_TRUNK": await trunk_to(lk, person.address),
+        }
+        async with started(
+            [_LK, "agent", "dev", program], server.ws_url, settings, "registered worker"
+        ) as worker:
+            await dispatch(lk, AGENT, "call", phone_number=NUMBER)
+            await person.is_called()
+            await person.hears(GREETING)
+            person.phone.hang_up()
+            await worker.wait_for("shutting down job task")
 
 
 def _participant(trunk: str) -> str:
