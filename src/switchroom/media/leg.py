@@ -95,6 +95,8 @@ class LegMedia:
     passed through keep theirs; Opus has 20 always."""
     media_timeout: float | None = None
     """Seconds without a packet after which :class:`MediaTimedOut` is told."""
+    first_timeout: float | None = None
+    """The same before the first packet of all; none if that is no different."""
     crypto: LegCrypto | None = None
     """SRTP, if negotiated: then nothing else is sent or taken."""
     rtcp_mux: bool = False
@@ -157,6 +159,7 @@ class Leg:
             media.media_timeout,
             None if media.crypto is None else _crypto(media.crypto),
             media.rtcp_mux,
+            media.first_timeout,
         )
 
     def set_processing(self, *, denoise: bool = False, detect_tones: bool = False) -> None:

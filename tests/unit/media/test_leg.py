@@ -116,6 +116,17 @@ async def test_a_phone_that_falls_silent_is_told(engine: Engine) -> None:
     await phone.event(MediaTimedOut)
 
 
+async def test_the_patience_with_a_phone_that_never_says_anything_is_another_one(
+    engine: Engine,
+) -> None:
+    phone = Telephone(engine, "PCMU")
+    await phone.connect()
+    phone.leg.update(
+        LegMedia(phone.address, (phone.codec,), DIGITS, media_timeout=3600.0, first_timeout=0.2)
+    )
+    await phone.event(MediaTimedOut)
+
+
 async def test_who_speaks_is_told_with_the_legs_source(engine: Engine) -> None:
     phone = await call(engine)
     phone.say(440.0, -10.0)

@@ -42,7 +42,6 @@ from switchroom.telephony.calls.call_events import (
     Joined,
     JoinRefused,
     MediaLost,
-    MediaStarted,
     RoomClosed,
     Stopping,
     TakenOver,
@@ -121,7 +120,6 @@ class Call:
     joining: bool = False
     in_room: bool = False
     media: NegotiatedMedia | None = None
-    media_seen: bool = False
     keys_queued: int = 0
     refers: int = 0
     transfer: Transfer | None = None
@@ -246,17 +244,11 @@ def bridged(call: Call, attributes: Mapping[str, str]) -> Step:
 # ── during the call ──────────────────────────────────────────────────────────
 
 
-def _media_started(call: Call, _event: MediaStarted, _now: float) -> Step:
-    if call.media_seen or call.media is None:
-        return call, []
-    call = replace(call, media_seen=True)
-    return call, [_update_leg(call, call.media)] if call.media is not None else []
-
-
 def _update_leg(call: Call, media: NegotiatedMedia) -> do.UpdateLeg:
-    silence = call.plan.silence if call.media_seen else call.plan.first_silence
-    receives = media.direction in ("sendrecv", "recvonly")
-    return do.UpdateLeg(media, silence if receives and silence > 0 else None)
+    if media.direction not in ("sendrecv", "recvonly"):
+        return do.UpdateLeg(media, do.NO_HURRY)
+    plan = call.plan
+    return do.UpdateLeg(media, do.Patience(plan.first_silence or None, plan.silence or None))
 
 
 def _reoffered(call: Call, event: OfferReceived, _now: float) -> Step:
@@ -546,7 +538,6 @@ _UP = (Phase.ANSWERED, Phase.ACTIVE)
 
 _ROWS: tuple[tuple[tuple[Phase, ...], type[Any], _Cell], ...] = (
     ((Phase.EARLY,), OfferReceived, _offered_early),
-    (_UP, MediaStarted, _media_started),
     (_UP, OfferReceived, _reoffered),
     (_UP, Acknowledged, _acknowledged),
     (_UP, OfferAnswered, _offer_answered),

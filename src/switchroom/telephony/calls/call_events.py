@@ -242,11 +242,22 @@ class RespondOffer:
 
 
 @record
+class Patience:
+    """How long (s) no packet may come: before the first one, and then. None is for ever."""
+
+    first: float | None
+    then: float | None
+
+
+NO_HURRY = Patience(None, None)
+
+
+@record
 class UpdateLeg:
-    """Send and receive as agreed; `silence` is how long (s) no packet may come, None: for ever."""
+    """Send and receive as agreed."""
 
     media: NegotiatedMedia
-    silence: float | None
+    patience: Patience
 
 
 @record

@@ -25,7 +25,6 @@ from switchroom.media import (
     Leg,
     LegEvent,
     LevelChanged,
-    MediaStarted,
     MediaTimedOut,
 )
 from switchroom.media.player import DIAL_TONE
@@ -175,7 +174,7 @@ class CallRunner:
         elif isinstance(event, DigitReceived):
             self.tell(do.DigitFromPhone(event.digit))
         else:
-            meaning = _MEDIA_EVENTS.get(type(event))
+            meaning = self.MEANINGS.get(type(event))
             if meaning is not None:
                 self.tell(meaning)
 
@@ -426,10 +425,10 @@ class CallRunner:
         self._agreed = command
         remote = command.media.remote
         if remote is None or is_ip(remote[0]):
-            self.sound.update(command.media, remote, command.silence)
+            self.sound.update(command.media, remote, command.patience)
         else:
             # Rare, and allowed (RFC 4566 section 5.7): until the name is known we only receive.
-            self.sound.update(command.media, None, command.silence)
+            self.sound.update(command.media, None, command.patience)
             if not self._looking_up:
                 self._looking_up = True
                 self.send_out(self._resolve, "resolve media address of")
@@ -454,7 +453,7 @@ class CallRunner:
             return
         if self._agreed is command and self.phase in (Phase.ANSWERED, Phase.ACTIVE):
             address = found[0][4]
-            self.sound.update(command.media, (str(address[0]), port), command.silence)
+            self.sound.update(command.media, (str(address[0]), port), command.patience)
 
     def _set_processing(self, command: do.SetProcessing) -> None:
         self.sound.process(denoise=command.denoise, detect_tones=command.detect_tones)
@@ -562,13 +561,11 @@ class CallRunner:
         do.SetAttributes: _set_attributes,
         do.LeaveRoom: _leave_room,
     }
-
-
-_MEDIA_EVENTS: Mapping[type[Any], object] = {
-    MediaStarted: do.MediaStarted(),
-    MediaTimedOut: do.MediaLost(),
-    DigitsSent: do.DigitsPlayed(),
-}
+    #: What events of the leg mean to every call; a direction may add its own.
+    MEANINGS: ClassVar[Mapping[type[Any], object]] = {
+        MediaTimedOut: do.MediaLost(),
+        DigitsSent: do.DigitsPlayed(),
+    }
 
 
 def _nobody(_event: SessionEvent) -> None:

@@ -20,6 +20,7 @@ from switchroom.media import (
 )
 from switchroom.media.player import DIAL_TONE
 from switchroom.sdp.offer_answer import NegotiatedMedia
+from switchroom.telephony.calls.call_events import Patience
 from switchroom.telephony.calls.key_tones import key_tones
 from switchroom.telephony.calls.leg_media import leg_media
 
@@ -64,10 +65,10 @@ class PhoneSound:
             tone.stop()
 
     def update(
-        self, media: NegotiatedMedia, remote: tuple[str, int] | None, silence: float | None
+        self, media: NegotiatedMedia, remote: tuple[str, int] | None, patience: Patience
     ) -> None:
         """Send to `remote` and receive as agreed. Raises EngineError."""
-        self._leg.update(leg_media(media, remote, silence))
+        self._leg.update(leg_media(media, remote, patience))
 
     def process(self, *, denoise: bool, detect_tones: bool) -> None:
         """What is done to the phone's sound before anybody hears it."""

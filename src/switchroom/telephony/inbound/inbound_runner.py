@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from switchroom.base.errors import ServiceError
 from switchroom.base.log import get_logger
 from switchroom.base.records import record, replace
-from switchroom.media import EngineError, Leg, Player, PlayerEvent, Tone, WavFile
+from switchroom.media import EngineError, Leg, MediaStarted, Player, PlayerEvent, Tone, WavFile
 from switchroom.rooms.data import DispatchEnded
 from switchroom.sip.invite_session import Fields, IncomingInviteSession
 from switchroom.telephony.calls import call_events as do
@@ -235,4 +235,8 @@ class InboundRunner(CallRunner):
         desk.TryPin: _try_pin,
         desk.ForwardTo: _forward,
         desk.NoteSeat: _note_seat,
+    }
+    MEANINGS: ClassVar[Mapping[type[Any], object]] = {
+        **CallRunner.MEANINGS,
+        MediaStarted: do.MediaStarted(),
     }

@@ -252,15 +252,13 @@ def _acknowledged(state: Reception, event: Acknowledged, now: float) -> _Step:
     return state, commands
 
 
-def _heard_phone(state: Reception, event: MediaStarted, now: float) -> _Step:
+def _heard_phone(state: Reception, _event: MediaStarted, now: float) -> _Step:
     """Packets of the caller say as well as an ACK that he has our answer."""
-    call, commands = state.call.step(event, now)
-    state = replace(state, call=call)
     if state.media is None:
-        return state, commands
+        return state, []
     if state.stage is Stage.OPENING:
-        return _ask_for_pin(state, Sound.ENTER_PIN, now, list(commands))
-    return _connected(state, list(commands))
+        return _ask_for_pin(state, Sound.ENTER_PIN, now)
+    return _connected(state, [])
 
 
 def _connected(state: Reception, commands: Sequence[object]) -> _Step:

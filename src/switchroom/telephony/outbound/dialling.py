@@ -36,7 +36,6 @@ from switchroom.telephony.calls.call_events import (
     DigitsPlayed,
     Guest,
     Joined,
-    MediaStarted,
 )
 from switchroom.telephony.calls.dial_failure import of_failure, of_sdp
 from switchroom.telephony.calls.leg_description import LegDescription
@@ -202,12 +201,7 @@ def _heard_early(state: Dialling, event: Provisional) -> list[object]:
         media = state.call.leg.accept(event.body)
     except SdpError:
         return []
-    return [do.UpdateLeg(media, None), do.ConnectTrack()]
-
-
-def _sounded_early(state: Dialling, _event: MediaStarted, _now: float) -> _Step:
-    """The engine tells this once: after the answer nobody waits for a first packet."""
-    return replace(state, call=replace(state.call, media_seen=True)), []
+    return [do.UpdateLeg(media, do.NO_HURRY), do.ConnectTrack()]
 
 
 def _refused(state: Dialling, event: Failed, _now: float) -> _Step:
@@ -309,7 +303,6 @@ _ROWS: tuple[tuple[tuple[Stage, ...], type[Any], _Cell], ...] = (
     ((Stage.PREPARING,), Joined, _joined),
     ((Stage.PREPARING,), DialStored, _dial_stored),
     (_EARLY, Provisional, _progress),
-    (_EARLY, MediaStarted, _sounded_early),
     (_EARLY, Failed, _refused),
     (_EARLY, Undialable, _undialable),
     (_EARLY, Answered, _answered),

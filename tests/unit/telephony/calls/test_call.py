@@ -197,31 +197,32 @@ def _leg_updates(commands: Sequence[object]) -> list[do.UpdateLeg]:
 
 
 def test_silence_is_borne_longer_before_the_first_packet() -> None:
-    assert _leg_updates(answered(_EARLY, _LEG.accept(_sdp()))[1])[0].silence == 30.0
-    assert _leg_updates(_commands(_ACTIVE, do.MediaStarted()))[0].silence == 15.0
-    assert _commands(_after(_ACTIVE, do.MediaStarted()), do.MediaStarted()) == []
+    update = _leg_updates(answered(_EARLY, _LEG.accept(_sdp()))[1])[0]
+    assert update.patience == do.Patience(30.0, 15.0)
+    boundless = replace(_EARLY, plan=replace(_PLAN, first_silence=0.0, silence=0.0))
+    update = _leg_updates(answered(boundless, _LEG.accept(_sdp()))[1])[0]
+    assert update.patience == do.NO_HURRY
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours", "silence"),
+    ("theirs", "ours", "patience"),
     [
-        ("sendonly", "recvonly", 15.0),
-        ("inactive", "inactive", None),
-        ("recvonly", "sendonly", None),
+        ("sendonly", "recvonly", do.Patience(30.0, 15.0)),
+        ("inactive", "inactive", do.NO_HURRY),
+        ("recvonly", "sendonly", do.NO_HURRY),
     ],
 )
 def test_hold_is_answered_by_its_mirror_and_its_silence_is_no_fault(
-    theirs: str, ours: str, silence: float | None
+    theirs: str, ours: str, patience: do.Patience
 ) -> None:
-    heard = _after(_ACTIVE, do.MediaStarted())
-    call, commands = heard.step(OfferReceived(7, _sdp(direction=theirs), Headers()), 1.0)
+    call, commands = _ACTIVE.step(OfferReceived(7, _sdp(direction=theirs), Headers()), 1.0)
     response = commands[0]
     assert isinstance(response, do.RespondOffer)
     assert (response.offer_id, response.status) == (7, 200)
     assert f"a={ours}".encode() in response.body
     assert b"o=- 42 2 IN IP4 192.0.2.1" in response.body
     update = _leg_updates(commands)[0]
-    assert (update.media.direction, update.silence) == (ours, silence)
+    assert (update.media.direction, update.patience) == (ours, patience)
     assert call.phase is Phase.ACTIVE
     assert (do.SetHold(held=True) in commands) is (ours != "sendonly")
 

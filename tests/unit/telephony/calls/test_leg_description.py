@@ -8,6 +8,7 @@ from switchroom.media.leg import CRYPTO_KEY_SIZES
 from switchroom.sdp.codecs import PCMU, telephone_event
 from switchroom.sdp.crypto import KEY_SIZES, FreshKeys, SrtpPolicy
 from switchroom.sdp.errors import EncryptionMismatch, NoCommonCodec, NotAcceptable, SdpError
+from switchroom.telephony.calls.call_events import Patience
 from switchroom.telephony.calls.leg_description import LegDescription, refusal_of
 from switchroom.telephony.calls.leg_media import leg_media
 
@@ -94,7 +95,7 @@ def test_the_engine_is_told_codecs_keys_and_parameters() -> None:
             "a=rtcp-mux",
         )
     )
-    told = leg_media(settled, ("203.0.113.7", 9), 15.0)
+    told = leg_media(settled, ("203.0.113.7", 9), Patience(30.0, 15.0))
     assert [(codec.payload_type, codec.name) for codec in told.codecs] == [(0, "PCMU"), (13, "CN")]
     assert told.digits is not None
     assert (told.digits.payload_type, told.digits.parameters) == (96, "0-11")

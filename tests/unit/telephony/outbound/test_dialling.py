@@ -542,7 +542,7 @@ def test_early_media_is_heard_in_the_room_where_that_is_wanted() -> None:
     assert _kinds(commands) == ["SetStatus", "UpdateLeg", "ConnectTrack"]
     update = commands[1]
     assert isinstance(update, do.UpdateLeg)
-    assert (update.media.remote, update.silence) == (("198.51.100.7", 4444), None)
+    assert (update.media.remote, update.patience) == (("198.51.100.7", 4444), do.NO_HURRY)
     assert _stage(call) is Stage.RINGING
     assert _kinds(_commands(_DIALING, _EARLY_SDP)) == ["SetStatus"]
 
@@ -550,13 +550,6 @@ def test_early_media_is_heard_in_the_room_where_that_is_wanted() -> None:
 def test_early_media_that_cannot_be_used_is_no_fault_before_the_answer() -> None:
     dialing = _after(_call(replace(_PLAN, early_media=True)), do.Joined())
     assert _kinds(_commands(dialing, replace(_EARLY_SDP, body=_sdp("18")))) == ["SetStatus"]
-
-
-def test_after_early_media_a_first_packet_is_not_waited_for_again() -> None:
-    dialing = _after(_call(replace(_PLAN, early_media=True)), do.Joined(), _EARLY_SDP)
-    commands = _commands(_after(dialing, do.MediaStarted()), _ANSWER)
-    assert isinstance(commands[0], do.UpdateLeg)
-    assert commands[0].silence == _PLAN.call.silence
 
 
 def _encrypted(policy: SrtpPolicy) -> Machine:
