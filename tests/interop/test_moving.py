@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,10 +15,13 @@ from livekit import api
 
 from interop.server import KEY, SECRET, Server, server_here
 from interop.test_documented_commands import run
+from interop.test_serve import blocks, served
 
 pytestmark = pytest.mark.interop
 
-SCRIPT = Path(__file__).resolve().parents[2] / "examples/copy_trunks.py"
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "examples/copy_trunks.py"
+PAPER = (ROOT / "docs/moving.md").read_text(encoding="utf-8")
 
 
 async def furnish(livekit: api.LiveKitAPI) -> None:
@@ -94,3 +99,31 @@ async def test_what_the_new_server_refuses_is_told_and_the_rest_is_copied(
         (outbound,) = (await after.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())).items
     assert outbound.sip_trunk_id in copied.values()
     assert len([was for was in copied if was.startswith("ST_")]) == 1
+
+
+def livekits_files(folder: Path) -> None:
+    """As they stand beside each other where both of LiveKit's services run."""
+    (folder / "livekit.yaml").write_text(
+        "port: 7880\nrtc: {udp_port: 7882}\nprometheus: {port: 6789}\n"
+        f"keys: {{{KEY}: {SECRET}}}\nlogging: {{json: true}}\n"
+    )
+    (folder / "sip.yaml").write_text(
+        f"api_key: {KEY}\napi_secret: {SECRET}\nsip_port: 5060\nhealth_port: 8080\n"
+    )
+
+
+async def test_the_papers_ports_keep_two_servers_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One with the ports of LiveKit's files, in their place, and the one beside it."""
+    monkeypatch.chdir(tmp_path)
+    livekits_files(tmp_path)
+    _, beside = (shlex.split(block)[2:] for block in blocks("docs/moving.md", "sh"))
+    variables = dict(re.findall(r"`(SWITCHROOM_\w+)=([\d-]+)`", PAPER))
+    assert len(variables) == 4
+    path = {"PATH": "/usr/bin:/bin"}
+    first = path | {"SWITCHROOM_STORAGE_URL": f"sqlite:///{tmp_path / 'first.db'}"}
+    second = path | {"SWITCHROOM_STORAGE_URL": f"sqlite:///{tmp_path / 'second.db'}"} | variables
+    async with served(*beside[:4], env=first) as one, served(*beside, env=second) as other:
+        assert str((await one.until("ready"))["url"]).endswith(":7880")
+        assert str((await other.until("ready"))["url"]).endswith(":7890")
