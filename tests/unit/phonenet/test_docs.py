@@ -25,7 +25,7 @@ def test_the_table_of_numbers_is_the_directory() -> None:
 
 
 def test_the_table_of_options_is_the_programs() -> None:
-    documented = re.findall(r"^\| `(--\w+)", TEXT, re.MULTILINE)
+    documented = re.findall(r"^\| `(--[\w-]+)", TEXT, re.MULTILINE)
     known = [action.option_strings[-1] for action in _parser()._actions]
     assert documented == [option for option in known if option != "--help"]
 
