@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import cast
 
+import yaml
 from prometheus_client.core import Metric
 
 from switchroom.api.meters import Meters
+from switchroom.base.config import Sources, read_config
 from switchroom.base.config_settings import PrometheusSettings
 from switchroom.base.overload import Load
 from switchroom.media import Engine, EngineStats, EngineStopped
@@ -53,6 +55,31 @@ def test_the_paper_lists_every_figure_with_its_kind_and_labels(clock: Clock) -> 
     assert documented == {
         name: known for name, known in described(meters(clock)) if not name.startswith("process")
     }
+
+
+def test_the_papers_queries_ask_for_figures_and_labels_that_exist(clock: Clock) -> None:
+    text = PAPER.read_text(encoding="utf-8")
+    known = {name: set(labels) for name, (_, labels) in described(meters(clock))}
+    queries = re.findall(
+        r"^\| [^|]+ \| `(.+)` \|$", text.partition("## Questions")[2], re.MULTILINE
+    )
+    assert len(queries) >= 5
+    for query in queries:
+        asked = re.findall(r"(?:livekit|switchroom)_\w+", query)
+        assert asked
+        names = {re.sub(r"_(sum|count|bucket)$", "", name) for name in asked}
+        assert names <= set(known), query
+        grouped = set(re.findall(r"by \((\w+)\)", query)) - {"le"}
+        assert all(grouped <= known[name] for name in names), query
+
+
+def test_the_papers_prometheus_looks_where_the_paper_has_us_serve() -> None:
+    text = PAPER.read_text(encoding="utf-8")
+    (scraping,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (job,) = yaml.safe_load(scraping)["scrape_configs"]
+    (target,) = job["static_configs"][0]["targets"]
+    assert f"`prometheus_port: {target.rpartition(':')[2]}`" in text
+    assert read_config(Sources(body="prometheus_port: 6789")).config.prometheus.port == 6789
 
 
 def described(all_of_them: Meters) -> list[tuple[str, tuple[str, tuple[str, ...]]]]:

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from switchroom.base import config as config_module
-from switchroom.base.config import Config, ConfigError, load_config, setting_paths
+from switchroom.base.config import (
+    Config,
+    ConfigError,
+    Sources,
+    load_config,
+    read_config,
+    setting_paths,
+)
 from switchroom.base.config_values import PortRange
 
 
@@ -185,3 +192,10 @@ def test_the_paper_gives_every_default_as_it_could_be_written() -> None:
             assert not default, path
         else:
             assert setting.metadata["read"](told[path]) == default, path
+
+
+def test_the_paper_on_webhooks_shows_settings_that_are_read() -> None:
+    paper = Path(__file__).resolve().parents[3] / "docs/webhooks.md"
+    (shown,) = re.findall(r"```yaml\n(.*?)```", paper.read_text(encoding="utf-8"), re.DOTALL)
+    webhook = read_config(Sources(body=f"keys: {{my-key: {'s' * 32}}}\n{shown}")).config.webhook
+    assert (webhook.api_key, webhook.urls) == ("my-key", ("https://example.com/livekit",))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +37,7 @@ from switchroom.telephony.events import (
 )
 from switchroom.webhooks.wire import announcement_of, end_name_of, ended_by, name_of, notice_of
 
+PAPER = Path(__file__).resolve().parents[3] / "docs/webhooks.md"
 AT = 1_800_000_007_999_999_999
 CALL = CallRecord(
     call_id="SCL_1",
@@ -176,3 +179,18 @@ def test_livekits_own_receiver_takes_it() -> None:
     token = api.AccessToken("key", "secret" * 6).with_sha256(digest).to_jwt()
     receiver = api.WebhookReceiver(api.TokenVerifier("key", "secret" * 6))
     assert receiver.receive(body, token).event == "sip_call_ended"
+
+
+def test_the_paper_shows_the_details_of_a_call_as_they_are() -> None:
+    (shown,) = re.findall(r"```json\n(.*?)```", PAPER.read_text(encoding="utf-8"), re.DOTALL)
+    dialled = 1_800_000_000_000_000_000
+    record = replace(
+        CALL,
+        path=(
+            StatusChange(CallStatus.DIALING, dialled),
+            StatusChange(CallStatus.RINGING, dialled + 1_200_000_000),
+        ),
+        media=MediaFigures(1500, 3, 1.2, 60, 1510, 0, 0.9, 21.5),
+        termination=Termination(Cause.BUSY, 486, "Busy Here", q850=17),
+    )
+    assert _told(CallEnded(record))["sipDetails"] == json.loads(shown)
