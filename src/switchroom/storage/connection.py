@@ -219,12 +219,12 @@ class Database:
         try:
             with log.unsynced() if hurried else nullcontext():
                 self._write_together(connection, upserts, rows)
+                for row in rows:
+                    self._report(row.until_committed)
         except Exception:  # noqa: BLE001 - drivers raise their own for what they can't encode
             for row in rows:
                 self._write_alone(connection, upserts, row)
             return
-        for row in rows:
-            self._report(row.until_committed)
         failure = self._sync(log) if hurried else None
         for row in rows:
             self._report(row.until_on_disk, failure)
