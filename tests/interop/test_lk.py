@@ -183,6 +183,7 @@ async def test_somebody_who_joins_by_it_hears_a_phones_keys_and_presses_some(
 ) -> None:
     join = f"lk room join --identity lk --auto-subscribe --publish-dtmf 12w# {ROOM}"
     async with (
+        asyncio.timeout(60),
         rtp_phone(tmp_path / "phone") as phone,
         called(server, phone),
         shell.at_work(join) as somebody,
@@ -203,6 +204,7 @@ async def test_a_file_that_it_publishes_is_heard_at_a_phone(
     encoder = await asyncio.create_subprocess_exec("opusenc", "--quiet", wave, file)
     assert await encoder.wait() == 0
     async with (
+        asyncio.timeout(60),
         rtp_phone(tmp_path / "phone") as phone,
         called(server, phone),
         shell.at_work(f"lk room join --identity lk --publish {file} {ROOM}"),
