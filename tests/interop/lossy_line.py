@@ -96,8 +96,7 @@ class Line(threading.Thread):
         self._over = True
 
     def run(self) -> None:
-        with contextlib.suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PRIORITY)
+        hurry()
         place, due = 0, time.monotonic()
         while not self._over:
             if self._words:
@@ -141,6 +140,12 @@ class Line(threading.Thread):
             self.heard.append((seconds * 1_000_000_000 + nanoseconds, packet))
             if len(self.heard) == _SETTLED:
                 self.settled.set()
+
+
+def hurry() -> None:
+    """Lets the calling thread, and what it starts, go before others where the system allows it."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PRIORITY)
 
 
 def unbridged(frames: list[bytes], delays: list[float | None]) -> Line:
