@@ -7,6 +7,7 @@ a room full of people, birds, keyboards.
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -137,8 +138,10 @@ async def _heard(
     exchange: Exchange, numbers: dict[str, tuple[str, str]], noisy: dict[str, Samples]
 ) -> dict[str, Samples]:
     await asyncio.sleep(1)
-    # The phones wait for the interpreter, so whoever holds it must not wait for the machine.
+    # The phones wait for the interpreter: whoever holds it must not wait for the machine, nor look
+    # through all that was ever imported for what may be freed.
     hurry()
+    gc.freeze()
     # All are made before the first is spoken: that would make the phones late.
     spoken = {name: judging.frames(sound) for name, sound in noisy.items()}
     for name, (speaker, _) in numbers.items():
