@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +69,20 @@ class Voice:
         self.track = rtc.LocalAudioTrack.create_audio_track("voice", self.source)
         self._hz = hz
         self._peak = 32_767 * math.sqrt(2) * 10 ** (level_dbov / 20)
+
+    @asynccontextmanager
+    async def speaking(self) -> AsyncIterator[None]:
+        """Speaks meanwhile, and is silent afterwards.
+
+        That is to be before its room ends: LiveKit's client may crash (a call into freed memory, in
+        a thread of its own) when the connection is closed under a track that is fed.
+        """
+        task = asyncio.create_task(self.speak())
+        try:
+            yield
+        finally:
+            task.cancel()
+            self.source.clear_queue()
 
     async def speak(self) -> None:
         """For ever; run it as a task."""
