@@ -12,6 +12,13 @@ _Result = TypeVar("_Result")
 _log = get_logger("tasks")
 
 
+def nothing_to_wait_for() -> asyncio.Future[None]:
+    """For whoever is asked what is to be waited for."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    return done
+
+
 class Tasks:
     """The tasks of one owner. Close the owner and they are gone."""
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+TOO_EARLY: Final = 0.002
+"""Seconds by which the loop may wake too early: uvloop's timers count whole milliseconds of a time
+that it reads once a turn. Woken too early there is nothing to do but to arm the timer anew, turn
+after turn until the moment has come."""
 
 
 class Timer(Protocol):

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from switchroom.base.log import get_logger
 from switchroom.base.records import record
+from switchroom.base.tasks import nothing_to_wait_for
 from switchroom.media import Sink, Source
 from switchroom.rooms.configuration import spec_from_configuration
 from switchroom.rooms.data import DataMessage, DispatchEnded, Dtmf, UserData
@@ -416,9 +417,7 @@ class _LocalMember:
 
     def close(self, reason: DisconnectReason) -> asyncio.Future[None]:
         if self.closing:
-            closed = asyncio.get_running_loop().create_future()
-            closed.set_result(None)
-            return closed
+            return nothing_to_wait_for()
         self.closing = True
         closing = asyncio.ensure_future(self._local.close(reason))
         closing.add_done_callback(partial(self._closed, reason))

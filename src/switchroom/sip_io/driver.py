@@ -19,6 +19,7 @@ from switchroom.base.ip_addresses import ip_of, is_ip
 from switchroom.base.log import get_logger
 from switchroom.base.records import record
 from switchroom.base.tasks import Tasks
+from switchroom.base.timers import TOO_EARLY
 from switchroom.sip.actions import CloseFlow, Connect, Locate, Send
 from switchroom.sip.call_session import CallSession
 from switchroom.sip.callee_session import CalleeSession
@@ -53,9 +54,6 @@ from switchroom.sip_io.udp import UdpSockets, describe_error
 
 _SWEEP_EVERY: Final = 10.0
 _FAREWELL: Final = 2.0
-_ROUNDING: Final = 0.002
-"""uvloop's timers count whole milliseconds of a time that it reads once a turn. Woken too early
-there is nothing to do but to arm the timer anew, turn after turn until the moment has come."""
 _PORT_TRIES: Final = 20
 _LAST_EVENTS: Final = (Failed, ByeReceived, DialogEnded)
 _log = get_logger("sip_io")
@@ -427,7 +425,7 @@ class SipDriver:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = deadline
-        delay = max(0.0, deadline - self._clock.monotonic()) + _ROUNDING
+        delay = max(0.0, deadline - self._clock.monotonic()) + TOO_EARLY
         self._timer = loop.call_later(delay, self._woken)
 
     # ── sockets ──

@@ -18,6 +18,8 @@ from switchroom.base.errors import ServiceError
 from switchroom.base.ip_addresses import is_ip
 from switchroom.base.legible import legible
 from switchroom.base.log import get_logger
+from switchroom.base.tasks import nothing_to_wait_for
+from switchroom.base.timers import TOO_EARLY
 from switchroom.media import (
     DigitReceived,
     DigitsSent,
@@ -62,8 +64,6 @@ _log = get_logger("telephony")
 
 #: Seconds between the answer to EndCall and the farewell: data and signalling are two ways.
 _ANSWER_FIRST = 0.1
-#: Seconds by which the loop may wake us too early: uvloop's timers count whole milliseconds.
-_ROUNDING = 0.002
 #: Seconds that the engine may take to say how the sound of a call went.
 _FIGURES_LIMIT = 1.0
 _NO_HEADERS = Headers()
@@ -230,7 +230,7 @@ class CallRunner:
         self._timer = None
         due = self._due
         if due is not None and due > self.ports.clock.monotonic():
-            self._set_timer(due if due > self._timer_at else due + _ROUNDING)
+            self._set_timer(due if due > self._timer_at else due + TOO_EARLY)
             return
         self._due = None
         self.tell(do.DeadlineReached())
@@ -477,9 +477,7 @@ class CallRunner:
     def _play_out(self) -> asyncio.Future[None]:
         if self.phase is Phase.ACTIVE:
             return self.sound.play_out()
-        nothing = asyncio.get_running_loop().create_future()
-        nothing.set_result(None)
-        return nothing
+        return nothing_to_wait_for()
 
     def _close_leg(self, _command: do.CloseLeg) -> None:
         if self.books.notes.answered_at:
