@@ -29,6 +29,11 @@ AGENT_RETURN = 10.0
 STOP_LIMIT = 15.0
 """Seconds after the loss of its worker in which an agent's good-bye is the worker's doing."""
 
+ROOM_END_LIMIT = 3.0
+"""Seconds after such a good-bye in which the room's end shows that the agent had done its job.
+
+Agents that hang up leave first and delete the room then."""
+
 JOIN_LIMIT = 3600.0
 """Seconds from the assignment in which an agent can join at all: its token is good for no more.
 
@@ -44,6 +49,7 @@ class Stage(Enum):
     ADRIFT = "as assigned, but its worker's socket is lost"
     JOINED = "its agent is in the room"
     UNATTENDED = "as joined, but its worker's socket is lost"
+    PARTED = "its agent said good-bye soon after its worker's socket was lost"
     AWAY = "its agent dropped out of the room without good-bye, its worker is there"
     ENDED = "it is over"
 
@@ -446,10 +452,13 @@ def _agent_joined(progress: Progress, _event: AgentJoined, now: float) -> Outcom
 
 
 def _agent_left(progress: Progress, event: AgentLeft, now: float) -> Outcome:
-    """A worker that stops takes its agents with it: they say good-bye right after its socket."""
-    stopped = progress.stage is Stage.UNATTENDED and now - progress.lost_at <= STOP_LIMIT
-    if event.parting is Parting.GOODBYE and stopped:
-        return _end(progress, _STOPPED)
+    """A worker that stops takes its agents with it: they say good-bye right after its socket.
+
+    So does an agent that is done when its worker's line was just cut. What comes next tells.
+    """
+    soon = progress.stage is Stage.UNATTENDED and now - progress.lost_at <= STOP_LIMIT
+    if event.parting is Parting.GOODBYE and soon:
+        return replace(progress, stage=Stage.PARTED, deadline=now + ROOM_END_LIMIT), ()
     parting = _PARTINGS.get(event.parting)
     if parting is not None:
         return _end(progress, parting)
@@ -458,6 +467,11 @@ def _agent_left(progress: Progress, event: AgentLeft, now: float) -> Outcome:
     if progress.report is not None:
         return _end(progress, _as_reported(progress.report, ""))
     return replace(progress, stage=Stage.AWAY, deadline=now + AGENT_RETURN), ()
+
+
+def _done_after_all(progress: Progress, _event: Event, _now: float) -> Outcome:
+    """The room ended with its agent, or the worker is still there: the good-bye was its own."""
+    return _end(progress, _DONE)
 
 
 def _left_while_away(progress: Progress, event: AgentLeft, _now: float) -> Outcome:
@@ -479,6 +493,8 @@ def _due(progress: Progress, event: Due, _now: float) -> Outcome:
             return _end(progress, event.shortage)
         case Stage.ADRIFT:
             return _end(progress, _INTERRUPTED if progress.interrupted else _WORKER_GONE)
+        case Stage.PARTED:
+            return _end(progress, _STOPPED)
         case Stage.AWAY:
             return _end(progress, _AGENT_GONE, Terminate(progress.worker_id))
         case _:
@@ -529,12 +545,16 @@ TRANSITIONS: Mapping[tuple[Stage, type[Event]], _Transition] = {
     **_rows((Stage.ASSIGNED, Stage.JOINED, Stage.AWAY), WorkerLost, _worker_lost),
     **_rows((Stage.ASSIGNED, Stage.JOINED, Stage.AWAY), Reported, _reported),
     **_rows(_HELD, Claimed, _claimed),
-    **_rows((Stage.ASSIGNED, Stage.ADRIFT, Stage.AWAY), AgentJoined, _agent_joined),
+    **_rows(
+        (Stage.ASSIGNED, Stage.ADRIFT, Stage.PARTED, Stage.AWAY), AgentJoined, _agent_joined
+    ),
     **_rows((Stage.JOINED, Stage.UNATTENDED), AgentLeft, _agent_left),
     (Stage.AWAY, AgentLeft): _left_while_away,
-    **_rows((Stage.WAITING, Stage.ASSIGNED, Stage.ADRIFT, Stage.AWAY), Due, _due),
+    **_rows((Stage.WAITING, Stage.ASSIGNED, Stage.ADRIFT, Stage.PARTED, Stage.AWAY), Due, _due),
     (Stage.UNATTENDED, Due): _unattended_due,
     **_rows(_ALIVE, RoomClosed, _room_closed),
+    (Stage.PARTED, RoomClosed): _done_after_all,
+    (Stage.PARTED, Claimed): _done_after_all,
     **_rows((Stage.WAITING, Stage.OFFERED), Pointless, _pointless),
     **_rows(_ALIVE, Deleted, _deleted),
 }

@@ -24,6 +24,7 @@ _OUTCOMES = {
     Stage.ADRIFT: DispatchOutcome.ASSIGNED,
     Stage.JOINED: DispatchOutcome.JOINED,
     Stage.UNATTENDED: DispatchOutcome.JOINED,
+    Stage.PARTED: DispatchOutcome.JOINED,
     Stage.AWAY: DispatchOutcome.JOINED,
 }
 _UNASSIGNED = (Stage.WAITING, Stage.OFFERED)

@@ -11,6 +11,7 @@ from switchroom.agents.job import (
     AGENT_RETURN,
     JOIN_LIMIT,
     OFFER_TIMEOUT,
+    ROOM_END_LIMIT,
     STOP_LIMIT,
     TRANSITIONS,
     WORKER_RETURN,
@@ -67,6 +68,7 @@ ASSIGNED = run(OFFERED, Accepted(A, AGENT))
 JOINED = run(ASSIGNED, AgentJoined())
 ADRIFT = run(ASSIGNED, WorkerLost(A))
 UNATTENDED = run(JOINED, WorkerLost(A))
+PARTED = run(UNATTENDED, AgentLeft(Parting.GOODBYE))
 AWAY = run(JOINED, AgentLeft(Parting.LOST))
 ENDED = run(JOINED, AgentLeft(Parting.GOODBYE))
 AT = {
@@ -76,6 +78,7 @@ AT = {
     Stage.ADRIFT: ADRIFT,
     Stage.JOINED: JOINED,
     Stage.UNATTENDED: UNATTENDED,
+    Stage.PARTED: PARTED,
     Stage.AWAY: AWAY,
     Stage.ENDED: ENDED,
 }
@@ -122,7 +125,7 @@ def test_every_event_at_every_stage_leaves_a_job_that_makes_sense(
     assert (after.ending is not None) is (after.stage is Stage.ENDED)
     if after.stage is not Stage.UNATTENDED:
         assert (after.deadline is None) is (after.stage in (Stage.JOINED, Stage.ENDED))
-    if after.stage in (Stage.ASSIGNED, Stage.JOINED, Stage.ADRIFT, Stage.UNATTENDED, Stage.AWAY):
+    if after.stage not in (Stage.WAITING, Stage.OFFERED, Stage.ENDED):
         assert after.worker_id
         assert after.acceptance == AGENT
     # An offer is settled exactly when the stage is left, except that a lost worker has none.
@@ -232,9 +235,23 @@ def test_an_agent_that_fell_silent_with_its_worker_is_replaced_at_once() -> None
 
 def test_an_agent_that_says_goodbye_right_after_its_worker_stopped_is_replaced() -> None:
     soon = 101.0 + STOP_LIMIT
-    assert ending(run(UNATTENDED, AgentLeft(Parting.GOODBYE), now=soon)).retry
+    parted = run(UNATTENDED, AgentLeft(Parting.GOODBYE), now=soon)
+    assert parted.deadline == soon + ROOM_END_LIMIT
+    assert ending(run(parted, Due(SHORTAGE))).retry
     later = ending(run(UNATTENDED, AgentLeft(Parting.GOODBYE), now=soon + 1))
     assert (later.retry, later.status) == (False, JobStatus.SUCCESS)
+
+
+@pytest.mark.parametrize("event", [RoomClosed(), Claimed(A)], ids=["room over", "worker back"])
+def test_an_agent_that_leaves_its_room_and_deletes_it_after_a_cut_line_has_done_its_job(
+    event: Event,
+) -> None:
+    done = ending(run(PARTED, event))
+    assert (done.retry, done.status) == (False, JobStatus.SUCCESS)
+
+
+def test_an_agent_that_comes_back_after_its_goodbye_works_on() -> None:
+    assert run(PARTED, AgentJoined()).stage is Stage.UNATTENDED
 
 
 @pytest.mark.parametrize("parting", [Parting.GOODBYE, Parting.DISMISSED])
