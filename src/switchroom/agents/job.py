@@ -545,9 +545,7 @@ TRANSITIONS: Mapping[tuple[Stage, type[Event]], _Transition] = {
     **_rows((Stage.ASSIGNED, Stage.JOINED, Stage.AWAY), WorkerLost, _worker_lost),
     **_rows((Stage.ASSIGNED, Stage.JOINED, Stage.AWAY), Reported, _reported),
     **_rows(_HELD, Claimed, _claimed),
-    **_rows(
-        (Stage.ASSIGNED, Stage.ADRIFT, Stage.PARTED, Stage.AWAY), AgentJoined, _agent_joined
-    ),
+    **_rows((Stage.ASSIGNED, Stage.ADRIFT, Stage.PARTED, Stage.AWAY), AgentJoined, _agent_joined),
     **_rows((Stage.JOINED, Stage.UNATTENDED), AgentLeft, _agent_left),
     (Stage.AWAY, AgentLeft): _left_while_away,
     **_rows((Stage.WAITING, Stage.ASSIGNED, Stage.ADRIFT, Stage.PARTED, Stage.AWAY), Due, _due),
