@@ -12,7 +12,14 @@ from switchroom.base.log import get_logger
 from switchroom.base.records import record
 
 from . import _engine
-from .errors import EngineError, EngineFailed, EngineStopped, PeerError, engine_error
+from .errors import (
+    EngineError,
+    EngineFailed,
+    EngineStopped,
+    InvalidCommand,
+    PeerError,
+    engine_error,
+)
 from .events import LegEvent, PeerEvent, PlayerEvent
 from .graph import Handler, Sink, Source
 from .leg import Leg
@@ -183,20 +190,22 @@ class Engine:
 
     def _flush(self) -> None:
         queue, self._queue = self._queue, []
-        if self._native is None or not queue:
-            return
-        try:
-            self._native.submit(queue)
-        except _engine.EngineFault as fault:
-            error = engine_error(fault)
-            _log.error("media commands refused", commands=len(queue), error=str(error))
-            self._fail_requests(queue, error)
+        if self._native is not None and queue:
+            self._submit(self._native, queue)
 
-    def _fail_requests(self, queue: list[tuple[Any, ...]], error: EngineError) -> None:
-        for command in queue:
-            answer = self._requests.pop(command[1], None)
-            if answer is not None and not answer.done():
-                answer.set_exception(error)
+    def _submit(self, native: _engine.Engine, queue: list[tuple[Any, ...]]) -> None:
+        try:
+            native.submit(queue)
+        except Exception as fault:  # noqa: BLE001 - also what Python's values are refused with
+            error = _refusal(fault)
+            if len(queue) > 1 and not isinstance(error, EngineStopped):
+                # None was taken, for one that can't be read; the others are other people's.
+                for command in queue:
+                    self._submit(native, [command])
+                return
+            _log.error("media commands refused", commands=len(queue), error=str(error))
+            for command in queue:
+                self._refuse_request(command[1], error)
 
     def _forget(self, handle: int) -> None:
         self._handlers.pop(handle, None)
@@ -219,13 +228,11 @@ class Engine:
             return
         match news:
             case ("answer", request, answer):
-                asked = self._requests.pop(request, None)
-                if asked is not None and not asked.done():
+                asked = self._take_request(request)
+                if asked is not None:
                     asked.set_result(answer)
             case ("refusal", request, reason):
-                asked = self._requests.pop(request, None)
-                if asked is not None and not asked.done():
-                    asked.set_exception(PeerError(reason))
+                self._refuse_request(request, PeerError(reason))
             case ("engine_failed", _, reason):
                 self._fail(reason)
 
@@ -235,7 +242,21 @@ class Engine:
         self._refuse_requests(EngineFailed(reason))
 
     def _refuse_requests(self, error: EngineError) -> None:
-        requests, self._requests = self._requests, {}
-        for request in requests.values():
-            if not request.done():
-                request.set_exception(error)
+        for request in tuple(self._requests):
+            self._refuse_request(request, error)
+
+    def _refuse_request(self, request: int, error: EngineError) -> None:
+        asked = self._take_request(request)
+        if asked is not None:
+            asked.set_exception(error)
+
+    def _take_request(self, request: int) -> asyncio.Future[Any] | None:
+        """Who waits for an answer, if anybody still does."""
+        asked = self._requests.pop(request, None)
+        return asked if asked is not None and not asked.done() else None
+
+
+def _refusal(fault: Exception) -> EngineError:
+    if isinstance(fault, _engine.EngineFault):
+        return engine_error(fault)
+    return InvalidCommand(str(fault))

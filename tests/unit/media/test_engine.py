@@ -7,6 +7,7 @@ import gc
 import socket
 import threading
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -14,6 +15,7 @@ from switchroom.media import (
     BadAddress,
     Engine,
     EngineConfig,
+    EngineError,
     EngineFailed,
     EngineStopped,
     LegEvent,
@@ -73,6 +75,23 @@ async def test_the_last_port_is_followed_by_a_refusal_at_once_and_a_closed_leg_f
     await engine.stats()
     assert engine.open_leg("127.0.0.1", ignore).local_address == legs[0].local_address
     await engine.stop()
+
+
+async def test_a_command_that_cannot_be_read_takes_no_other_with_it(engine: Engine) -> None:
+    rude = await engine.open_peer(PeerKind.ANSWERER, ignore)
+    polite = await engine.open_peer(PeerKind.OFFERER, ignore)
+    describing = asyncio.ensure_future(polite.describe())
+    rude.add_remote_candidate("candidate:\ud800")
+    wrong = engine.open_leg("127.0.0.1", ignore)
+    wrong.set_processing(denoise=cast("bool", "no truth value"))
+    assert (await describing).ice_ufrag
+    assert len((await engine.stats()).peers) == 2
+
+
+async def test_a_request_that_cannot_be_read_is_refused(engine: Engine) -> None:
+    peer = await engine.open_peer(PeerKind.ANSWERER, ignore)
+    with pytest.raises(EngineError, match="surrogates not allowed"):
+        await peer.accept_offer("\ud800")
 
 
 async def test_a_thousand_legs_leave_nothing_behind() -> None:
