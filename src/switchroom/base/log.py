@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
@@ -48,7 +49,7 @@ def configure(level: str = "info", *, json: bool = False, stream: TextIO | None 
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_level_number(level)),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=lambda *_room: _Lines(out),
         # A stream of its own is for a test or a tool, which may configure again.
         cache_logger_on_first_use=stream is None,
     )
@@ -98,6 +99,17 @@ def _level_number(level: str) -> int:
         "error": logging.ERROR,
     }
     return names[level]
+
+
+class _Lines(structlog.WriteLogger):
+    """Writes lines. A full disk, or a reader that has gone, costs lines and never a call."""
+
+    def msg(self, message: str) -> None:
+        # ValueError: the stream is closed.
+        with suppress(OSError, ValueError):
+            super().msg(message)
+
+    debug = info = warning = error = critical = msg
 
 
 class _ToStructlog(logging.Handler):

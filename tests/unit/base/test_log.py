@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +117,15 @@ def test_a_trace_stands_beneath_its_line(stream: io.StringIO) -> None:
     assert first.endswith("x: failed")
     assert second == "Traceback (most recent call last):"
     assert last.startswith("ValueError: invalid literal")
+
+
+def test_a_log_that_cannot_be_written_ends_nothing() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        log.configure("info", stream=full)
+        log.get_logger("calls").warning("nobody will read this")
+        log.get_logger("calls").critical("nor this")
+        log.get_logger("calls").info("nor this")
+        # What was not written is still in the buffer, and closing says so.
+        with suppress(OSError):
+            full.close()
+    log.get_logger("calls").error("nor this: the stream is closed")
