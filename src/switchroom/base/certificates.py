@@ -96,8 +96,15 @@ def _new_context() -> ssl.SSLContext:
 
 
 def _load(context: ssl.SSLContext, chain: str, key: str) -> None:
+    def locked() -> str:
+        # Without this OpenSSL would ask for it on the terminal, and everything would wait.
+        raise CertificateError(
+            f"can't use {chain} with {key}: the key has a password; store it without: "
+            f"openssl pkey -in {key} -out ..."
+        )
+
     try:
-        context.load_cert_chain(chain, key)
+        context.load_cert_chain(chain, key, password=locked)
     except ssl.SSLError as error:
         reason = (error.reason or "not PEM").lower().replace("_", " ")
         raise CertificateError(f"can't use {chain} with {key}: {reason}") from None

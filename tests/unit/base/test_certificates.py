@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,15 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         ServerCertificate(chain, key).load()
     Path(chain).unlink()
     ServerCertificate(chain, key).renew()
+
+
+def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
+    chain, key = make(tmp_path, "a.example.com")
+    locked = tmp_path / "locked.key"
+    command = ["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:word", "-out", locked]
+    subprocess.run(command, check=True, capture_output=True)
+    with pytest.raises(CertificateError, match=r"locked\.key: the key has a password"):
+        ServerCertificate(chain, str(locked)).load()
 
 
 async def test_a_watch_loads_at_the_start_and_renews_when_told(tmp_path: Path) -> None:
