@@ -189,7 +189,9 @@ class Database:
                 held.callback(engine.dispose)
                 connection = held.enter_context(engine.connect())
                 upgrade(connection)
-            except (SQLAlchemyError, OSError) as error:
+            except StorageError:
+                raise
+            except Exception as error:  # drivers raise what they like for a URL that is not theirs
                 _log.debug("database cannot be opened", exc_info=error)
                 raise StorageError(f"the database cannot be opened: {_cause(error)}") from error
             return held.pop_all(), connection
@@ -303,7 +305,7 @@ class Database:
 def _parse(text: str) -> URL:
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: its port is no number
         raise StorageError("storage.url is no SQLAlchemy URL") from None
     backend = url.get_backend_name()
     if backend in ("postgresql", "postgres"):
@@ -311,7 +313,8 @@ def _parse(text: str) -> URL:
         return url.set(drivername="postgresql+psycopg")
     if backend != "sqlite":
         raise StorageError(f"storage.url must name sqlite or postgresql, not {backend}")
-    return url
+    # As many write it; it speaks to event loops only, and this is a thread.
+    return url.set(drivername="sqlite") if url.drivername == "sqlite+aiosqlite" else url
 
 
 def _engine(url: URL) -> Engine:

@@ -187,6 +187,7 @@ async def test_a_database_in_memory_will_do() -> None:
     ("url", "text"),
     [
         ("no url", "storage.url is no SQLAlchemy URL"),
+        ("postgresql://host:port/db", "storage.url is no SQLAlchemy URL"),
         ("mysql://host/db", "storage.url must name sqlite or postgresql, not mysql"),
     ],
 )
@@ -199,6 +200,17 @@ def test_a_url_that_names_no_database_of_ours_is_refused(url: str, text: str) ->
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
 def test_postgresql_is_spoken_by_one_driver_however_its_url_is_written(scheme: str) -> None:
     assert Database(f"{scheme}://host/db")._url.drivername == "postgresql+psycopg"
+
+
+async def test_sqlite_is_spoken_by_one_driver_too(tmp_path: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/a.db")
+    await database.open()
+    await database.close()
+
+
+async def test_an_option_that_no_driver_understands_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"cannot be opened: could not convert .*'soon'"):
+        await Database(f"sqlite:///{tmp_path}/a.db?timeout=soon").open()
 
 
 async def test_a_driver_that_is_missing_is_named_with_its_remedy(
