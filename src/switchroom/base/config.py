@@ -13,6 +13,7 @@ setting ``SWITCHROOM_`` plus its path in capitals, such as ``SWITCHROOM_SIP_PORT
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import Field, field, fields
@@ -62,6 +63,9 @@ _NO_ENV: Mapping[str, str] = MappingProxyType({})
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 _COMMAND_LINE = "the command line"
+_SERVICE = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
+"""Kubernetes tells each container where every Service is: for one that is called `switchroom`, in
+`SWITCHROOM_PORT`. Nobody has written that as a setting."""
 _SHORTEST_SECRET = 32
 """Bytes; HS256 wants a key as long as its hash (RFC 7518 section 3.2), and LiveKit warns below."""
 
@@ -143,6 +147,8 @@ def settings_with_origin(reading: Reading) -> list[tuple[str, Any, str]]:
             value = getattr(value, name)
         if setting.metadata.get("secret") and value:
             value = dict.fromkeys(value, "***") if isinstance(value, Mapping) else "***"
+        elif "shown" in setting.metadata:
+            value = setting.metadata["shown"](value)
         shown.append((path, value, reading.origins.get(path, "")))
     return shown
 
@@ -251,7 +257,11 @@ def variable_of(path: str) -> str:
 def _from_environment(env: Mapping[str, str]) -> dict[str, Written]:
     names = {variable_of(path): path for path in _SETTINGS}
     names.update(ENVIRONMENT)
-    return {path: Written(env[name], name) for name, path in names.items() if env.get(name)}
+    return {
+        path: Written(env[name], name)
+        for name, path in names.items()
+        if env.get(name) and not (name.endswith("_PORT") and _SERVICE.fullmatch(env[name]))
+    }
 
 
 def _read_setting(path: str, written: Written) -> Any:

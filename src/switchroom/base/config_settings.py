@@ -221,7 +221,11 @@ class SipSettings:
 class StorageSettings:
     """What outlives the process."""
 
-    url: str = _setting("sqlite:///.switchroom/switchroom.db", read.text)
+    url: str = field(
+        default="sqlite:///.switchroom/switchroom.db",
+        repr=False,
+        metadata={"read": read.text, "shown": read.without_password},
+    )
     """An SQLAlchemy URL; a relative SQLite path is taken from the working directory."""
     keep_calls: float = _setting(90 * 86400.0, read.seconds)
     """Seconds after which the record of an ended call is deleted; 0: never."""

@@ -28,6 +28,8 @@ _INBOUND_ANSWERS = ("when_heard", "now", "ring_tone", "hold_music")
 _DESTINATION = re.compile(r"\+?[0-9*#]{1,32}|(?:sips?|tel):[!-~]+", re.ASCII)
 # What LiveKit refuses in a host name of its SIP node; `${IP}` is its template for the address.
 _HOST_NAME = re.compile(r"[^\s$%{}\[\]:/|\\]*")
+# Where SQLAlchemy looks for one: before the host, or among the driver's own options.
+_PASSWORD = re.compile(r"(://[^:/]*:)[^@]*(?=@)|(password=)[^&]*")
 
 
 @record
@@ -58,6 +60,11 @@ def text(value: Any) -> str:
 def secret(value: Any) -> str:
     """Text that no message may show."""
     return text(value)
+
+
+def without_password(url: str) -> str:
+    """The URL of a database as it may be shown."""
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", url)
 
 
 def flag(value: Any) -> bool:
@@ -302,5 +309,5 @@ def _number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

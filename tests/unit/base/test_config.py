@@ -16,6 +16,7 @@ from switchroom.base.config import (
     load_config,
     read_config,
     setting_paths,
+    settings_with_origin,
 )
 from switchroom.base.config_values import PortRange
 
@@ -168,6 +169,32 @@ def test_no_text_does_more_than_be_refused(text: str) -> None:
 
 def test_secrets_do_not_show_when_settings_are_printed() -> None:
     assert "hunter2" not in repr(load_config(env={"LIVEKIT_KEYS": "devkey: hunter2"}))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://switchroom:hunter2@db.example.com/switchroom",
+        "postgresql:///switchroom?host=/run/postgresql&password=hunter2&user=switchroom",
+    ],
+)
+def test_the_password_of_the_database_does_not_show_either(url: str) -> None:
+    reading = read_config(Sources(), {"SWITCHROOM_STORAGE_URL": url})
+    shown = {path: value for path, value, _ in settings_with_origin(reading)}
+    assert reading.config.storage.url == url
+    assert shown["storage.url"] == url.replace("hunter2", "***")
+    assert "hunter2" not in repr(reading.config)
+
+
+def test_where_kubernetes_finds_a_service_is_no_setting() -> None:
+    services = {
+        "SWITCHROOM_PORT": "tcp://10.96.0.7:7880",
+        "SWITCHROOM_SIP_PORT": "udp://10.96.0.8:5060",
+        "SWITCHROOM_HEALTH_PORT": "tcp://[fd00::7]:8080",
+    }
+    assert load_config(env=services) == load_config()
+    with pytest.raises(ConfigError, match="SWITCHROOM_PORT must be a port"):
+        load_config(env={"SWITCHROOM_PORT": "seven"})
 
 
 IN_WORDS = {
