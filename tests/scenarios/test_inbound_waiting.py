@@ -192,3 +192,32 @@ async def test_a_fallback_that_does_not_answer_ends_the_call() -> None:
         await house.calm()
         assert caller.status == 480
         await ended(house, "no-agent")
+
+
+@pytest.mark.parametrize("turns", range(-1, 5))
+async def test_whoever_answers_as_the_caller_gives_up_is_not_left_alone_in_the_room(
+    turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is written to disk, and told: the caller goes before, between and after."""
+    async with open_house(TRUNK, RULE, **FORWARD) as house:
+        caller = await _forwarded(house)
+
+        async def goes() -> None:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            caller.hangs_up()
+
+        async def written() -> None:
+            await asyncio.sleep(0.001)
+            if turns >= 0 and not leaving:
+                leaving.append(asyncio.ensure_future(goes()))
+
+        leaving: list[asyncio.Future[None]] = []
+        monkeypatch.setattr(house.calls, "_written", written)
+        house.carrier.call.answers()
+        if turns < 0:
+            await asyncio.sleep(0.0005)
+            caller.hangs_up()
+        await house.calm()
+        assert house.timeline.count("bye") == 1
+        assert not house.rooms.list() or not house.rooms.participants("room")

@@ -33,6 +33,7 @@ from switchroom.sip.invite_session import (
 )
 from switchroom.telephony.calls import call_events as do, transfer as transfers
 from switchroom.telephony.calls.call_events import (
+    Abandoned,
     CallStatus,
     DeadlineReached,
     DigitFromPhone,
@@ -448,6 +449,10 @@ def _end_wanted(call: Call, event: EndWanted, _now: float) -> Step:
     return end(call, while_in(call, Cause.END_CALL), headers=event.headers)
 
 
+def _abandoned(call: Call, _event: Abandoned, _now: float) -> Step:
+    return end(call, while_in(call, Cause.ABANDONED))
+
+
 def _stopping(call: Call, _event: Stopping, _now: float) -> Step:
     return end(call, while_in(call, Cause.SHUTDOWN))
 
@@ -559,6 +564,7 @@ _ROWS: tuple[tuple[tuple[Phase, ...], type[Any], _Cell], ...] = (
     (_LIVE, DeadlineReached, _deadline),
     (_LIVE, RoomClosed, _room_closed),
     (_LIVE, EndWanted, _end_wanted),
+    (_LIVE, Abandoned, _abandoned),
     (_LIVE, Stopping, _stopping),
     ((Phase.ENDED,), Joined, _joined_late),
     ((Phase.ENDED,), JoinRefused, _join_refused_late),

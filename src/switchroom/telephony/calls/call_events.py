@@ -112,6 +112,11 @@ class EndWanted:
 
 
 @record
+class Abandoned:
+    """Whoever wanted the call gave up before hearing that it is active."""
+
+
+@record
 class TakenOver:
     """Somebody calls with Replaces (RFC 3891): `body` is the offer of that INVITE."""
 

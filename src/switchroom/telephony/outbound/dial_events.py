@@ -31,11 +31,6 @@ class WaiterJoined:
     deadline: float
 
 
-@record
-class Abandoned:
-    """No request waits for the answer any more."""
-
-
 # ── what to do ───────────────────────────────────────────────────────────────
 
 

@@ -42,7 +42,6 @@ from switchroom.telephony.calls.leg_description import LegDescription
 from switchroom.telephony.calls.termination import Cause, Termination
 from switchroom.telephony.outbound import dial_events as dial
 from switchroom.telephony.outbound.dial_events import (
-    Abandoned,
     DialStored,
     Undialable,
     WaiterJoined,
@@ -292,10 +291,6 @@ def _waiter_joined(state: Dialling, event: WaiterJoined, _now: float) -> _Step:
     return replace(state, answer_by=event.deadline), []
 
 
-def _abandoned(state: Dialling, _event: Abandoned, _now: float) -> _Step:
-    return _end(state, Termination(Cause.ABANDONED))
-
-
 _EARLY = (Stage.DIALING, Stage.RINGING)
 _WAITED_FOR = (Stage.PREPARING, *_EARLY, Stage.AUTOMATION)
 
@@ -311,7 +306,6 @@ _ROWS: tuple[tuple[tuple[Stage, ...], type[Any], _Cell], ...] = (
     ((Stage.STORING,), AnswerStored, _stored),
     (_WAITED_FOR, DeadlineReached, _deadline),
     (_WAITED_FOR, WaiterJoined, _waiter_joined),
-    (_WAITED_FOR, Abandoned, _abandoned),
 )
 _CELLS: Mapping[tuple[Stage, type[Any]], _Cell] = {
     (stage, event): cell for stages, event, cell in _ROWS for stage in stages

@@ -12,6 +12,7 @@ from switchroom.base.records import replace
 from switchroom.media import Leg
 from switchroom.sdp.crypto import FreshKeys, SrtpPolicy
 from switchroom.sip.errors import LocalSipError
+from switchroom.telephony.calls import call_events as do
 from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.calls.call_ports import CallPorts
 from switchroom.telephony.calls.call_record import CallRecord
@@ -40,6 +41,7 @@ class OutboundRunner(CallRunner):
         self.dial = dialled
         self.outcome = Outcome(record.call_id)
         self._waiting = 0
+        self._heard_of = False
         self._invites = 0
 
     def start(self, session_id: int) -> None:
@@ -53,8 +55,9 @@ class OutboundRunner(CallRunner):
     async def wait(self, *, until_answered: bool, deadline: float) -> SipParticipantInfo:
         """The answer for one request. Raises CallFailedError.
 
-        The dial lives as long as somebody waits for it: when the last one goes away, so does it.
-        It was planned for the patience of the first; who comes later may have more.
+        The dial lives as long as somebody waits for it: when the last one goes away, so does it,
+        even if it is active by then and nobody has heard of that. It was planned for the patience
+        of the first; who comes later may have more.
         """
         if not until_answered:
             return await self.outcome.until_dialed()
@@ -64,10 +67,12 @@ class OutboundRunner(CallRunner):
             self.tell(dial.WaiterJoined(deadline))
         self._waiting += 1
         try:
-            return await self.outcome.until_active()
+            info = await self.outcome.until_active()
+            self._heard_of = True
+            return info
         except asyncio.CancelledError:
-            if self._waiting == 1:
-                self.tell(dial.Abandoned())
+            if self._waiting == 1 and not self._heard_of:
+                self.tell(do.Abandoned())
             raise
         finally:
             self._waiting -= 1

@@ -116,6 +116,7 @@ _EVENTS: tuple[object, ...] = (
     InfoReceived("application/dtmf", Headers(), b"5"),
     OfferAnswered(200, "OK", Headers(), _sdp()),
     do.EndWanted(),
+    do.Abandoned(),
     do.TakenOver(_sdp()),
     TransferWanted(_TRANSFER),
     TransferAbandoned(),

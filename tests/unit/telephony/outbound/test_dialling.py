@@ -109,7 +109,7 @@ _EVENTS: tuple[object, ...] = (
     do.DigitsFromRoom("5"),
     do.RoomClosed(DisconnectReason.ROOM_DELETED),
     dial.WaiterJoined(5.0),
-    dial.Abandoned(),
+    do.Abandoned(),
     do.Stopping(),
     do.DeadlineReached(),
     _RINGING,
@@ -485,10 +485,14 @@ def test_a_room_that_closes_lets_the_phone_say_goodbye_first(
 
 
 def test_nobody_waiting_any_more_cancels_the_dial() -> None:
-    assert _commands(_RINGS, dial.Abandoned())[0] == do.Cancel(
-        'Q.850;cause=16;text="Caller gave up"'
-    )
-    assert _commands(_ACTIVE, dial.Abandoned()) == []
+    assert _commands(_RINGS, do.Abandoned())[0] == do.Cancel('Q.850;cause=16;text="Caller gave up"')
+
+
+@pytest.mark.parametrize("call", [_STORING, _ACTIVE])
+def test_a_call_whose_answer_nobody_waited_to_hear_of_is_hung_up(call: Machine) -> None:
+    call, commands = call.step(do.Abandoned(), 2.0)
+    assert _ending(call) == Termination(Cause.ABANDONED, was_active=True)
+    assert _kinds(commands)[0] == "Bye"
 
 
 @pytest.mark.parametrize("call", [_DIALING, _RINGS])
