@@ -13,7 +13,9 @@ import pytest
 from scenarios.caller import ScriptedCaller, invite
 from scenarios.carrier import answer_sdp
 from scenarios.house import NUMBER, House
-from switchroom.media import MediaStarted
+from scenarios.inbound_house import Person
+from switchroom.media import DigitsSent, MediaStarted
+from switchroom.rooms.local import LocalParticipantSpec
 from switchroom.rooms.rpc import RpcFailed
 from switchroom.telephony.calls.call_record import MediaFigures
 from switchroom.telephony.calls.remote_control import END_CALL, GET_REMOTE_HEADERS
@@ -146,30 +148,22 @@ async def test_what_cannot_be_done_is_refused_and_the_call_goes_on(
 # ── keys without telephone events ────────────────────────────────────────────
 
 
-async def test_keys_for_a_phone_without_telephone_events_are_tones_in_its_sound(
+async def test_keys_for_a_phone_without_telephone_events_wait_for_each_other_too(
     house: House,
 ) -> None:
+    """The engine makes tones of them, one after another."""
     request = house.call(dtmf="1w2", wait_until_answered=True)
     await house.calm()
     house.carrier.call.answers(answer_sdp("0"))
     await house.calm()
-    assert house.since("automation") == ["automation", "tone starts", "phone hears 1"]
+    assert house.since("automation") == ["automation", "digits 1w2"]
     assert not request.done()
-    house.engine.players[-1].handle(("player_finished", 0))
+    house.engine.happens(DigitsSent())
     await request
-    assert house.since("phone hears 1")[1:] == ["tone stops", "phone hears 0", "active"]
-
-
-async def test_a_phone_that_hangs_up_while_its_keys_are_played_leaves_no_player(
-    house: House,
-) -> None:
-    house.call(dtmf="123456789")
-    await house.calm()
-    house.carrier.call.answers(answer_sdp("0"))
-    await house.calm()
-    house.carrier.call.hangs_up()
-    await house.calm()
-    assert "tone stops" in house.timeline
+    seat = house.rooms.join_local(LocalParticipantSpec("room", "agent"), Person())
+    seat.send_dtmf(3, "3")
+    seat.send_dtmf(4, "4")
+    assert house.since("active") == ["active", "digits 3", "digits 4"]
 
 
 # ── before the answer ────────────────────────────────────────────────────────

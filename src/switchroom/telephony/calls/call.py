@@ -343,13 +343,7 @@ def _digits_from_room(call: Call, event: DigitsFromRoom, _now: float) -> Step:
     queued = call.keys_queued + len(event.digits)
     if queued > MOST_KEYS:
         return call, []
-    return replace(call, keys_queued=queued), [send_keys(call, event.digits)]
-
-
-def send_keys(call: Call, digits: str) -> do.PlayDigits:
-    """Keys for the phone: as telephone events where it takes them, else as tones in the sound."""
-    events = call.media is not None and call.media.digits is not None
-    return do.PlayDigits(digits, as_tones=not events)
+    return replace(call, keys_queued=queued), [do.PlayDigits(event.digits)]
 
 
 def _keys_played(call: Call, _event: DigitsPlayed, _now: float) -> Step:

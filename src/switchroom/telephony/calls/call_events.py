@@ -272,10 +272,9 @@ class CloseLeg:
 
 @record
 class PlayDigits:
-    """Send digits to the phone, as telephone events or as tones; DigitsPlayed follows."""
+    """Send digits to the phone, in the form that was agreed on; DigitsPlayed follows."""
 
     digits: str
-    as_tones: bool = False
 
 
 @record

@@ -460,19 +460,10 @@ class CallRunner:
 
     def _play_digits(self, command: do.PlayDigits) -> None:
         digits = playable(command.digits)
-        if not digits:
-            self.tell(do.DigitsPlayed())
-        elif command.as_tones:
-            self._play_tones(digits)
-        else:
+        if digits:
             self.sound.send_digits(digits)
-
-    def _play_tones(self, digits: str) -> None:
-        def played() -> None:
-            self.seat.hear_beside(self.sound.sink, None)
+        else:
             self.tell(do.DigitsPlayed())
-
-        self.seat.hear_beside(self.sound.sink, self.sound.play_keys(digits, played))
 
     def _play_out(self) -> asyncio.Future[None]:
         if self.phase is Phase.ACTIVE:

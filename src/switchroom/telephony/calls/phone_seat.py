@@ -81,11 +81,6 @@ class PhoneSeat:
         if self._seat is not None:
             self._seat.hear_only(sink, source)
 
-    def hear_beside(self, sink: Sink, source: Source | None) -> None:
-        """Send `source` to `sink` beside whatever of the room it hears; None ends it."""
-        if self._seat is not None and not self._seat.gone:
-            self._seat.hear_beside(sink, source)
-
     def offer_methods(self, methods: Mapping[str, RpcMethod]) -> None:
         """Let the room call these."""
         if self._seat is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from switchroom.media import (
@@ -12,7 +11,6 @@ from switchroom.media import (
     Leg,
     LegStats,
     Player,
-    PlayerEvent,
     Sink,
     Source,
     Tone,
@@ -21,7 +19,6 @@ from switchroom.media import (
 from switchroom.media.player import DIAL_TONE
 from switchroom.sdp.offer_answer import NegotiatedMedia
 from switchroom.telephony.calls.call_events import Patience
-from switchroom.telephony.calls.key_tones import key_tones
 from switchroom.telephony.calls.leg_media import leg_media
 
 #: Seconds that the last word may take before we hang up: the engine holds less.
@@ -36,7 +33,6 @@ class PhoneSound:
         self._leg = leg
         self._tone: Player | None = None
         self._ringing: Player | None = None
-        self._keys: list[Player] = []
 
     @property
     def address(self) -> tuple[str, int]:
@@ -92,24 +88,11 @@ class PhoneSound:
         if ringing is not None:
             ringing.stop()
 
-    def play_keys(self, digits: str, on_played: Callable[[], None]) -> Source:
-        """Keys as tones, to be mixed into what the phone hears until they are played."""
-
-        def ended(_event: PlayerEvent) -> None:
-            self._stop_keys(player)
-            on_played()
-
-        player = self._engine.play(key_tones(digits), ended)
-        self._keys.append(player)
-        return player.source
-
-    def _stop_keys(self, player: Player) -> None:
-        if player in self._keys:
-            self._keys.remove(player)
-            player.stop()
-
     def send_digits(self, digits: str) -> None:
-        """Press keys. Raises EngineError."""
+        """Press keys behind those that wait: as events, or as tones where there are none.
+
+        Raises EngineError.
+        """
         self._leg.send_digits(digits)
 
     def play_out(self) -> asyncio.Future[None]:
@@ -123,8 +106,6 @@ class PhoneSound:
         """Give the port back."""
         self.stop_tone()
         self.stop_ringing()
-        for player in tuple(self._keys):
-            self._stop_keys(player)
         self._leg.close()
 
 

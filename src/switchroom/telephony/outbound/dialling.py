@@ -27,7 +27,6 @@ from switchroom.telephony.calls.call import (
     early,
     end,
     seated,
-    send_keys,
 )
 from switchroom.telephony.calls.call_events import (
     AnswerStored,
@@ -227,12 +226,11 @@ def _answered(state: Dialling, event: Answered, _now: float) -> _Step:
     told = [*commands, do.StoreAnswer(at_once=waited_for)]
     if not state.plan.digits:
         return _connect(state, call, told, attributes, stored=not waited_for)
-    digits = send_keys(call, state.plan.digits)
     status = do.SetStatus(CallStatus.AUTOMATION, attributes)
     state = replace(
         state, call=call, stage=Stage.AUTOMATION, ring_until=None, answer_stored=not waited_for
     )
-    return state, [*told, status, digits]
+    return state, [*told, status, do.PlayDigits(state.plan.digits)]
 
 
 def _learnt(state: Dialling, event: Answered) -> dict[str, str]:

@@ -271,11 +271,6 @@ def test_keys_by_info_count_only_where_none_come_by_rtp() -> None:
     assert _commands(_DEAF, replace(info, body=b"no key")) == []
 
 
-def test_keys_from_the_room_are_events_or_tones_as_the_far_end_takes_them() -> None:
-    assert _commands(_ACTIVE, do.DigitsFromRoom("1w2")) == [do.PlayDigits("1w2")]
-    assert _commands(_DEAF, do.DigitsFromRoom("1")) == [do.PlayDigits("1", as_tones=True)]
-
-
 def test_keys_from_the_room_wait_in_a_queue_with_an_end() -> None:
     call, commands = _ACTIVE.step(do.DigitsFromRoom("1" * MOST_KEYS), 1.0)
     assert commands == [do.PlayDigits("1" * MOST_KEYS)]

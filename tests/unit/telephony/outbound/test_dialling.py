@@ -274,12 +274,6 @@ def test_the_request_is_told_after_the_digits_whichever_of_disk_and_digits_is_sl
     assert _commands(played, do.AnswerStored()) == [dial.ReportActive()]
 
 
-def test_digits_are_tones_where_the_far_end_takes_no_telephone_events() -> None:
-    call = _after(_call(_WITH_DIGITS), do.Joined())
-    commands = _commands(call, replace(_ANSWER, body=_sdp("0")))
-    assert commands[-1] == do.PlayDigits("12w3", as_tones=True)
-
-
 # ── sound ────────────────────────────────────────────────────────────────────
 
 
