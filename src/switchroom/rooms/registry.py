@@ -82,8 +82,17 @@ class Rooms:
 
     async def start(self) -> None:
         """Open the rooms that were created by API before a restart; their timeouts start anew."""
+        sids: set[str] = set()
         for stored in await self._keeper.load():
-            self._open(_terms_of(stored))
+            terms = _terms_of(stored)
+            if stored.sid in sids:
+                # Somebody copied a room in the store. Everything else tells rooms by their sids.
+                _log.warning("two stored rooms have one sid", room_name=stored.name)
+                terms = replace(terms, sid="")
+            room = self._open(terms)
+            sids.add(room.sid)
+            if room.sid != stored.sid:
+                await self._save(room)
 
     async def stop(self) -> None:
         """Close every room for SERVER_SHUTDOWN; rooms created by API are kept in the store."""
@@ -282,7 +291,7 @@ class Rooms:
         if self._rooms.get(room.name) is not room:
             return
         del self._rooms[room.name]
-        if not self._stopping:
+        if not room.resumes:
             self._keeper.forget(room.name)
 
     async def _save(self, room: Room) -> None:

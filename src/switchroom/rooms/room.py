@@ -106,6 +106,8 @@ class Room:
         self._recorded = False
         self.dispatches = Dispatches()
         self.closing = False
+        self.resumes = False
+        """Whether it closes for a restart, and is there again after it."""
         self.closed = asyncio.Event()
 
     def begin(self) -> None:
@@ -225,6 +227,7 @@ class Room:
             await self.closed.wait()
             return
         self.closing = True
+        self.resumes = self.terms.kept and reason is DisconnectReason.SERVER_SHUTDOWN
         self._cancel_timers()
         try:
             for watches in (False, True):
@@ -233,9 +236,8 @@ class Room:
                     await self._see_out(group, reason)
         finally:
             self._cancel_timers()
-            resumes = self.terms.kept and reason is DisconnectReason.SERVER_SHUTDOWN
             if self._house.listeners:
-                self._emit(events.RoomFinished(self.info(), reason, resumes))
+                self._emit(events.RoomFinished(self.info(), reason, self.resumes))
             self._house.attendant.room_finished(self)
             self.closed.set()
             self._on_closed(self)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 import pytest
 
 from switchroom.base.config import Config, RoomSettings
+from switchroom.base.records import replace
 from switchroom.media import Engine, Source
 from switchroom.rooms.errors import (
     Invalid,
@@ -23,7 +25,7 @@ from switchroom.rooms.reasons import DisconnectReason as Reason
 from switchroom.rooms.registry import Rooms
 from switchroom.rooms.stores import NoRoomStore
 
-from .house import House, MemoryStore, Time, microphone
+from .house import House, MemoryStore, Time, microphone, settle
 
 
 async def test_creating_is_idempotent_and_takes_what_is_not_zero(house: House) -> None:
@@ -160,6 +162,33 @@ async def test_a_deleted_room_is_not_there_after_a_restart(house: House) -> None
     await house.rooms.delete("r")
     await house.rooms.stop()
     assert house.store.rooms == {}
+
+
+async def test_a_room_that_is_being_deleted_when_the_server_stops_is_not_there_again(
+    house: House,
+) -> None:
+    await house.rooms.create(RoomSpec("r"))
+    _, phone = await house.phone("tel")
+    phone.may_close.clear()
+    deleting = asyncio.ensure_future(house.rooms.delete("r"))
+    await settle()
+    stopping = asyncio.ensure_future(house.rooms.stop())
+    await settle()
+    phone.may_close.set()
+    await asyncio.gather(deleting, stopping)
+    assert house.store.rooms == {}
+
+
+async def test_two_rooms_of_one_sid_in_the_store_are_two_rooms(house: House, time: Time) -> None:
+    """As when somebody copied one to another name."""
+    made = await house.rooms.create(RoomSpec("r"))
+    house.store.rooms["copy"] = replace(house.store.rooms["r"], name="copy")
+    again = Rooms(cast("Engine", None), Config(), time, house.store, timers=time)
+    await again.start()
+    sids = {info.name: info.sid for info in again.list()}
+    assert sids["r"] == made.sid != sids["copy"]
+    await again.stop()
+    assert {room.name: room.sid for room in house.store.rooms.values()} == sids
 
 
 async def test_stopping_sends_everybody_away_and_refuses_newcomers(house: House) -> None:
