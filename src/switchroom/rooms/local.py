@@ -317,7 +317,7 @@ class _LocalMember:
     """The Member behind a seat: tracks become the inputs of one sink, messages method calls."""
 
     __slots__ = (
-        "_inputs", "_local", "_room", "_sink", "_tracks",
+        "_good_bye", "_inputs", "_local", "_room", "_sink", "_tracks",
         "beside", "closing", "methods", "participant",
     )  # fmt: skip
 
@@ -335,6 +335,7 @@ class _LocalMember:
         self.methods: Mapping[str, RpcMethod] = {}
         self.beside: Source | None = None
         self.closing = False
+        self._good_bye: asyncio.Future[None] | None = None
 
     @property
     def listens(self) -> bool:
@@ -361,6 +362,7 @@ class _LocalMember:
         # These hold the seat in turn: without them, nobody has to look for rings of references.
         self._local = _NOBODY
         self.methods = {}
+        self._good_bye = None
         del self.participant
 
     def receive_tracks(self, tracks: Sequence[Track]) -> None:
@@ -417,11 +419,12 @@ class _LocalMember:
 
     def close(self, reason: DisconnectReason) -> asyncio.Future[None]:
         if self.closing:
-            return nothing_to_wait_for()
+            # Removed, and then its room is deleted: both wait for the one good-bye.
+            return self._good_bye or nothing_to_wait_for()
         self.closing = True
-        closing = asyncio.ensure_future(self._local.close(reason))
-        closing.add_done_callback(partial(self._closed, reason))
-        return closing
+        self._good_bye = asyncio.ensure_future(self._local.close(reason))
+        self._good_bye.add_done_callback(partial(self._closed, reason))
+        return self._good_bye
 
     def _closed(self, reason: DisconnectReason, closing: asyncio.Future[None]) -> None:
         self.depart(reason)

@@ -110,6 +110,7 @@ class _Call:
     answer: asyncio.Future[str]
     response_limit: float
     timer: Timer
+    acknowledged: bool = False
 
 
 class ServerCalls:
@@ -165,6 +166,9 @@ class ServerCalls:
                 self._fail(request_id, RpcFailed(RpcCode.RECIPIENT_DISCONNECTED))
 
     def _acknowledged(self, request_id: str, call: _Call) -> None:
+        if call.acknowledged:
+            return
+        call.acknowledged = True
         call.timer.cancel()
         late = RpcFailed(RpcCode.RESPONSE_TIMEOUT)
         call.timer = self._timers.after(call.response_limit, partial(self._fail, request_id, late))

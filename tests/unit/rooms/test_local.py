@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 from dataclasses import replace
@@ -247,6 +248,20 @@ async def test_a_phone_that_never_finishes_is_taken_out_all_the_same(
     await house.rooms.delete("r")
     assert seat.gone
     assert house.rooms.list() == ()
+
+
+async def test_a_room_waits_for_a_phone_that_is_being_removed_already(house: House) -> None:
+    seat, phone = await house.phone("tel")
+    phone.may_close.clear()
+    removing = asyncio.ensure_future(house.rooms.remove_participant("r", "tel"))
+    await settle()
+    deleting = asyncio.ensure_future(house.rooms.delete("r"))
+    await settle()
+    assert (seat.gone, removing.done(), deleting.done()) == (False, False, False)
+    phone.may_close.set()
+    await asyncio.gather(removing, deleting)
+    assert seat.gone
+    assert phone.closed == [Reason.PARTICIPANT_REMOVED]
 
 
 async def test_a_phone_that_fails_to_close_is_taken_out_all_the_same(house: House) -> None:

@@ -82,6 +82,16 @@ async def test_a_method_that_takes_too_long_is_given_up(door: Door, house: House
     assert await failure(call) == (ErrorCode.DEADLINE_EXCEEDED, "1502")
 
 
+async def test_acknowledging_again_gives_a_method_no_more_time(door: Door, house: House) -> None:
+    ann = await door.join("ann")
+    call = await begin(house)
+    acknowledge(ann)
+    await house.time.pass_(9.0)
+    acknowledge(ann)
+    await house.time.pass_(1.1)
+    assert await failure(call) == (ErrorCode.DEADLINE_EXCEEDED, "1502")
+
+
 async def test_a_method_may_fail_with_a_code_and_data_of_its_own(door: Door, house: House) -> None:
     ann = await door.join("ann")
     call = await begin(house)
