@@ -33,9 +33,13 @@ _SHORTEST_VALIDITY = 600.0
 
 @record
 class Admission:
-    """Somebody who may come in: who it is, what it may do, and the room it wants."""
+    """Somebody who may come in: who it is, what it may do, and the room it wants.
+
+    `makes_room` is whether that room is made when there is none.
+    """
 
     room: RoomSpec
+    makes_room: bool
     identity: str
     name: str
     kind: ParticipantKind
@@ -62,12 +66,14 @@ def admit(
         raise PermissionDenied
     _check_names(claims, video)
     permissions = permissions_of(video)
-    if not (auto_create or video.room_create or room_exists(video.room)):
+    makes_room = auto_create or video.room_create
+    if not (makes_room or room_exists(video.room)):
         raise RoomNotFound
     if (request.metadata or request.attributes) and not permissions.can_update_metadata:
         raise PermissionDenied
     admission = Admission(
         room=spec_from_configuration(video.room, claims.room_config, claims.room_preset),
+        makes_room=makes_room,
         identity=claims.identity,
         name=claims.name,
         kind=_kind(claims.kind),

@@ -53,6 +53,9 @@ JOIN_LIMIT = 60.0
 RETURN_LIMIT = 5.0
 """Seconds that a client whose media stopped gets to come back."""
 
+RENEWAL_LIMIT = 15.0
+"""Seconds that it has from then on to renew its connection: as long as clients wait for it."""
+
 LINGER = 2.0
 """Seconds that a client which was told to leave gets to close by itself.
 
@@ -166,6 +169,8 @@ class Session:
             if track.announced:
                 self.send(responses.track_subscribed(track.sid))
         self._refresh_token()
+        if "return" in self._timers:
+            self._set_timer("return", RENEWAL_LIMIT, self._never_returned)
         self._connection.resume()
         if request.sync_state is not None:
             self._synchronise(request.sync_state)
@@ -370,8 +375,11 @@ class Session:
     # ── what the connection says ─────────────────────────────────────────────
 
     def send(self, message: bytes) -> None:
-        """To the socket of the moment; without one it is dropped, a resume tells all anew."""
-        if self._outbox is not None:
+        """To the socket of the moment; without one it is dropped, a resume tells all anew.
+
+        Who was told to leave is told nothing more.
+        """
+        if self._outbox is not None and not self._ended:
             self._outbox.put(message)
 
     def connected(self) -> None:
@@ -554,7 +562,7 @@ class Session:
         if self._outbox is None:
             self._finish()
             return
-        self.send(responses.leave(reason, action))
+        self._outbox.put(responses.leave(reason, action))
         self._set_timer("linger", LINGER, self._finish)
 
     def _finish(self) -> None:
@@ -572,6 +580,8 @@ class Session:
         self._end(DisconnectReason.CONNECTION_TIMEOUT)
 
     def _refresh_token(self) -> None:
+        if self._ended:
+            return
         person = self.participant
         now = self._around.clock.unix_ns() / 1e9
         claims = refreshed(

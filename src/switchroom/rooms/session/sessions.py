@@ -7,9 +7,11 @@ from switchroom.auth.tokens import TokenVerifier
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.base.outbox import Outbox
 from switchroom.media import EngineError
+from switchroom.rooms.errors import RoomNotFound
 from switchroom.rooms.participant import Participant
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.registry import Rooms
+from switchroom.rooms.room import Room
 from switchroom.rooms.session.admission import Admission, admit
 from switchroom.rooms.session.connection import Connection
 from switchroom.rooms.session.incoming import Incoming
@@ -112,14 +114,19 @@ class Sessions:
                 permissions=admission.permissions,
                 auto_subscribe=admission.auto_subscribe,
             )
-            room = self._rooms.find_or_create(admission.room)
-            session.start(room, participant, connection, outbox, request)
+            session.start(self._room_for(admission), participant, connection, outbox, request)
         except BaseException as failure:
             connection.close()
             if isinstance(failure, EngineError):
                 raise ServiceError(ErrorCode.UNAVAILABLE, "no media connection") from failure
             raise
         return SignalLink(outbox, session)
+
+    def _room_for(self, admission: Admission) -> Room:
+        """As it is by now: a room may have been deleted while the engine opened the connection."""
+        if not (admission.makes_room or self._rooms.exists(admission.room.name)):
+            raise RoomNotFound
+        return self._rooms.find_or_create(admission.room)
 
     def _connection(
         self, session: Session, admission: Admission, request: JoinRequest

@@ -110,7 +110,8 @@ def _trickle(message: rtc.SignalRequest) -> Trickle | None:
     except (ValueError, RecursionError):
         return None
     candidate = init.get("candidate") if isinstance(init, dict) else None
-    if not isinstance(candidate, str) or not candidate:
+    # It is ASCII (RFC 8839 section 5.1); JSON can bring half of a surrogate pair.
+    if not isinstance(candidate, str) or not candidate or not candidate.isascii():
         return None
     return Trickle(candidate, subscriber=trickle.target == rtc.SignalTarget.SUBSCRIBER)
 

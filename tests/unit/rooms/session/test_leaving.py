@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from livekit.protocol import models, rtc
 
+from switchroom.base.config import RoomSettings
+from switchroom.base.records import replace
 from switchroom.rooms import events
-from switchroom.rooms.errors import RoomClosing, RoomFull
+from switchroom.rooms.errors import RoomClosing, RoomFull, RoomNotFound
 from switchroom.rooms.info import ParticipantKind, RoomSpec
 from switchroom.rooms.reasons import DisconnectReason
 from switchroom.rooms.session.session import JOIN_LIMIT
@@ -102,6 +104,30 @@ async def test_a_join_that_is_on_its_way_when_the_server_stops_is_refused(
     with pytest.raises(RoomClosing):
         await joining
     assert all(peer.closed for peer in door.engine.peers)
+
+
+async def test_a_room_that_is_deleted_under_a_join_is_not_made_anew_where_joining_makes_none(
+    door: Door, house: House
+) -> None:
+    house.rooms.config = replace(house.rooms.config, room=RoomSettings(auto_create=False))
+    await house.rooms.create(RoomSpec("r"))
+    door.engine.may_open.clear()
+    joining = asyncio.ensure_future(door.join("bob"))
+    await settle()
+    await house.rooms.delete("r")
+    door.engine.may_open.set()
+    with pytest.raises(RoomNotFound):
+        await joining
+    assert house.rooms.list() == ()
+    assert all(peer.closed for peer in door.engine.peers)
+
+
+async def test_the_last_that_a_client_is_told_is_to_leave(door: Door, house: House) -> None:
+    clients = [await door.join(name) for name in ("ann", "bob", "cid")]
+    for client in clients:
+        await client.listen()
+    await house.rooms.delete("r")
+    assert [await client.kinds() for client in clients] == [["leave"]] * 3
 
 
 async def test_a_full_room_refuses_people_before_they_are_in_and_lets_helpers_pass(

@@ -87,6 +87,7 @@ async def test_unknown_messages_are_ignored(door: Door) -> None:
     ann.link.receive(b"")
     ann.say(trickle=rtc.TrickleRequest(candidateInit="not json"))
     ann.say(trickle=rtc.TrickleRequest(candidateInit="[1]"))
+    ann.say(trickle=rtc.TrickleRequest(candidateInit='{"candidate":"\\ud800"}'))
     ann.say(update_layers=rtc.UpdateVideoLayers(track_sid="x"))
     ann.say(track_setting=rtc.UpdateTrackSettings(track_sids=["x"], disabled=True))
     assert await ann.kinds() == []
@@ -136,6 +137,32 @@ async def test_a_client_that_died_is_gone_after_the_time_to_return(door: Door) -
     assert info.disconnect_reason == Reason.CONNECTION_TIMEOUT
     await door.house.time.pass_(2)
     assert ann.peer.closed
+
+
+async def test_a_client_that_returns_in_time_has_time_to_renew_its_connection(door: Door) -> None:
+    """Its ICE restart takes seconds, and that it returned shows that it is there."""
+    ann = await door.join("ann")
+    ann.peer.event(Disconnected())
+    ann.link.lost()
+    await door.house.time.pass_(4.9)
+    back = await door.join("ann", reconnect=True, connect=False)
+    await door.house.time.pass_(14.9)
+    assert len(door.house.rooms.participants("r")) == 1
+    ann.peer.event(Connected())
+    await door.house.time.pass_(60)
+    assert len(door.house.rooms.participants("r")) == 1
+    assert "leave" not in await back.kinds()
+
+
+async def test_a_client_that_returns_and_never_connects_again_is_given_up(door: Door) -> None:
+    ann = await door.join("ann")
+    ann.peer.event(Disconnected())
+    ann.link.lost()
+    back = await door.join("ann", reconnect=True, connect=False)
+    await door.house.time.pass_(15.1)
+    assert door.house.rooms.participants("r") == ()
+    leave = await back.last("leave")
+    assert (leave.reason, leave.action) == (Reason.CONNECTION_TIMEOUT, rtc.LeaveRequest.DISCONNECT)
 
 
 async def test_a_client_that_closes_its_media_is_not_asked_back_and_may_say_leave(

@@ -9,6 +9,7 @@ from switchroom.media import (
     LevelChanged,
     Source,
 )
+from switchroom.rooms.reasons import DisconnectReason as Reason
 from unit.rooms.clients import SPARE, Door, publish
 
 
@@ -41,6 +42,17 @@ async def test_a_token_is_refreshed_every_five_minutes(door: Door) -> None:
     await ann.listen()
     await door.house.time.pass_(300)
     assert "refresh_token" in await ann.kinds()
+
+
+async def test_a_change_in_the_moment_of_leaving_starts_no_deadline_anew(door: Door) -> None:
+    ann = await door.join("ann", grants={"can_update_own_metadata": True})
+    room = door.house.room()
+    await room.participants["ann"].member.close(Reason.PARTICIPANT_REMOVED)
+    door.house.rooms.update_participant("r", "ann", metadata="late")
+    room.leave(room.participants["ann"], Reason.PARTICIPANT_REMOVED)
+    ann.link.lost()
+    await door.house.time.pass_(30)
+    assert door.house.time.pending == 0, "the empty room is closed by then"
 
 
 async def test_pings_are_answered_in_both_forms(door: Door) -> None:
