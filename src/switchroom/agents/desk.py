@@ -200,8 +200,12 @@ class Desk:
     def job_report(self, worker: Worker, report: JobReport) -> None:
         """A worker tells the status of a job."""
         run = self._runs.get(report.job_id)
-        if run is not None:
-            self.feed(run, happening.Reported(worker.id, report.status, report.error[:1000]))
+        if run is None:
+            return
+        if worker.id != run.progress.worker_id and run.may_be_claimed_by(worker):
+            # It came back: what began or ended while it was away it tells so, not as a claim.
+            self.feed(run, happening.Claimed(worker.id))
+        self.feed(run, happening.Reported(worker.id, report.status, report.error[:1000]))
 
     def claim(self, worker: Worker, job_id: str) -> bool:
         """A worker says that it has this job; False when the job was never heard of."""

@@ -202,6 +202,28 @@ async def test_a_worker_that_comes_back_in_time_keeps_its_job(house: House) -> N
             assert listed.state.worker_id == first.id
 
 
+@pytest.mark.parametrize("status", [agent.JS_RUNNING, agent.JS_SUCCESS])
+async def test_a_worker_that_comes_back_and_tells_of_a_job_keeps_it_without_a_claim(
+    house: House, status: agent.JobStatus.ValueType
+) -> None:
+    """livekit-agents claims what runs; what begins or ends meanwhile it only reports."""
+    await house.phone()
+    async with house.worker() as second:
+        await second.busy(full=True)
+        async with house.worker() as first:
+            dispatch_id = await house.dispatch()
+            job = (await first.take()).job
+        async with house.worker() as first:
+            await first.busy(full=True)
+            await first.say(update_job=agent.UpdateJobStatus(job_id=job.id, status=status))
+            await first.nothing()
+            await second.busy(full=False)
+            await house.time.pass_(WORKER_RETURN)
+            await second.nothing()
+            (listed,) = await house.jobs(dispatch_id)
+            assert listed.state.status == status
+
+
 async def test_a_job_is_not_given_to_a_worker_that_has_no_right_to_it(house: House) -> None:
     await house.phone()
     async with house.worker() as first:
