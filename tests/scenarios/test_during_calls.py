@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -45,6 +46,13 @@ async def test_the_room_sees_that_the_phone_holds_the_call(house: House) -> None
     await _active(house)
     assert "sip.hold" not in house.attributes()
     house.carrier.call.offers(answer_sdp(direction="sendonly"))
+    assert house.attributes()["sip.hold"] == "true"
+    house.carrier.call.offers(answer_sdp())
+    assert "sip.hold" not in house.attributes()
+
+
+async def test_a_phone_that_answers_on_hold_is_told_to_hold_the_call(house: House) -> None:
+    await _active(house, answer_sdp(direction="inactive"))
     assert house.attributes()["sip.hold"] == "true"
     house.carrier.call.offers(answer_sdp())
     assert "sip.hold" not in house.attributes()
@@ -228,8 +236,8 @@ async def test_noise_is_taken_away_where_it_is_asked_for(house: House) -> None:
 async def test_a_name_as_the_phones_address_is_looked_up(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def look_up(host: str, port: int, **_: Any) -> Any:
-        assert host == "media.example.com"
+    async def look_up(host: str, port: int, *, family: int, **_: Any) -> Any:
+        assert (host, family) == ("media.example.com", socket.AF_INET)
         return [(0, 0, 0, "", ("203.0.113.5", port))]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)

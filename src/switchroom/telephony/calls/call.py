@@ -235,11 +235,14 @@ def answered(call: Call, media: NegotiatedMedia) -> Step:
 
 def bridged(call: Call, attributes: Mapping[str, str]) -> Step:
     """Both sides hear each other from here on, and not a word earlier."""
-    return replace(call, phase=Phase.ACTIVE, keys_queued=0), [
+    commands: list[object] = [
         do.ConnectTrack(),
         do.SetStatus(CallStatus.ACTIVE, attributes),
         do.HearRoom(),
     ]
+    if _is_held(call):
+        commands.append(do.SetHold(held=True))
+    return replace(call, phase=Phase.ACTIVE, keys_queued=0), commands
 
 
 # ── during the call ──────────────────────────────────────────────────────────
@@ -282,10 +285,16 @@ def _acknowledged(call: Call, event: Acknowledged, _now: float) -> Step:
 
 def _renegotiated(call: Call, media: NegotiatedMedia) -> Step:
     """The room is told of hold and of its end, and of nothing else that is agreed on."""
-    held, was_held = not media.sends, call.media is not None and not call.media.sends
+    was_held = _is_held(call)
     call = replace(call, media=media)
-    told = [do.SetHold(held)] if held is not was_held else []
+    held = _is_held(call)
+    # Before the call is active nobody talks; what holds then, `bridged` tells.
+    told = [do.SetHold(held)] if held is not was_held and call.phase is Phase.ACTIVE else []
     return call, [_update_leg(call, media), *told]
+
+
+def _is_held(call: Call) -> bool:
+    return call.media is not None and not call.media.sends
 
 
 def _offer_answered(call: Call, event: OfferAnswered, _now: float) -> Step:

@@ -446,8 +446,10 @@ class CallRunner:
 
     async def _look_up(self, command: do.UpdateLeg, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
+        # A leg has one kind of address, and sends to no other.
+        family = socket.AF_INET6 if ":" in self.sound.address[0] else socket.AF_INET
         try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+            found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_DGRAM)
         except (OSError, UnicodeError) as error:
             _log.warning("no address for sound", call=self.call_id, host=host, why=str(error))
             return

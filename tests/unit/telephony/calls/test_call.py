@@ -236,6 +236,17 @@ def test_the_room_is_told_of_hold_once_and_of_its_end() -> None:
     assert resumed[-1] == do.SetHold(held=False)
 
 
+def test_a_phone_that_answers_on_hold_is_seen_to_hold_once_it_is_active() -> None:
+    holds = answered(_EARLY, _LEG.accept(_sdp(direction="sendonly")))[0]
+    active, commands = bridged(holds, {})
+    assert commands[-1] == do.SetHold(held=True)
+    resumed = OfferReceived(8, _sdp(), Headers())
+    assert _commands(active, resumed)[-1] == do.SetHold(held=False)
+    resumed_before = _after(holds, resumed)
+    assert do.SetHold(held=False) not in _commands(holds, resumed)
+    assert do.SetHold(held=True) not in bridged(resumed_before, {})[1]
+
+
 def test_a_new_address_moves_the_sound() -> None:
     commands = _commands(_ACTIVE, OfferReceived(1, _sdp(port=5000), Headers()))
     assert _leg_updates(commands)[0].media.remote == ("198.51.100.7", 5000)
