@@ -203,12 +203,6 @@ class Seat:
         self._member.deafen()
         sink.set_inputs({} if source is None else {source: 1.0})
 
-    def hear_beside(self, sink: Sink, source: Source | None) -> None:
-        """Send `source` to `sink` beside what it hears of the room, if any; None ends it."""
-        self._member.beside = source
-        if not self._member.remix():
-            sink.set_inputs({} if source is None else {source: 1.0})
-
     def set_attributes(self, changes: Mapping[str, str]) -> None:
         """Change attributes; an empty value removes one. Raises LimitExceeded."""
         if not self._participant.gone:
@@ -318,7 +312,7 @@ class _LocalMember:
 
     __slots__ = (
         "_good_bye", "_inputs", "_local", "_room", "_sink", "_tracks",
-        "beside", "closing", "methods", "participant",
+        "closing", "methods", "participant",
     )  # fmt: skip
 
     participant: Participant
@@ -333,7 +327,6 @@ class _LocalMember:
         self._tracks: Sequence[Track] = ()
         self._inputs: dict[Source, float] = {}
         self.methods: Mapping[str, RpcMethod] = {}
-        self.beside: Source | None = None
         self.closing = False
         self._good_bye: asyncio.Future[None] | None = None
 
@@ -348,11 +341,6 @@ class _LocalMember:
 
     def deafen(self) -> None:
         self._sink = None
-
-    def remix(self) -> bool:
-        """Whether there is a sink to mix for."""
-        self._mix()
-        return self._sink is not None
 
     def depart(self, reason: DisconnectReason) -> None:
         """Hear nothing more, and be out of the room; with that it is of no use to anybody."""
@@ -382,8 +370,6 @@ class _LocalMember:
             for track in self._tracks
             if track.source is not None and not track.info.muted
         }
-        if self.beside is not None:
-            inputs[self.beside] = 1.0
         if inputs != self._inputs:
             self._inputs = inputs
             self._sink.set_inputs(inputs)

@@ -349,19 +349,6 @@ async def test_a_room_configuration_that_is_none_is_refused(house: House, text: 
         house.rooms.join_local(spec, Phone())
 
 
-async def test_a_sound_of_its_own_is_heard_beside_the_room_and_before_it(house: House) -> None:
-    seat, _ = await house.phone("tel")
-    other, _ = await house.phone("other")
-    other.publish_audio("a", Source(1), "")
-    ears = Ears()
-    seat.hear_beside(ears.sink, Source(9))
-    assert ears.inputs == {Source(9): 1.0}
-    seat.hear(ears.sink)
-    assert ears.inputs == {Source(1): 1.0, Source(9): 1.0}
-    seat.hear_beside(ears.sink, None)
-    assert ears.inputs == {Source(1): 1.0}
-
-
 async def test_a_phone_that_hears_something_else_hears_nothing_of_the_room(house: House) -> None:
     seat, _ = await house.phone("tel")
     other, _ = await house.phone("other")
