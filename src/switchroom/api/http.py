@@ -1,8 +1,10 @@
-"""The HTTP of the listener: uvicorn's, but for how an answer is written and how idleness is timed.
+"""The HTTP of the listener: uvicorn's, but for how an answer is written, how idleness is timed and
+how long a head may be.
 
 uvicorn writes the head of an answer and its body one after the other, and uvloop sends what is
-written at once: two system calls and two packets for what fits into one. And it sets and cancels a
-timer for each request.
+written at once: two system calls and two packets for what fits into one. It sets and cancels a
+timer for each request, and has none for a client that falls silent before its request is complete.
+And a head may be as long as memory is.
 """
 
 from __future__ import annotations
@@ -69,11 +71,53 @@ class _Exchange(RequestResponseCycle):
 httptools_impl.RequestResponseCycle = _Exchange  # type: ignore[misc]
 
 
+HEAD_LIMIT = 256 * 1024
+"""Bytes of a request's head: a whole offer in its query and the longest token fit twice."""
+
+
 class HttpProtocol(httptools_impl.HttpToolsProtocol):
     """One connection. A timer that runs while requests come is let be, and set again when due."""
 
     _idle_since: float | None = None
     _idle_timer: asyncio.TimerHandle | None = None
+    _upgraded = False
+    #: Bytes that came since the last head was complete, or the last piece of a body came.
+    _unread = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody is there, and has said nothing yet."""
+        super().connection_made(transport)
+        self._idle_since = self.loop.time()
+        self._watch(self.timeout_keep_alive)
+
+    def data_received(self, data: bytes) -> None:
+        """A part of a request, or several."""
+        self._unread += len(data)
+        super().data_received(data)
+        if self._upgraded or self.transport.is_closing():
+            return
+        if self._unread > HEAD_LIMIT:
+            self._refuse_head()
+        elif self._awaits_client():
+            self._idle_since = self.loop.time()
+            if self._idle_timer is None:
+                self._watch(self.timeout_keep_alive)
+
+    def on_headers_complete(self) -> None:
+        """A head is read."""
+        self._unread = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body is read; what ends a body in chunks (trailers) counts as a head."""
+        self._unread = 0
+        super().on_body(body)
+
+    def handle_websocket_upgrade(self) -> None:
+        """From here on the connection is another protocol's."""
+        self._upgraded = True
+        self._stop_watching()
+        super().handle_websocket_upgrade()
 
     def on_response_complete(self) -> None:
         """An answer is out; another request may wait, or the connection is idle."""
@@ -89,13 +133,29 @@ class HttpProtocol(httptools_impl.HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is there any more."""
         super().connection_lost(exc)
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None
+        self._stop_watching()
 
     def _unset_keepalive_if_required(self) -> None:
         """Told by uvicorn: the connection is idle no longer."""
         self._idle_since = None
+
+    def _awaits_client(self) -> bool:
+        """Whether a request, or the rest of one, is to come."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete or cycle.more_body
+
+    def _refuse_head(self) -> None:
+        # Behind an answer that is still to come nothing can be said.
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            lines = (STATUS_LINE[431], b"content-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.write(b"".join(lines))
+        self.transport.close()
+
+    def _stop_watching(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
 
     def _watch(self, seconds: float) -> None:
         self._idle_timer = self.loop.call_later(seconds, self._look_whether_idle)
@@ -107,5 +167,8 @@ class HttpProtocol(httptools_impl.HttpToolsProtocol):
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._watch(left)
+        elif self.transport.get_write_buffer_size():
+            # It does not even read its last answer; closing would wait for that.
+            self.transport.abort()
         else:
             self.transport.close()

@@ -11,7 +11,7 @@ import pytest
 
 from switchroom.api import websocket
 from switchroom.api.asgi import Receive, Scope, Send, read_body, respond, respond_text
-from switchroom.api.http import HttpProtocol
+from switchroom.api.http import HEAD_LIMIT, HttpProtocol
 from switchroom.api.listener import HttpListener, ListenError
 from switchroom.api.websocket import abort_of
 
@@ -37,6 +37,9 @@ async def _app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": ()})
         await send({"type": "http.response.body", "body": b"one", "more_body": True})
         await send({"type": "http.response.body", "body": b"two"})
+        return
+    if scope["path"] == "/big":
+        await respond_text(scope, send, 200, "x" * _BIG)
         return
     if scope["path"] == "/two-in-one":
         extra = ((b"x-first", b"one\r\nx-second: two"),)
@@ -172,6 +175,67 @@ async def test_a_connection_that_is_idle_for_long_is_closed() -> None:
     assert await asyncio.wait_for(reader.read(), 60) == b""
     writer.close()
     await writer.wait_closed()
+    await listener.stop()
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET / HT",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nfour",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n",
+        _GET + b"GET /",
+    ],
+)
+async def test_a_client_that_falls_silent_before_its_request_is_complete_is_let_go(
+    begun: bytes,
+) -> None:
+    listener = HttpListener(_app, ["127.0.0.1"], 0)
+    listener._server.config.timeout_keep_alive = 0.05  # type: ignore[assignment]
+    await listener.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(begun)
+    answer = await asyncio.wait_for(reader.read(), 60)
+    assert (b"here" in answer) == begun.startswith(_GET)
+    writer.close()
+    await writer.wait_closed()
+    await listener.stop()
+
+
+@pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nX-Long: "])
+async def test_a_head_that_is_too_long_is_refused(listener: HttpListener, begun: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(begun.ljust(HEAD_LIMIT + 1, b"x"))
+    answer = await asyncio.wait_for(reader.read(), 60)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_what_follows_a_body_is_not_read_without_end(listener: HttpListener) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.create_connection(("127.0.0.1", listener.port)) as client:
+        client.setblocking(False)
+        begun = b"POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Long: "
+        await loop.sock_sendall(client, begun)
+        with suppress(ConnectionError):
+            while listener.open_connections:
+                await asyncio.wait_for(loop.sock_sendall(client, b"x" * 65_536), 60)
+
+
+async def test_an_answer_that_nobody_reads_does_not_keep_its_connection() -> None:
+    listener = HttpListener(_app, ["127.0.0.1"], 0)
+    listener._server.config.timeout_keep_alive = 0.05  # type: ignore[assignment]
+    await listener.start()
+    _, writer = await asyncio.open_connection("127.0.0.1", listener.port, limit=1024)
+    writer.write(_GET.replace(b"GET /", b"GET /big"))
+    while not listener.open_connections:  # noqa: ASYNC110 - uvicorn tells nobody
+        await asyncio.sleep(0)
+    while listener.open_connections:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    writer.transport.abort()
     await listener.stop()
 
 
