@@ -24,7 +24,7 @@ _TEXT = b"text/plain; charset=utf-8"
 
 
 class BodyTooLarge(Exception):
-    """The body grew beyond BODY_LIMIT."""
+    """The body grew beyond its limit."""
 
 
 class ClientGone(Exception):
@@ -72,14 +72,17 @@ def respond_text(scope: Scope, send: Send, status: int, text: str) -> Awaitable[
     return respond(scope, send, status, text.encode(), content_type=_TEXT)
 
 
-async def read_body(receive: Receive) -> bytes:
-    """The whole request body. Raises BodyTooLarge, or ClientGone when the client left first."""
+async def read_body(receive: Receive, limit: int = BODY_LIMIT) -> bytes:
+    """The whole request body, of `limit` bytes at most.
+
+    Raises BodyTooLarge, or ClientGone when the client left first.
+    """
     first = await receive()
     if first["type"] != "http.request":
         raise ClientGone
     body: bytes = first.get("body", b"")
     if not first.get("more_body", False):
-        if len(body) > BODY_LIMIT:
+        if len(body) > limit:
             raise BodyTooLarge
         return body
     parts = bytearray(body)
@@ -89,7 +92,7 @@ async def read_body(receive: Receive) -> bytes:
         if message["type"] != "http.request":
             raise ClientGone
         parts += message.get("body", b"")
-        if len(parts) > BODY_LIMIT:
+        if len(parts) > limit:
             raise BodyTooLarge
         more = message.get("more_body", False)
     return bytes(parts)

@@ -82,6 +82,14 @@ def _video(claims: Claims | None) -> VideoGrants:
     return claims.video
 
 
+def grants_methods(claims: Claims | None) -> bool:
+    """Whether the token grants any method of the server API, in whatever room."""
+    if claims is None:
+        return False
+    video, sip = claims.video or VideoGrants(), claims.sip or SipGrants()
+    return video.room_create or video.room_list or video.room_admin or sip.admin or sip.call
+
+
 def require_room_create(claims: Claims | None) -> None:
     """Raise PermissionDenied unless the token has `video.roomCreate`."""
     if not _video(claims).room_create:

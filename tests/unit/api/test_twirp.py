@@ -11,7 +11,7 @@ import pytest
 from livekit.protocol.models import Room
 from livekit.protocol.room import CreateRoomRequest, ListRoomsResponse
 
-from switchroom.api.twirp import CallContext, Method, always, never
+from switchroom.api.twirp import STRANGERS_LIMIT, CallContext, Method, always, never
 from switchroom.base.errors import ErrorCode, ServiceError
 
 from .conftest import Client, Clock, Reply, token
@@ -118,6 +118,7 @@ async def test_every_code_has_a_status_that_says_failure(serve: Serve, code: Err
 async def test_what_cannot_be_decoded_is_malformed(
     serve: Serve, body: bytes, headers: dict[str, str]
 ) -> None:
+    headers = {**headers, "authorization": f"Bearer {token(room_create=True)}"}
     reply = await serve(_Service(_echo)).send("POST", _PATH, body, headers=headers)
     assert (reply.status, _error(reply)["code"]) == (400, "malformed")
     assert "Traceback" not in reply.text
@@ -188,8 +189,24 @@ async def test_the_callers_own_idempotency_key_goes_first(serve: Serve) -> None:
 
 async def test_a_body_beyond_the_limit_is_refused_while_it_arrives(serve: Serve) -> None:
     chunks = [b"x" * 1024 * 1024] * 11
-    reply = await serve(_Service(_echo)).send("POST", _PATH, headers=_PROTOBUF, chunks=chunks)
+    headers = {**_PROTOBUF, "authorization": f"Bearer {token(room_list=True)}"}
+    reply = await serve(_Service(_echo)).send("POST", _PATH, headers=headers, chunks=chunks)
     assert reply.status == 413
+
+
+@pytest.mark.parametrize("claims", [None, {"room_join": True, "room": "r"}])
+async def test_of_a_caller_whom_nothing_is_granted_no_long_body_is_decoded(
+    serve: Serve, claims: dict[str, Any] | None
+) -> None:
+    """Nor read: it is refused while it arrives."""
+    headers = dict(_JSON)
+    if claims is not None:
+        headers["authorization"] = f"Bearer {token(**claims)}"
+    long = json.dumps({"name": "r", "metadata": "x" * STRANGERS_LIMIT}).encode()
+    reply = await serve(_Service(_echo)).send("POST", _PATH, headers=headers, chunks=[long, b""])
+    assert (reply.status, _error(reply)["code"]) == (401, "unauthenticated")
+    short = b'{"name": "r"}'
+    assert (await serve(_Service(_echo)).send("POST", _PATH, short, headers=headers)).status == 200
 
 
 async def test_a_request_nobody_waits_for_is_cancelled_when_it_asks_for_that(serve: Serve) -> None:
