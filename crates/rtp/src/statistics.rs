@@ -16,6 +16,8 @@ const MAX_MISORDER: u16 = 100;
 pub struct ReceiveStatistics {
     clock_rate: u32,
     stream: Option<Stream>,
+    /// Streams begun so far.
+    begun: u64,
     total: Totals,
 }
 
@@ -51,7 +53,7 @@ impl ReceiveStatistics {
     /// `clock_rate` is that of the RTP timestamps, in Hz.
     #[must_use]
     pub fn new(clock_rate: u32) -> Self {
-        Self { clock_rate, stream: None, total: Totals::default() }
+        Self { clock_rate, stream: None, begun: 0, total: Totals::default() }
     }
 
     /// Forgets the stream but not the totals: another sender, or another clock.
@@ -88,7 +90,11 @@ impl ReceiveStatistics {
         if self.stream.as_ref().is_none_or(|stream| stream.ssrc != ssrc) {
             self.restart(self.clock_rate);
         }
-        let stream = self.stream.get_or_insert_with(|| Stream::new(now, ssrc, sequence));
+        let begun = &mut self.begun;
+        let stream = self.stream.get_or_insert_with(|| {
+            *begun += 1;
+            Stream::new(now, ssrc, sequence)
+        });
         if stream.jumps(sequence) {
             if stream.suspect != Some(sequence) {
                 stream.suspect = Some(sequence.wrapping_add(1));
@@ -98,6 +104,7 @@ impl ReceiveStatistics {
             self.restart(self.clock_rate);
             let stream = self.stream.insert(Stream::new(now, ssrc, sequence));
             stream.last_sender_report = sender_report;
+            self.begun += 1;
         }
         let clock_rate = self.clock_rate;
         let stream = self.stream.as_mut()?;
@@ -152,6 +159,13 @@ impl ReceiveStatistics {
     pub fn jitter(&self) -> Duration {
         let ticks = self.stream.as_ref().map_or(0, |stream| stream.jitter_16 >> 4);
         Duration::from_nanos(ticks * 1_000_000_000 / u64::from(self.clock_rate.max(1)))
+    }
+
+    /// Streams begun so far: what [`Self::receive`] returns counts on from packet to packet only
+    /// while this stays the same.
+    #[must_use]
+    pub fn begun(&self) -> u64 {
+        self.begun
     }
 
     /// The SSRC heard, once a packet came.
@@ -312,7 +326,9 @@ mod tests {
         assert!(receive(&mut sender, 200).is_some());
         assert_eq!(sender.statistics.totals().lost, 0);
         assert_eq!(receive(&mut sender, 30_000), None);
+        assert_eq!(sender.statistics.begun(), 1);
         assert!(receive(&mut sender, 30_001).is_some());
+        assert_eq!(sender.statistics.begun(), 2);
         assert_eq!(sender.statistics.report(sender.start).unwrap().highest_sequence, 30_001);
         assert_eq!(sender.statistics.totals().lost, 0);
     }
@@ -323,7 +339,7 @@ mod tests {
         sender.send(0, Duration::ZERO);
         sender.send(5, Duration::ZERO);
         sender.statistics.receive(sender.at(6), 8, 40_000, Some(0), 160);
-        assert_eq!(sender.statistics.ssrc(), Some(8));
+        assert_eq!((sender.statistics.ssrc(), sender.statistics.begun()), (Some(8), 2));
         assert_eq!(sender.statistics.totals(), Totals { packets: 3, octets: 480, lost: 4 });
     }
 

@@ -42,11 +42,12 @@ pub(crate) enum Received<'a> {
 pub(crate) struct LegReceiver {
     payload_types: Vec<(u8, Payload)>,
     receives: bool,
-    ssrc: Option<u32>,
     /// What was spoken last.
     codec: Option<AudioCodec>,
-    /// Names the numbering of the present SSRC and clock.
+    /// Names the numbering of the present SSRC and clock: another one where it counts anew.
     stream: u64,
+    /// Which of the streams in `statistics` that is.
+    begun: u64,
     pub(crate) statistics: ReceiveStatistics,
     digits: DigitReceiver,
     digits_clock: u32,
@@ -60,9 +61,9 @@ impl LegReceiver {
         Self {
             payload_types: Vec::new(),
             receives: false,
-            ssrc: None,
             codec: None,
             stream: 0,
+            begun: 0,
             statistics: ReceiveStatistics::new(CLOCK_RATE),
             digits: DigitReceiver::new(CLOCK_RATE),
             digits_clock: CLOCK_RATE,
@@ -107,19 +108,18 @@ impl LegReceiver {
     ) -> Received<'a> {
         let header = packet.header;
         let size = packet.payload.len();
-        let changed = self.follow(payload);
-        if self.ssrc != Some(header.ssrc) || changed {
-            self.ssrc = Some(header.ssrc);
-            *next_stream += 1;
-            self.stream = *next_stream;
-        }
+        let other_clock = self.follow(payload);
         let (sequence, timestamp) = (header.sequence, header.timestamp);
         // All packets of an event have the time of its beginning: no measure of jitter.
         let measured = (!matches!(payload, Payload::Digits(_))).then_some(timestamp);
-        let Some(sequence) = self.statistics.receive(now, header.ssrc, sequence, measured, size)
-        else {
-            return Received::Nothing;
-        };
+        let sequence = self.statistics.receive(now, header.ssrc, sequence, measured, size);
+        let begun = self.statistics.begun();
+        if other_clock || begun != self.begun {
+            self.begun = begun;
+            *next_stream += 1;
+            self.stream = *next_stream;
+        }
+        let Some(sequence) = sequence else { return Received::Nothing };
         if !self.receives {
             return Received::Nothing;
         }

@@ -245,6 +245,33 @@ fn a_phone_that_starts_its_stream_anew_is_heard_without_a_gap() {
 }
 
 #[test]
+fn a_phone_that_counts_its_packets_anew_is_heard_in_every_form() {
+    let mut world = World::new();
+    let (mut a, same, other, third) = (world.call(0), world.call(0), world.call(8), world.call(0));
+    let long = world.call(0);
+    world.update(&long, |media| media.ptime_ms = 30);
+    for listener in [&same, &long, &other] {
+        world.hear(listener, &[&a]);
+    }
+    let mixed = world.call(0);
+    world.hear(&mixed, &[&a, &third]);
+    a.sequence = 60_000;
+    world.talk(100, &mut [(&mut a, 0x10)]);
+    // RFC 3550 appendix A.1: the same SSRC, and two numbers in a row that are far from the others.
+    for sequence in [20_000, 50_000, 7] {
+        (a.sequence, a.timestamp) = (sequence, u32::from(sequence) * 77_777);
+        world.talk(10, &mut [(&mut a, 0x10)]);
+        world.forget();
+        world.talk(40, &mut [(&mut a, 0x10)]);
+        for listener in [&same, &long, &other, &mixed] {
+            let samples = decode(&world.heard(listener));
+            let loud = samples.iter().filter(|sample| sample.unsigned_abs() > 10_000).count();
+            assert!(loud + 480 >= samples.len() && loud > 5_000, "{sequence}: {loud}");
+        }
+    }
+}
+
+#[test]
 fn on_hold_nothing_is_sent_and_time_goes_on() {
     let mut world = World::new();
     let (mut a, b) = (world.call(0), world.call(0));
