@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
-import typer
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from switchroom.auth.grants import Claims, SipGrants, VideoGrants
 from switchroom.auth.tokens import mint
-from switchroom.base.records import record
 
+from .connection import Connection
 from .errors import CommandFailed, Mistyped
 
 _TOKEN_LIFETIME = 600.0
@@ -28,22 +27,6 @@ _CREDENTIALS = "check --api-key and --api-secret"
 _SCHEMES = {"http": False, "ws": False, "https": True, "wss": True}
 
 Answer = TypeVar("Answer", bound=Message)
-
-
-@record
-class Connection:
-    """Which server, and as whom. ``url`` may be http(s) or ws(s)."""
-
-    url: str
-    api_key: str
-    api_secret: str
-    show_curl: bool = False
-
-
-def connection_of(context: typer.Context) -> Connection:
-    """What the options before the command said; `main` has put it there."""
-    connection: Connection = context.obj
-    return connection
 
 
 class RequestRefused(CommandFailed):

@@ -9,17 +9,15 @@ import typer
 
 from switchroom.base.config_values import seconds
 
-from .api_client import Connection, connection_of, fetch
+from .api_client import fetch
 from .call_pages import call_list, call_page, ladder_page, message_pages
+from .connection import Connection, connection_of
 from .errors import Mistyped
 from .options import AsJson, CreatedAsJson
-from .output import print_json, print_lines, width_of_output
+from .output import print_json
+from .terminal import print_lines, width_of_output
 
-app = typer.Typer(
-    help="Which calls there were, and why one failed.",
-    epilog="Example: switchroom --dev call list --failed",
-    no_args_is_help=True,
-)
+app = typer.Typer()
 
 _PATH = "/v1/calls"
 _MOST_AT_ONCE = 500

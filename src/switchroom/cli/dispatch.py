@@ -9,16 +9,13 @@ from livekit.protocol import agent, agent_dispatch as proto
 
 from switchroom.base.ids import new_id
 
-from .api_client import call, connection_of
+from .api_client import call
+from .connection import connection_of
 from .errors import CommandFailed, Mistyped
 from .options import AlwaysJson, AsJson, CreatedAsJson
 from .output import print_answers, print_message, print_messages, print_table
 
-app = typer.Typer(
-    help="Ask for agents in rooms, and see what became of it.",
-    epilog="Example: switchroom --dev dispatch create --new-room --agent-name clerk",
-    no_args_is_help=True,
-)
+app = typer.Typer()
 
 RoomName = Annotated[str, typer.Argument(metavar="ROOM", help="the name of the room")]
 

@@ -9,7 +9,8 @@ from livekit.protocol import agent_dispatch, sip as proto
 
 from switchroom.base.records import record
 
-from .api_client import call, connection_of
+from .api_client import call
+from .connection import connection_of
 from .errors import Mistyped
 from .output import print_answers, print_messages, print_table
 from .request_file import read_request

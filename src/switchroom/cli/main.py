@@ -10,10 +10,11 @@ import typer
 
 from switchroom import __version__
 
-from . import calls, dev, dispatch, generate_keys, offline, phone, room, serve, sip, token
-from .api_client import Connection
+from . import dev, generate_keys, serve
+from .connection import Connection
 from .errors import CommandFailed, Mistyped
-from .output import print_failure, stop_printing
+from .noun import noun
+from .terminal import print_failure, stop_printing
 
 _DEV_KEY = ("devkey", "secret")
 
@@ -35,13 +36,63 @@ app.command(name="serve", epilog="Example: switchroom serve --config switchroom.
 app.command(name="generate-keys", epilog="Example: switchroom generate-keys --line >> keys.yaml")(
     generate_keys.generate_keys
 )
-app.add_typer(sip.app, name="sip")
-app.add_typer(calls.app, name="call")
-app.add_typer(room.app, name="room")
-app.add_typer(token.app, name="token")
-app.add_typer(dispatch.app, name="dispatch")
-app.add_typer(phone.app, name="phone")
-app.add_typer(offline.app, name="offline")
+app.add_typer(
+    noun(
+        "sip",
+        purpose="Trunks, dispatch rules, and phones in rooms.",
+        epilog="Example: switchroom sip inbound create --name Office --numbers +15105550100",
+    ),
+    name="sip",
+)
+app.add_typer(
+    noun(
+        "calls",
+        purpose="Which calls there were, and why one failed.",
+        epilog="Example: switchroom --dev call list --failed",
+    ),
+    name="call",
+)
+app.add_typer(
+    noun(
+        "room",
+        purpose="List, create, change and delete rooms, and see who is in them.",
+        epilog="Example: switchroom --dev room create hello --empty-timeout 600",
+    ),
+    name="room",
+)
+app.add_typer(
+    noun(
+        "token",
+        purpose="Make access tokens.",
+        epilog="Example: switchroom --dev token create --join --room hello --identity ada",
+    ),
+    name="token",
+)
+app.add_typer(
+    noun(
+        "dispatch",
+        purpose="Ask for agents in rooms, and see what became of it.",
+        epilog="Example: switchroom --dev dispatch create --new-room --agent-name clerk",
+    ),
+    name="dispatch",
+)
+app.add_typer(
+    noun(
+        "phone",
+        purpose="Simulated phones that call the server.",
+        epilog="Example: switchroom --dev phone call --as ada",
+    ),
+    name="phone",
+)
+app.add_typer(
+    noun(
+        "offline",
+        purpose="Run agents without keys or network: local speech and a model driven by a script. "
+        "For tests and demos, not for production.",
+        epilog="Begin with: switchroom offline serve --script FILE.yaml",
+    ),
+    name="offline",
+)
 
 
 def _show_version(wanted: bool) -> None:

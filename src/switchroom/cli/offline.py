@@ -33,12 +33,7 @@ if TYPE_CHECKING:
 
 _SERVER_MISSING = "aiohttp is missing; pip install 'switchroom[offline]'"
 
-app = typer.Typer(
-    help="Run agents without keys or network: local speech and a model driven by a script. "
-    "For tests and demos, not for production.",
-    epilog="Begin with: switchroom offline serve --script FILE.yaml",
-    no_args_is_help=True,
-)
+app = typer.Typer()
 
 
 @app.command("serve")

@@ -1,12 +1,10 @@
-"""What commands print: tables for people, JSON for programs, one line for an error."""
+"""What commands print: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -14,6 +12,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from .terminal import width_of_output
 
 #: Words up to this long are never broken: identifiers and numbers are there to be copied.
 _LONGEST_WHOLE_WORD = 20
@@ -39,12 +39,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty:
         # As Text, so that brackets in a name are not taken for markup.
         table.add_row(*(Text(row[place]) for place in shown))
     Console(width=_framed(widths)).print(table)
-
-
-def width_of_output() -> int | None:
-    """Characters in a line; None where nobody looks at it."""
-    console = Console()
-    return console.width if console.is_terminal or "COLUMNS" in os.environ else None
 
 
 def _widths(columns: Sequence[Sequence[str]], limit: int | None) -> list[int]:
@@ -106,26 +100,3 @@ def print_done(answer: Message, sentence: str, *, as_json: bool) -> None:
 def print_json(value: Any) -> None:
     """What the server answered, as it came."""
     print(json.dumps(value, indent=2))
-
-
-def print_lines(lines: Iterable[str]) -> None:
-    """Text for people; what the far end of a call may have put into it moves no cursor."""
-    for line in lines:
-        print("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))
-
-
-def print_failure(message: str) -> None:
-    """One line on standard error."""
-    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), message))
-
-
-class Page(Console):
-    """Standard output for people; raises ``BrokenPipeError`` when nobody reads any more."""
-
-    def on_broken_pipe(self) -> NoReturn:
-        raise BrokenPipeError
-
-
-def stop_printing() -> None:
-    """Whoever read our output has enough: what is still to be written goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,11 +13,12 @@ import typer
 from google.protobuf import json_format
 from livekit.protocol import models, room as proto
 
-from .api_client import call, connection_of
+from .api_client import call
+from .attributes import pair_of, pairs_of_file
+from .connection import connection_of
 from .errors import Mistyped
 from .options import AlwaysJson, AsJson, CreatedAsJson
 from .output import print_done, print_message, print_messages, print_table
-from .token import pair_of, pairs_of_file
 
 app = typer.Typer(
     help="The participants of a room.",

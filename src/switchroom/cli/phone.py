@@ -13,19 +13,16 @@ from switchroom.phonenet import events
 from switchroom.phonenet.orders import CallOrder, OrderError, read_order
 from switchroom.phonenet.pretty import pretty
 
-from .api_client import connection_of
+from .connection import connection_of
 from .errors import CommandFailed, Mistyped
 from .options import AsJson
-from .output import Page, print_table, stop_printing
+from .output import print_table
 from .simulated_carrier import SimulatedCarrier, simulated_carrier
 from .sip_options import pair
+from .terminal import Page, stop_printing
 from .way_in import NUMBER, lay_way_in
 
-app = typer.Typer(
-    help="Simulated phones that call the server.",
-    epilog="Example: switchroom --dev phone call --as ada",
-    no_args_is_help=True,
-)
+app = typer.Typer()
 
 _SERVER = "127.0.0.1:5060"
 

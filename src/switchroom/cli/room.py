@@ -9,16 +9,13 @@ import typer
 from livekit.protocol import models, room as proto
 
 from . import participants
-from .api_client import call, connection_of
+from .api_client import call
+from .connection import connection_of
 from .options import AsJson, CreatedAsJson
 from .output import print_answers, print_done, print_message, print_messages, print_table
 from .request_file import read_request
 
-app = typer.Typer(
-    help="List, create, change and delete rooms, and see who is in them.",
-    epilog="Example: switchroom --dev room create hello --empty-timeout 600",
-    no_args_is_help=True,
-)
+app = typer.Typer()
 app.add_typer(participants.app, name="participants")
 
 # The fields of CreateRoomRequest are 32 bits wide.

@@ -6,11 +6,7 @@ import typer
 
 from . import dispatch_rules, sip_inbound_trunks, sip_participants, sip_trunk_forms, trunks
 
-app = typer.Typer(
-    help="Trunks, dispatch rules, and phones in rooms.",
-    epilog="Example: switchroom sip inbound create --name Office --numbers +15105550100",
-    no_args_is_help=True,
-)
+app = typer.Typer()
 app.add_typer(sip_inbound_trunks.app, name="inbound")
 app.add_typer(sip_inbound_trunks.app, name="inbound-trunk", hidden=True)
 app.add_typer(trunks.outbound, name="outbound")

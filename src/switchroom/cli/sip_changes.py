@@ -11,7 +11,8 @@ from livekit.protocol import sip as proto
 
 from switchroom.base.records import record
 
-from .api_client import call, connection_of
+from .api_client import call
+from .connection import connection_of
 from .errors import Mistyped
 from .output import print_answers
 from .request_file import read_request

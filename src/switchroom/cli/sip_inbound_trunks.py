@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 from livekit.protocol import sip as proto
 
-from .api_client import call, connection_of
+from .api_client import call
+from .connection import connection_of
 from .errors import Mistyped
 from .output import print_messages, print_table
 from .request_file import read_request

@@ -11,11 +11,13 @@ from livekit.protocol import sip as proto
 
 from switchroom.base.config_values import seconds
 
-from .api_client import RequestRefused, call, connection_of
+from .api_client import RequestRefused, call
+from .connection import connection_of
 from .errors import Mistyped
-from .output import print_answers, print_failure, print_message
+from .output import print_answers, print_message
 from .request_file import read_request
 from .sip_options import CreatedAsJson, pair
+from .terminal import print_failure
 
 app = typer.Typer(
     help="Phones in rooms.",

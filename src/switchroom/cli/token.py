@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,15 +17,12 @@ from switchroom.base.config_values import seconds
 from switchroom.base.ids import new_id
 from switchroom.base.records import replace
 
-from .api_client import connection_of
+from .attributes import pair_of, pairs_of_file
+from .connection import connection_of
 from .errors import Mistyped
 from .options import CreatedAsJson
 
-app = typer.Typer(
-    help="Make access tokens.",
-    epilog="Example: switchroom --dev token create --join --room hello --identity ada",
-    no_args_is_help=True,
-)
+app = typer.Typer()
 
 _SOURCES = ("camera", "microphone", "screen_share", "screen_share_audio")
 
@@ -121,29 +117,6 @@ def create_token(  # every option is one claim
         expires_at=time.time() + _lifetime(valid_for),
     )
     _show(claims, connection.url, connection.api_secret, token_only=token_only, as_json=as_json)
-
-
-def pair_of(written: str) -> tuple[str, str]:
-    """``key=value`` of ``--attribute``. Raises :class:`Mistyped`."""
-    key, equals, value = written.partition("=")
-    if not key or not equals:
-        raise Mistyped(f"--attribute {written!r} must be written key=value")
-    return key, value
-
-
-def pairs_of_file(path: str) -> dict[str, str]:
-    """The JSON object of ``--attribute-file``; nothing without one. Raises Mistyped."""
-    if not path:
-        return {}
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Mistyped(f"can't read {path}: {error.strerror}") from None
-    except ValueError:
-        raise Mistyped(f"{path} is not valid JSON") from None
-    if not isinstance(document, dict) or not all(isinstance(v, str) for v in document.values()):
-        raise Mistyped(f"{path} must hold a JSON object whose values are text")
-    return document
 
 
 def _show(claims: Claims, url: str, secret: str, *, token_only: bool, as_json: bool) -> None:

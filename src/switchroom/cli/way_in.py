@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from livekit.protocol import sip as proto
 
-from .api_client import Connection, call
+from .api_client import call
+from .connection import Connection
 
 NAME = "simulated phones"
 NUMBER = "+15550000000"

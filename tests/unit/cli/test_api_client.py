@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from livekit.protocol import room as proto
 
-from switchroom.cli.api_client import Connection, RequestRefused, call
+from switchroom.cli.api_client import RequestRefused, call
+from switchroom.cli.connection import Connection
 from switchroom.cli.errors import CommandFailed
 
 if TYPE_CHECKING:

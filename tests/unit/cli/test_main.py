@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,3 +80,17 @@ def test_a_bad_configuration_is_one_line(run: Run, tmp_path: Path) -> None:
     outcome = run("serve", "--config", str(config))
     assert outcome.status == 1
     assert outcome.err == f"error: unknown setting prot in {config}, line 1: did you mean port?\n"
+
+
+@pytest.mark.parametrize("words", [("--help",), ("--version",), ("generate-keys",)])
+def test_what_needs_no_server_imports_none_of_what_the_others_need(words: tuple[str, ...]) -> None:
+    """Half a second is a long time to wait for a page of help."""
+    typed = f"import sys; sys.argv = ['switchroom', *{words!r}]\n"
+    program = f"{typed}from switchroom.cli.main import _run; _run(); print(*sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    loaded = set(ran.stdout.splitlines()[-1].split())
+    assert "switchroom.cli.main" in loaded
+    heavy = {"asyncio", "google.protobuf", "http.client", "jwt", "structlog", "uvloop", "yaml"}
+    assert loaded & heavy == set()

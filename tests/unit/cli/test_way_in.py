@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from switchroom.cli.api_client import Connection
+from switchroom.cli.connection import Connection
 from switchroom.cli.way_in import lay_way_in
 
 if TYPE_CHECKING:

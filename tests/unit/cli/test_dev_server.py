@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from switchroom.cli.api_client import Connection
-from switchroom.cli.dev import lay_trunk, set_by_environment
+from switchroom.cli.connection import Connection
+from switchroom.cli.dev_server import lay_trunk, set_by_environment
 
 if TYPE_CHECKING:
     from unit.cli.conftest import FakeApi
