@@ -4,7 +4,7 @@ how long a head may be.
 uvicorn writes the head of an answer and its body one after the other, and uvloop sends what is
 written at once: two system calls and two packets for what fits into one. It sets and cancels a
 timer for each request, and has none for a client that falls silent before its request is complete.
-And a head may be as long as memory is.
+And a head may be as long as memory is, and any number of requests may wait behind one another.
 """
 
 from __future__ import annotations
@@ -75,6 +75,11 @@ HEAD_LIMIT = 256 * 1024
 """Bytes of a request's head: a whole offer in its query and the longest token fit twice."""
 
 
+PIPELINE_LIMIT = 100
+"""Requests that may wait behind the one being answered. A kilobyte holds fifty, as objects they are
+a hundred times as large; no client that we know has more than one."""
+
+
 class HttpProtocol(httptools_impl.HttpToolsProtocol):
     """One connection. A timer that runs while requests come is let be, and set again when due."""
 
@@ -107,6 +112,16 @@ class HttpProtocol(httptools_impl.HttpToolsProtocol):
         """A head is read."""
         self._unread = 0
         super().on_headers_complete()
+        if len(self.pipeline) > PIPELINE_LIMIT:
+            # The parser stops at this alone.
+            raise ValueError("too many requests at once")
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP, or too much of it."""
+        if self._answering():
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body is read; what ends a body in chunks (trailers) counts as a head."""
@@ -139,15 +154,17 @@ class HttpProtocol(httptools_impl.HttpToolsProtocol):
         """Told by uvicorn: the connection is idle no longer."""
         self._idle_since = None
 
+    def _answering(self) -> bool:
+        """Whether an answer is to come, before which nothing else can be said."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
     def _awaits_client(self) -> bool:
         """Whether a request, or the rest of one, is to come."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is None or cycle.response_complete or cycle.more_body
+        return self.cycle.more_body if self._answering() else True
 
     def _refuse_head(self) -> None:
-        # Behind an answer that is still to come nothing can be said.
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or cycle.response_complete:
+        if not self._answering():
             lines = (STATUS_LINE[431], b"content-length: 0\r\nconnection: close\r\n\r\n")
             self.transport.write(b"".join(lines))
         self.transport.close()

@@ -11,7 +11,7 @@ import pytest
 
 from switchroom.api import websocket
 from switchroom.api.asgi import Receive, Scope, Send, read_body, respond, respond_text
-from switchroom.api.http import HEAD_LIMIT, HttpProtocol
+from switchroom.api.http import HEAD_LIMIT, PIPELINE_LIMIT, HttpProtocol
 from switchroom.api.listener import HttpListener, ListenError
 from switchroom.api.websocket import abort_of
 
@@ -223,6 +223,20 @@ async def test_what_follows_a_body_is_not_read_without_end(listener: HttpListene
         with suppress(ConnectionError):
             while listener.open_connections:
                 await asyncio.wait_for(loop.sock_sendall(client, b"x" * 65_536), 60)
+
+
+async def test_of_requests_without_end_the_most_are_not_even_kept(listener: HttpListener) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(_GET * (PIPELINE_LIMIT + 1))
+    for _ in range(PIPELINE_LIMIT + 1):
+        assert (await reader.readuntil(b"here")).startswith(b"HTTP/1.1 200 ")
+    writer.write(_GET * 10_000)
+    with suppress(ConnectionError):
+        while told := await asyncio.wait_for(reader.read(65_536), 60):
+            assert b" 400 " not in told, "it would be the answer to another request"
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def test_an_answer_that_nobody_reads_does_not_keep_its_connection() -> None:
