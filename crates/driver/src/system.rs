@@ -106,6 +106,15 @@ impl Poll {
     }
 }
 
+#[cfg(test)]
+impl Poll {
+    /// One whose every wait fails.
+    pub(crate) fn broken() -> io::Result<Self> {
+        let WakeUp(epoll) = WakeUp::new()?;
+        Ok(Self { epoll, events: Vec::with_capacity(ROUND) })
+    }
+}
+
 /// Receives datagrams, several in a call, into buffers that are used again and again.
 pub(crate) struct DatagramReader {
     headers: Box<[libc::mmsghdr]>,

@@ -100,17 +100,19 @@ impl Worker {
             Ok(Err(error)) => Some(error.to_string()),
             Err(panic) => Some(reason_of(panic.as_ref())),
         };
-        if let Some(reason) = reason {
-            self.news.tell(&mut vec![Event::EngineFailed { reason }]);
-        }
         for sockets in self.legs.drain(..).flatten() {
             self.ports.close(now(), sockets);
         }
         // Legs whose opening was not seen any more.
         for order in self.orders.try_iter() {
-            if let Order::OpenLeg(_, sockets) = order {
+            if let Order::OpenLeg(ids, sockets) = order {
+                self.engine.open_leg(ids, sockets.local);
                 self.ports.close(now(), sockets);
             }
+        }
+        if let Some(reason) = reason {
+            let failed = Event::EngineFailed { reason };
+            self.news.tell(&mut [failed].into_iter().chain(self.engine.last_words()).collect());
         }
     }
 
@@ -272,4 +274,43 @@ fn reason_of(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "the media thread panicked".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::news::news;
+    use switchroom_engine::Config;
+    use switchroom_engine::event::LegEvent;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn a_thread_that_fails_leaves_nobody_waiting_and_no_port_behind() {
+        let config =
+            Config { started: now(), started_unix_ns: 0, seed: 1, rtc_advertised: Vec::new() };
+        let (orders, queue) = crossbeam_channel::unbounded();
+        let (writer, reader) = news().unwrap();
+        let ports = Arc::new(Ports::new((41_050, 41_053)));
+        let wake_up = Arc::new(WakeUp::new().unwrap());
+        let engine = Engine::new(config);
+        let mut worker =
+            Worker::new(engine, Vec::new(), queue, wake_up, writer, ports.clone()).unwrap();
+        let ids = |leg| LegIds { leg, source: leg + 1, sink: leg + 2 };
+        worker.open_leg(ids(10), ports.open(now(), HERE, 0).unwrap());
+        let player = PlayerIds { player: 30, source: 31 };
+        let sound = PlayerSound::Samples { samples: [0; 8].into(), rate: 8_000, repeat: true };
+        worker.engine.play(now(), player, sound);
+        // One that it had no time to look at.
+        orders.send(Order::OpenLeg(ids(20), ports.open(now(), HERE, 0).unwrap())).unwrap();
+        worker.poll = Poll::broken().unwrap();
+        worker.run();
+        let told = reader.drain();
+        assert!(matches!(&told[0], Event::EngineFailed { .. }), "{told:?}");
+        let over = |leg| Event::Leg { leg, event: LegEvent::MediaTimedOut };
+        assert_eq!(told[1..], [over(10), over(20), Event::PlayerFinished { player: 30 }]);
+        assert!((0..2).all(|_| ports.open(now(), HERE, 0).is_ok()));
+    }
 }

@@ -14,11 +14,12 @@ use switchroom_rtp::digits::ReceivedDigit;
 use crate::audio::AudioLevel;
 use crate::command::Command;
 use crate::deadlines::{Deadlines, Timer};
-use crate::event::Event;
+use crate::event::{Event, LegEvent};
 use crate::graph::{Frame, Graph, SinkKey, SourceKey};
 use crate::leg::Leg;
 use crate::mixer::TICK;
 use crate::output::Output;
+use crate::peer::{PeerEvent, PeerId};
 use crate::peers::Peers;
 use crate::player::{Player, PlayerKey};
 use crate::random::Random;
@@ -149,6 +150,21 @@ impl Engine {
         for player in players {
             self.stop_player(player);
         }
+    }
+
+    /// What to tell when nothing works any more: whoever waits for a leg, a client or a player would
+    /// do so for ever, and people would go on listening to silence.
+    #[must_use]
+    pub fn last_words(&self) -> Vec<Event> {
+        let timed_out = LegEvent::MediaTimedOut;
+        let legs = self.legs.iter().map(|(_, leg)| leg.ids.leg);
+        let legs = legs.map(|leg| Event::Leg { leg, event: timed_out.clone() });
+        let failed = || PeerEvent::Failed("the media engine has failed".to_owned());
+        let peers = self.peers.ids().into_iter();
+        let peers = peers.map(|PeerId(peer)| Event::Peer { peer, event: failed() });
+        let players = self.players.iter().map(|(_, player)| player.ids.player);
+        let players = players.map(|player| Event::PlayerFinished { player });
+        legs.chain(peers).chain(players).collect()
     }
 
     /// Does what is due, and sends what was queued for WebRTC clients: to be called after each batch.
