@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from switchroom.rooms.errors import Invalid, LimitExceeded
 
 MAX_NAME = 256
+MAX_TRACK_TEXT = 1024
+"""Of each text that a client gives its track. Ours: they are told to everybody at each change."""
 MAX_METADATA = 512 * 1024
 MAX_ATTRIBUTES = 64 * 1024
 MAX_DATA = 63 * 1024
@@ -32,6 +34,11 @@ def check_name(text: str, what: str) -> None:
     """Raise LimitExceeded for an identity or a name beyond 256 bytes."""
     if len(text) * _WIDEST > MAX_NAME and _size(text) > MAX_NAME:
         raise LimitExceeded(what, MAX_NAME)
+
+
+def is_too_long_of_track(text: str) -> bool:
+    """Whether a track's name, stream or client id is beyond 1 KiB."""
+    return len(text) * _WIDEST > MAX_TRACK_TEXT and _size(text) > MAX_TRACK_TEXT
 
 
 def check_metadata(text: str) -> None:

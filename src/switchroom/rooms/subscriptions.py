@@ -6,7 +6,8 @@ restrict who hears it (LiveKit's SubscriptionPermission). The permission wins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import field
 from enum import Enum, auto
 
 from switchroom.base.records import record
@@ -31,26 +32,41 @@ class TrackPermission:
     track_sids: frozenset[str] = frozenset()
 
 
+_EVERY_TRACK = ""
+"""Stands for all sids where those of tracks are listed; no track has it."""
+
+
 @record
 class Audience:
-    """Who may hear a publisher. The default lets everybody."""
+    """Who may hear a publisher. The default lets everybody.
+
+    `by_identity` and `by_sid` are what a list of TrackPermission comes to: sids of tracks for each
+    subscriber. A list may be long, and it is asked for every listener and every track.
+    """
 
     all_participants: bool = True
-    permissions: tuple[TrackPermission, ...] = ()
+    by_identity: Mapping[str, Collection[str]] = field(default_factory=dict)
+    by_sid: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, permissions: Iterable[TrackPermission]) -> Audience:
+        """Nobody but those that are listed."""
+        by_identity: dict[str, set[str]] = {}
+        by_sid: dict[str, set[str]] = {}
+        for entry in permissions:
+            if entry.participant_identity:
+                tracks = by_identity.setdefault(entry.participant_identity, set())
+            else:
+                tracks = by_sid.setdefault(entry.participant_sid, set())
+            tracks |= {_EVERY_TRACK} if entry.all_tracks else entry.track_sids - {_EVERY_TRACK}
+        return cls(all_participants=False, by_identity=by_identity, by_sid=by_sid)
 
     def admits(self, sid: str, identity: str, track_sid: str) -> bool:
         """Whether this subscriber may hear this track."""
         if self.all_participants:
             return True
-        return any(
-            entry.all_tracks or track_sid in entry.track_sids
-            for entry in self.permissions
-            if (
-                entry.participant_identity == identity
-                if entry.participant_identity
-                else entry.participant_sid == sid
-            )
-        )
+        listed = (self.by_identity.get(identity, ()), self.by_sid.get(sid, ()))
+        return any(_EVERY_TRACK in tracks or track_sid in tracks for tracks in listed)
 
 
 class Wishes:

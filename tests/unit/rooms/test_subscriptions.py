@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from switchroom.rooms.subscriptions import Audience, TrackPermission, Verdict, Wishes, judge
@@ -48,10 +50,36 @@ def test_what_is_declined_is_not_heard_and_forgetting_restores_the_default() -> 
     ],
 )
 def test_a_publisher_lets_in_whom_it_names(permission: TrackPermission, verdict: Verdict) -> None:
-    audience = Audience(all_participants=False, permissions=(permission,))
+    audience = Audience.of([permission])
     assert _verdict(Wishes(automatic=True), audience) is verdict
 
 
+def test_what_is_listed_of_one_subscriber_in_several_entries_counts_together() -> None:
+    entries = [
+        TrackPermission(participant_identity="ann", track_sids=frozenset({"TR_2"})),
+        TrackPermission(participant_sid="PA_1", track_sids=frozenset({"TR_1", ""})),
+        TrackPermission(participant_identity="ann", track_sids=frozenset({"TR_3", ""})),
+    ]
+    audience = Audience.of(entries)
+    heard = [n for n in range(5) if audience.admits("PA_1", "ann", f"TR_{n}")]
+    assert heard == [1, 2, 3]
+
+
+def test_a_long_list_is_looked_through_once_and_not_for_every_listener_and_track() -> None:
+    class Entries(list[TrackPermission]):
+        looks = 0
+
+        def __iter__(self) -> Iterator[TrackPermission]:
+            self.looks += 1
+            return super().__iter__()
+
+    entries = Entries([TrackPermission(participant_identity=f"i{n}") for n in range(100)])
+    audience = Audience.of(entries)
+    for n in range(200):
+        assert not audience.admits("PA_1", f"i{n}", "TR_1")
+    assert entries.looks == 1
+
+
 def test_who_does_not_want_a_track_is_not_told_that_it_may_not() -> None:
-    closed = Audience(all_participants=False)
+    closed = Audience.of([])
     assert _verdict(Wishes(automatic=False), closed) is Verdict.NOT_WANTED

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from switchroom.base.pace import Allowance
+from switchroom.rooms.info import TrackInfo
 
 DATA = Allowance(rate=1000.0, burst=5000.0)
 """Messages on the data channels."""
@@ -18,6 +19,10 @@ def signal_cost(message: bytes) -> float:
     return 1.0 + len(message) / 1024
 
 
-def telling_cost(metadata: str, attributes: Mapping[str, str]) -> float:
+def telling_cost(
+    metadata: str, attributes: Mapping[str, str], tracks: Iterable[TrackInfo]
+) -> float:
     """What a change takes of it besides: with it all that is known of the participant is told."""
-    return (len(metadata) + sum(len(key) + len(attributes[key]) for key in attributes)) / 1024
+    facts = len(metadata) + sum(len(key) + len(attributes[key]) for key in attributes)
+    names = sum(len(track.name) + len(track.stream) + len(track.cid) for track in tracks)
+    return (facts + names) / 1024

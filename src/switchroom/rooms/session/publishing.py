@@ -8,6 +8,7 @@ from enum import Enum, auto
 
 from switchroom.base.records import record, replace
 from switchroom.rooms.info import TrackInfo, TrackSource, TrackType
+from switchroom.rooms.limits import is_too_long_of_track
 from switchroom.rooms.signal.requests import AddTrack
 from switchroom.rooms.track import new_track_sid
 from switchroom.sdp.webrtc import OfferedSection
@@ -28,6 +29,7 @@ class Refusal(Enum):
 
     UNSUPPORTED = auto()
     TOO_MANY = auto()
+    TOO_LONG = auto()
     QUEUED = auto()
 
 
@@ -62,6 +64,8 @@ class Publishing:
         """Take an AddTrack: the info to answer with, or why not."""
         if request.type is not TrackType.AUDIO:
             return Refusal.UNSUPPORTED
+        if any(is_too_long_of_track(text) for text in (request.name, request.stream, request.cid)):
+            return Refusal.TOO_LONG
         if len(self._pending) + len(self._queued) + len(self._live) >= _MAX_TRACKS:
             return Refusal.TOO_MANY
         if self._in_use(request.cid):

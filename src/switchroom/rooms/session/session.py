@@ -247,7 +247,8 @@ class Session:
     def _may_tell(self) -> bool:
         """Whether the others can be told of this client once more."""
         person = self.participant
-        cost = telling_cost(person.metadata, person.attributes)
+        tracks = (track.info for track in person.tracks.values())
+        cost = telling_cost(person.metadata, person.attributes, tracks)
         return self._signal_pace.allows(self._around.clock.monotonic(), cost)
 
     def _act_in_room(self, request: requests.SignalRequest) -> None:
@@ -291,6 +292,12 @@ class Session:
             case Refusal.TOO_MANY:
                 self.send(
                     responses.add_track_outcome(request, Outcome.LIMIT_EXCEEDED, "too many tracks")
+                )
+            case Refusal.TOO_LONG:
+                self.send(
+                    responses.add_track_outcome(
+                        request, Outcome.LIMIT_EXCEEDED, "name, stream or cid is too long"
+                    )
                 )
             case Refusal.QUEUED:
                 self.send(

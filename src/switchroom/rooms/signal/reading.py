@@ -132,7 +132,7 @@ def _audience(message: rtc.SignalRequest) -> SetAudience:
         )
         for entry in said.track_permissions[:_MAX_LISTED]
     )
-    return SetAudience(Audience(said.all_participants, tuple(permissions)))
+    return SetAudience(Audience() if said.all_participants else Audience.of(permissions))
 
 
 def _update_metadata(message: rtc.SignalRequest) -> UpdateMetadata:

@@ -6,7 +6,7 @@ from livekit.protocol import models, rtc
 
 from switchroom.media import DataReceived
 from switchroom.rooms.session.pace import DATA, SIGNALS
-from unit.rooms.clients import Door, user_packet
+from unit.rooms.clients import SPARE, Door, user_packet
 from unit.rooms.house import House
 
 
@@ -51,6 +51,21 @@ async def test_big_updates_use_the_pace_up_before_others_are_cut_off(door: Door)
     told = [m.update.participants[0].state for m in await bob.listen() if m.HasField("update")]
     assert told[-1] == models.ParticipantInfo.DISCONNECTED
     assert bob.link.closed_for is None
+
+
+async def test_small_changes_of_who_has_long_names_for_its_tracks_count_as_what_is_told(
+    door: Door,
+) -> None:
+    ann = await door.join("ann")
+    sections = []
+    for n in range(60):
+        sections.append((str(n + 3), "sendonly", f"c{n}"))
+        ann.say(add_track=rtc.AddTrackRequest(cid=f"c{n}", name="x" * 1024, stream="y" * 1024))
+    await ann.offer(*SPARE, *sections)
+    sid = door.house.rooms.get_participant("r", "ann").tracks[0].sid
+    for n in range(20):
+        ann.say(mute=rtc.MuteTrackRequest(sid=sid, muted=n % 2 == 0))
+    assert (await ann.last("leave")).reason == models.STATE_MISMATCH
 
 
 async def test_small_changes_of_who_has_big_metadata_count_as_what_is_told(door: Door) -> None:

@@ -67,6 +67,19 @@ async def test_a_phone_hears_the_client_and_the_client_is_told_of_its_first_list
     assert (await ann.last("track_subscribed")).track_sid == sid
 
 
+@pytest.mark.parametrize("field", ["name", "stream", "cid"])
+async def test_a_track_whose_name_would_fill_every_update_is_refused(
+    door: Door, field: str
+) -> None:
+    ann = await door.join("ann")
+    ann.say(add_track=rtc.AddTrackRequest(**{"cid": "c", field: "x" * 1024}))
+    assert (await ann.last("track_published")).track.sid
+    ann.say(add_track=rtc.AddTrackRequest(**{"cid": "d", field: "x" * 1025}))
+    refusal = await ann.last("request_response")
+    assert refusal.reason == rtc.RequestResponse.LIMIT_EXCEEDED
+    assert ann.link.closed_for is None
+
+
 async def test_a_section_that_stops_ends_its_track(door: Door) -> None:
     bob = await door.join("bob")
     ann = await door.join("ann")
