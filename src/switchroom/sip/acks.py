@@ -24,7 +24,7 @@ class Acks:
         number = invite.cseq.number
         sent = self._sent.get(dialog.remote_tag)
         if sent is not None and sent[0] == number:
-            self._host.send(sent[1], sent[2], dialog.call_id)
+            self._send_again(sent[1], sent[2], dialog.call_id, now)
             return
 
         def reached(result: Flow | SipFailure, _now: float) -> None:
@@ -43,3 +43,11 @@ class Acks:
             self._host.send(result, data, dialog.call_id)
 
         self._host.reach(dialog, reached, now)
+
+    def _send_again(self, flow: Flow, data: bytes, call_id: str, now: float) -> None:
+        # The connection that it was sent on may be what it was lost with.
+        def reached(result: Flow | SipFailure, _now: float) -> None:
+            if isinstance(result, Flow):
+                self._host.send(result, data, call_id)
+
+        self._host.follow(flow, reached, now)

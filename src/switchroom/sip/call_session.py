@@ -289,10 +289,10 @@ def unsupported_options(request: Request, known: frozenset[str]) -> list[str]:
 def restore(host: SessionHost, snapshot: DialogSnapshot) -> CallSession:
     """The call of a stored dialog, good for hanging up.
 
-    The sequence numbers used since it was stored are not known, so a wide gap is left.
+    The sequence numbers used since it was stored are not known.
     """
     dialog = Dialog.restore(snapshot)
-    dialog.local_cseq += 1_000
+    dialog.leave_a_gap()
     session = CallSession(host, dialog.call_id, dialog.local_tag, None, None)
     session.dialog = dialog
     return session

@@ -188,11 +188,7 @@ class CallerSession(CallSession):
         """A target that we gave up on rings after all: nobody is to be called twice."""
         if transaction not in self._called_off:
             self._called_off.add(transaction)
-            self._host.start_request(
-                transaction.flow, build_cancel(transaction.request), _Unheard(), now
-            )
-            # Section 9.1, as for the CANCEL of a whole call: it may never say that it has stopped.
-            self._host.timers.schedule(now + self._host.timing.give_up, transaction.abandon)
+            self._stop(transaction, (), now)
 
     def _redirect(self, response: Response, now: float) -> bool:
         """Follow a 3xx, if that is wanted and it stays in the house (section 8.1.3.4)."""
@@ -240,12 +236,20 @@ class CallerSession(CallSession):
         if self._transaction is None or self._cancel_sent:
             return
         self._cancel_sent = True
-        transaction = self._transaction
-        cancel = build_cancel(transaction.request, self._cancel_headers)
-        self._host.start_request(transaction.flow, cancel, _Unheard(), now)
-        self._give_up = self._host.timers.schedule(
-            now + self._host.timing.give_up, transaction.abandon
-        )
+        self._give_up = self._stop(self._transaction, self._cancel_headers, now)
+
+    def _stop(self, transaction: ClientTransaction, headers: Fields, now: float) -> Timer:
+        """CANCEL an INVITE. Gives the timer that ends it if its callee never says that it has
+        stopped (section 9.1)."""
+        cancel = build_cancel(transaction.request, headers)
+
+        def reached(result: Flow | SipFailure, at: float) -> None:
+            # It rings on though its connection was lost, and must hear of this on another.
+            if isinstance(result, Flow):
+                self._host.start_request(result, cancel, _UNHEARD, at)
+
+        self._host.follow(transaction.flow, reached, now)
+        return self._host.timers.schedule(now + self._host.timing.give_up, transaction.abandon)
 
     # ── what comes back ──
 
@@ -297,13 +301,13 @@ class CallerSession(CallSession):
         # A Contact that names no transport is reached over the one the INVITE took; section 19.1.2
         # says UDP, but peers that were called over TCP mean TCP.
         flow = transaction.flow
-        dialog = Dialog.as_caller(transaction.request, response, flow.transport)
+        dialog = self._early.get(response.to_tag or "")
+        if dialog is None:
+            dialog = Dialog.as_caller(transaction.request, response, flow.transport)
+            self._early[dialog.remote_tag] = dialog
+        else:
+            dialog.confirm(response)
         dialog.flow = flow
-        known = self._early.get(dialog.remote_tag)
-        if known is not None:
-            # Section 13.2.2.4: the 2xx sets route and target anew, the numbers go on.
-            dialog.local_cseq, dialog.remote_cseq = known.local_cseq, known.remote_cseq
-        self._early[dialog.remote_tag] = dialog
         return dialog
 
     def _early_dialog(self, tag: str) -> Dialog | None:
@@ -351,8 +355,13 @@ class CallerSession(CallSession):
         """Of several targets that were tried, this one has answered."""
         self._be_patient()
         other, self._transaction = self._transaction, transaction
-        if other is not None and other is not transaction and self._provisional_seen:
+        if other is None or other is transaction:
+            return
+        if self._provisional_seen:
             self._call_off(other, now)
+        elif isinstance(other, InviteClientTransaction):
+            # It has said nothing so far, and is not to be rung by a repetition.
+            other.quiet(now)
 
     def _answered(self, dialog: Dialog, response: Response, now: float) -> None:
         self.dialog = dialog
@@ -374,6 +383,9 @@ class CallerSession(CallSession):
         done = unheard if forked else self._crossed_bye_done
         if not forked:
             self._bye_sent = True
+        else:
+            # Its PRACKs were forgotten when the other one answered.
+            dialog.leave_a_gap()
         DialogRequest(self._host, dialog, self._digest, method="BYE", done=done).start(now)
         if not forked:
             self._emit_failed(FailureKind.CANCELLED, response)
@@ -426,12 +438,34 @@ class CallerSession(CallSession):
             kind, reason = FailureKind.CANCELLED, "cancelled"
         else:
             told = describe(transaction, failure)
-            if not self._settled and self._try_next(told, now):
+            if not self._settled and (
+                self._sent_anew(transaction, failure, now) or self._try_next(told, now)
+            ):
                 return
             kind, reason = told.kind, told.reason
             if kind is FailureKind.NO_RESPONSE and self._provisional_seen:
                 kind, reason = FailureKind.TIMED_OUT, "no final response"
         self._fail(SipFailure(kind, reason=reason, provisional_seen=self._provisional_seen))
+
+    def _sent_anew(self, transaction: ClientTransaction, failure: Failure, now: float) -> bool:
+        """Whether the INVITE of a connection that was closed under it goes out on another.
+
+        A peer that had read it all the same knows it by its branch, and does not ring twice.
+        """
+        if failure is not Failure.TRANSPORT or not transaction.reused:
+            return False
+        invite, self._transaction = transaction.request, None
+
+        def reached(result: Flow | SipFailure, at: float) -> None:
+            if self.finished:
+                return
+            if isinstance(result, Flow):
+                self._transaction = self._host.start_request(result, invite, self, at)
+            elif not self._try_next(result, at):
+                self._fail(result)
+
+        self._host.follow(transaction.flow, reached, now)
+        return True
 
     def _emit_failed(
         self, kind: FailureKind, response: Response, auth: AuthProblem | None = None
@@ -483,6 +517,13 @@ class CallerSession(CallSession):
     def _dialog_of(self, request: Request) -> Dialog | None:
         return super()._dialog_of(request) or self._early_dialog(request.from_tag or "")
 
+    def _bye_received(self, request: Request, now: float) -> None:
+        super()._bye_received(request, now)
+        if self.dialog is None:
+            # Section 15 wants another answer to the INVITE of who does not want it; this one may
+            # give none any more, and others of a fork ring on.
+            self._send_cancel(now)
+
 
 def _pause_of(response: Response) -> float:
     """For how long a target that says 503 is tried last: as it says, but not for ever."""
@@ -506,3 +547,6 @@ class _Unheard:
 
     def on_failure(self, transaction: ClientTransaction, failure: Failure, now: float) -> None:
         """Nothing to do."""
+
+
+_UNHEARD: Final = _Unheard()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from switchroom.base.records import record
 from switchroom.sip.errors import MalformedValueError
@@ -12,6 +12,8 @@ from switchroom.sip.headers import tag_of
 from switchroom.sip.message import Request, Response
 from switchroom.sip.targets import DEFAULT_PORTS
 from switchroom.sip.uri import NameAddr, Uri
+
+_GAP: Final = 1_000
 
 
 @record
@@ -238,6 +240,17 @@ class Dialog:
             return False
         self.remote_cseq = number
         return True
+
+    def confirm(self, response: Response) -> None:
+        """The 2xx of an early dialog of ours sets its route and target anew, and no more
+        (section 13.2.2.4): requests that are on their way in it have taken their numbers."""
+        self.route_set = tuple(reversed(_routes_of(response)))
+        self._aim(_target_of(response) or self.remote_target)
+
+    def leave_a_gap(self) -> None:
+        """Numbers may have been used that are not known here; the next one has to be higher than
+        all of them, and by how much does not matter (section 12.2.2)."""
+        self.local_cseq += _GAP
 
     def refresh_target(self, message: Request | Response) -> None:
         """Take a new remote target from a target refresh request or its 2xx (section 12.2)."""

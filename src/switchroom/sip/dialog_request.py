@@ -11,11 +11,15 @@ from switchroom.sip.flows import Flow
 from switchroom.sip.invite_session import FailureKind, SipFailure
 from switchroom.sip.message import Request, Response
 from switchroom.sip.session_host import SessionHost
+from switchroom.sip.timers import Timer
 from switchroom.sip.transactions.client import ClientTransaction
 from switchroom.sip.transactions.machine import Failure
 
 MAX_ATTEMPTS: Final = 5
 """How often one request is sent at most, authentication included."""
+
+_LONGEST: Final = 180.0
+"""Seconds that a re-INVITE may take: after those any proxy would give it up (section 16.6)."""
 
 _WITH_CONTACT: Final = ("INVITE", "UPDATE", "REFER", "NOTIFY")
 """Target refresh requests and those of subscriptions (section 12.2.1.1, RFC 3311, RFC 6665)."""
@@ -62,8 +66,11 @@ class DialogRequest:
         self._acknowledger = acknowledger
         self._done: Done | None = done
         self._attempts = 0
+        self._patience: Timer | None = None
         self.cseq = 0
         """The number of the last attempt."""
+        self._number: int | None = None
+        """That of the next one, if it is no new one."""
 
     def start(self, now: float) -> None:
         """Send it to the dialog's next hop."""
@@ -87,14 +94,17 @@ class DialogRequest:
                 *self._digest.authorise(self._method, self._dialog.request_target),
             ),
             self._body,
+            cseq=self._number,
         )
-        self.cseq = request.cseq.number
+        self.cseq, self._number = request.cseq.number, None
         self._host.start_request(result, request, self, now)
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A response: only final ones matter here."""
         if response.is_provisional:
+            self._be_patient(transaction, now)
             return
+        self._stop_waiting()
         if response.is_success and self._acknowledger is not None:
             self._acknowledger.acknowledge(self._dialog, transaction.request, now)
         if response.status in (401, 407) and self._may_retry(response):
@@ -104,7 +114,23 @@ class DialogRequest:
 
     def on_failure(self, transaction: ClientTransaction, failure: Failure, now: float) -> None:
         """Nothing will come."""
-        self._finish(describe(transaction, failure), now)
+        self._stop_waiting()
+        if failure is Failure.TRANSPORT and transaction.reused:
+            # A connection that is closed while a request travels: the same again, on another.
+            self._number = self.cseq
+            self._host.reach(self._dialog, self._reached, now)
+        else:
+            self._finish(describe(transaction, failure), now)
+
+    def _be_patient(self, transaction: ClientTransaction, now: float) -> None:
+        # The transaction of an INVITE that had a 1xx has no end of its own.
+        if self._acknowledger is not None and self._patience is None:
+            self._patience = self._host.timers.schedule(now + _LONGEST, transaction.abandon)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _may_retry(self, response: Response) -> bool:
         if self._attempts >= MAX_ATTEMPTS:

@@ -47,6 +47,9 @@ from switchroom.sip.way import Located, Reached, Way
 _KEEP_ALIVE: Final = (b"", b"\r\n", b"\r\n\r\n", b"\x00", b"\x00\x00\x00\x00")
 """Datagrams that only keep a NAT binding open (RFC 5626 section 4.4.1, and habits in the field)."""
 
+_AGAIN: Final = 5.0
+"""Seconds that a connection may take which replaces one that was lost."""
+
 Tap = Callable[[Flow, str, bytes], None]
 """Sees every message received: flow, Call-ID (empty if there is none), bytes."""
 
@@ -212,6 +215,11 @@ class Endpoint:
         events, self.untold = self.untold, []
         return events
 
+    def connections_of_calls(self) -> set[int]:
+        """The numbers of the connections that requests of answered calls go by; 0 is UDP's."""
+        dialogs = (session.dialog for session in self.sessions.values())
+        return {dialog.flow.connection for dialog in dialogs if dialog and dialog.flow}
+
     @property
     def transactions(self) -> int:
         """How many are remembered; those of ended calls are for a while (section 17)."""
@@ -304,6 +312,14 @@ class Endpoint:
         else:
             Way(self, dialog.next_hop(), dialog.transport, flow=dialog.flow).next(then, now)
 
+    def follow(self, flow: Flow, then: Reached, now: float) -> None:
+        """Find a flow to the peer of this one: itself, or another if it was closed."""
+        if flow.reliable:
+            peer = Hop(flow.transport, *flow.remote, flow.name or flow.remote[0])
+            self.connect(peer, flow, _AGAIN, then)
+        else:
+            then(flow, now)
+
     def locate(self, host: str, port: int | None, transport: str | None, then: Located) -> None:
         """Have the addresses of a host found."""
         self._tickets += 1
@@ -322,6 +338,7 @@ class Endpoint:
         """Send a request in the client transaction its method needs."""
         kind = InviteClientTransaction if request.method == "INVITE" else NonInviteClientTransaction
         transaction = kind(self, flow, request, user)
+        transaction.reused = flow in self._framers
         self._clients[transaction.key] = transaction
         self.track(transaction)
         transaction.start(now)
@@ -350,6 +367,13 @@ class Endpoint:
             if not users:
                 del self._by_flow[transaction.flow]
 
+    def came_by(self, flow: Flow, dialog: Dialog | None) -> None:
+        """A request of the peer's came inside a dialog."""
+        before = dialog.flow if dialog is not None else None
+        if dialog and before and before.reliable and before not in self._framers:
+            # Its connection was lost. Where the peer has come from is perhaps the only way to it.
+            dialog.flow = flow
+
     def _reroute(self, transaction: ServerTransaction, reason: str, now: float) -> None:
         # Section 18.2.2: the response goes to the address of Via's sent-by on a new connection, if
         # the one the request came on is gone.
@@ -370,4 +394,4 @@ class Endpoint:
                 self.track(transaction)
 
         hop = Hop(transaction.flow.transport, host, port, transaction.flow.name or host)
-        self.connect(hop, None, 5.0, reached)
+        self.connect(hop, None, _AGAIN, reached)

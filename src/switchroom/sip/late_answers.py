@@ -46,6 +46,8 @@ class LateAnswers:
         dialog.flow = flow
         self._acks.acknowledge(dialog, transaction.request, now)
         if new:
+            # What it had a PRACK for when it rang is forgotten.
+            dialog.leave_a_gap()
             self._known = (*self._known, tag)
             DialogRequest(self._host, dialog, self._digest, method="BYE", done=unheard).start(now)
 

@@ -208,7 +208,10 @@ class Offers:
     def _refreshed(self, outcome: Outcome, now: float) -> None:
         if self._call.finished or not self._call.up:
             return
-        if isinstance(outcome, SipFailure) or _gone(outcome):
+        if isinstance(outcome, SipFailure) and outcome.kind is not FailureKind.NO_RESPONSE:
+            # It was not heard, which says nothing about the peer: there is time for another try.
+            self.timer.try_again(now, _REFRESH_AGAIN)
+        elif isinstance(outcome, SipFailure) or _gone(outcome):
             self._lost("session refresh failed", now)
         elif outcome.is_success:
             by_update = outcome.cseq.method == "UPDATE"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from switchroom.sip.errors import MalformedValueError
+from switchroom.sip.grammar import split_list
 from switchroom.sip.headers import tag_of
 from switchroom.sip.message import Request, Response
 
@@ -62,6 +63,16 @@ def _tagged(to: str) -> bool:
         return True  # broken as it is, it is echoed and no more
 
 
+def _further_hops(vias: str) -> str:
+    """What a Via field names behind its first hop, which the top Via replaces."""
+    if "," not in vias:
+        return ""
+    try:
+        return ", ".join(split_list(vias)[1:])
+    except MalformedValueError:
+        return vias.partition(",")[2].strip()  # broken as it is, it is echoed and no more
+
+
 def make_response(
     request: Request,
     status: int,
@@ -81,7 +92,7 @@ def make_response(
     """
     source = request.headers
     vias = source.get_all("Via")
-    rest_of_first = vias[0].partition(",")[2].strip()
+    rest_of_first = _further_hops(vias[0])
     to = source.get("To")
     if to and to_tag is not None and not _tagged(to):
         to = f"{to};tag={to_tag}"

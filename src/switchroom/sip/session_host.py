@@ -52,6 +52,10 @@ class SessionHost(Protocol):
         or later."""
         ...
 
+    def follow(self, flow: Flow, then: Reached, now: float) -> None:
+        """Call ``then`` with a flow to the same peer: this one, or another if it was closed."""
+        ...
+
     def start_request(
         self, flow: Flow, request: Request, user: ClientUser, now: float
     ) -> ClientTransaction:

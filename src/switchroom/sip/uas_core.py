@@ -63,6 +63,10 @@ class UasHost(SessionHost, TransactionHost, Protocol):
         """Note which flow a transaction depends on."""
         ...
 
+    def came_by(self, flow: Flow, dialog: Dialog | None) -> None:
+        """A request of the peer's came inside a dialog."""
+        ...
+
     def emit_incoming(self, session: CallSession, invite: IncomingInvite) -> None:
         """Tell the owner that somebody calls."""
         ...
@@ -178,6 +182,7 @@ class UasCore:
         if len(self.transactions) >= self._host.max_transactions and request.method != "BYE":
             self._reply(request, flow, 503, (("Retry-After", "5"),), size=size)
             return
+        self._host.came_by(flow, session.dialog)
         transaction = (
             InviteServerTransaction(self._host, flow, request, session, None)
             if request.method == "INVITE"

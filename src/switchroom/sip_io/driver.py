@@ -325,8 +325,12 @@ class SipDriver:
         self._endpoint.wake(now)
         if self._tcp.open and now >= self._next_sweep:
             self._next_sweep = now + _SWEEP_EVERY
-            in_use = bool(self._endpoint.sessions)
-            self._tcp.sweep(now, self._endpoint.unfinished, in_use=in_use)
+            self._tcp.sweep(
+                now,
+                self._endpoint.unfinished,
+                in_use=bool(self._endpoint.sessions),
+                held=self._endpoint.connections_of_calls(),
+            )
         self._pump()
 
     # ── output ──
@@ -397,7 +401,8 @@ class SipDriver:
         except Exception:
             handle.reject(500)
             raise
-        if not session.finished:
+        if not session.refused:
+            # One that was given up meanwhile, its CANCEL read together with it, is told of next.
             self._listeners[session] = listener
 
     def _quiet_end(self, session: CallSession) -> None:

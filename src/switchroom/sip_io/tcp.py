@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 from typing import Final, cast
 
@@ -103,11 +103,12 @@ class TcpConnections:
         """The flow of an open connection that leads there."""
         name = hop.name.lower() if hop.transport == "tls" else ""
         connection = self._by_remote.get((hop.transport, (hop.ip, hop.port), name))
-        return connection.flow if connection is not None else None
+        return connection.flow if connection is not None and not connection.closing else None
 
     def is_open(self, flow: Flow) -> bool:
         """Whether a connection is still there."""
-        return flow.connection in self.open
+        connection = self.open.get(flow.connection)
+        return connection is not None and not connection.closing
 
     async def connect(self, hop: Hop, patience: float, tls: ssl.SSLContext | None = None) -> Flow:
         """A new connection (raises OSError with a message for the call's failure).
@@ -148,14 +149,23 @@ class TcpConnections:
         if connection is not None:
             connection.close()
 
-    def sweep(self, now: float, unfinished: Callable[[Flow], int], *, in_use: bool) -> None:
+    def sweep(
+        self,
+        now: float,
+        unfinished: Callable[[Flow], int],
+        *,
+        in_use: bool,
+        held: Container[int] = (),
+    ) -> None:
         """Close what has been silent for ten minutes, or owes us the rest of a message for 32 s.
 
-        ``in_use``: there are calls, so connections that we made are kept alive.
+        ``in_use``: there are calls, so connections that we made are kept alive. ``held``: numbers
+        of those that calls go by, which may be silent: there may be no other way to the peer.
         """
-        for connection in list(self.open.values()):
+        for number, connection in list(self.open.items()):
             if connection.flow is not None:
-                connection.check(now, unfinished(connection.flow) > 0, in_use)
+                is_held = number in held
+                connection.check(now, unfinished(connection.flow) > 0, in_use, held=is_held)
 
     async def stop(self) -> None:
         """Close everything."""
@@ -261,10 +271,15 @@ class Connection(asyncio.Protocol):
         number = exc.errno if isinstance(exc, OSError) else None
         self._owner.lost(self, describe_error(number) if number else "connection closed")
 
+    @property
+    def closing(self) -> bool:
+        """Whether either side has begun to close it, though it is not gone yet."""
+        return self._transport is None or self._transport.is_closing()
+
     def send(self, data: bytes) -> str | None:
         """Queue bytes for the peer."""
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if transport is None or self.closing:
             return "connection closed"
         if transport.get_write_buffer_size() + len(data) > _WRITE_LIMIT:
             # A peer that does not read must not fill our memory.
@@ -279,14 +294,15 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def check(self, now: float, unfinished: bool, in_use: bool) -> None:
+    def check(self, now: float, unfinished: bool, in_use: bool, *, held: bool) -> None:
         """Close if idle or stalled for too long; else see that it stays open (RFC 5626 3.5.1)."""
         if not unfinished:
             self._stalled_since = None
         elif self._stalled_since is None:
             self._stalled_since = now
         stalled = self._stalled_since is not None and now - self._stalled_since >= _STALLED_LIMIT
-        if self._transport and (stalled or now - self._last_heard >= _IDLE_LIMIT):
+        idle = now - self._last_heard >= _IDLE_LIMIT and not held
+        if self._transport and (stalled or idle):
             self._transport.abort()
         elif (
             self._ours

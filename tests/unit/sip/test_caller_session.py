@@ -17,12 +17,13 @@ from switchroom.sip.invite_session import (
     FailureKind,
     Provisional,
 )
-from switchroom.sip.message import Request
+from switchroom.sip.message import Request, Response
 from switchroom.sip.reason import parse_reasons
 from switchroom.sip.uri import NameAddr, Uri
-from unit.sip.wire import ANSWER, OFFER, Agent, an_invite, in_dialog, reply
+from unit.sip.wire import ANSWER, OFFER, THEM, Agent, an_invite, in_dialog, reply
 
 LOGIN = Credentials("alice", "secret")
+RELIABLE = (("Require", "100rel"), ("RSeq", "7"))
 CHALLENGE = ("Proxy-Authenticate", 'Digest realm="r", nonce="n1", qop="auth", algorithm=MD5')
 
 
@@ -607,3 +608,58 @@ def test_the_cap_on_calls_is_a_named_failure() -> None:
     agent.call()
     agent.call(call_id="call-2")
     assert failure_of(agent) == (FailureKind.TRANSPORT, None)
+
+
+def test_a_fork_that_was_sent_pracks_is_hung_up_with_a_higher_number() -> None:
+    """Else its 200 that comes second is answered with a BYE that is out of order, and stays."""
+    agent = Agent()
+    agent.call()
+    invite = agent.sent_request("INVITE")
+    numbers = []
+    for tag in ("first", "second"):
+        agent.hear(reply(invite, 183, tag=tag, headers=RELIABLE))
+        prack = agent.sent_request("PRACK")
+        numbers.append(prack.cseq.number)
+        agent.hear(reply(prack, 200))
+    agent.hear(reply(invite, 200, tag="first", body=ANSWER))
+    agent.sent_request("ACK")
+    agent.hear(reply(invite, 200, tag="second", body=ANSWER))
+    _, bye = agent.sent()
+    assert isinstance(bye, Request)
+    assert (bye.method, bye.to_tag) == ("BYE", "second")
+    assert bye.cseq.number > max(numbers)
+
+
+def test_a_prack_that_is_on_its_way_at_the_answer_takes_its_number() -> None:
+    """A 183 and its 200 can be read in one go, before the way of the PRACK is found."""
+    agent = Agent()
+    session = agent.call()
+    invite = agent.sent_request("INVITE")
+    elsewhere = "<sip:bob@192.0.2.77:5060>"
+    for answer in (
+        reply(invite, 183, headers=RELIABLE, contact=elsewhere),
+        reply(invite, 200, body=ANSWER, contact=elsewhere),
+    ):
+        agent.endpoint.receive(agent.flow_to(THEM), answer.serialise(), agent.now)
+    agent.settle()
+    numbers = {m.method: m.cseq.number for m in agent.sent() if isinstance(m, Request)}
+    assert numbers["ACK"] == invite.cseq.number
+    session.bye(agent.now)
+    agent.settle()
+    assert agent.sent_request("BYE").cseq.number > numbers["PRACK"] > invite.cseq.number
+
+
+def test_a_callee_that_hangs_up_before_it_answers_rings_on_for_nobody() -> None:
+    """Section 15 forbids it; the INVITE is still open then, and had no end."""
+    agent = Agent()
+    agent.call()
+    invite = agent.sent_request("INVITE")
+    agent.hear(reply(invite, 180))
+    agent.events()
+    agent.hear(in_dialog("BYE", invite))
+    ok, cancel = agent.sent()
+    assert isinstance(ok, Response)
+    assert isinstance(cancel, Request)
+    assert (ok.status, cancel.method, cancel.branch) == (200, "CANCEL", invite.branch)
+    assert [type(event) for event in agent.events()] == [ByeReceived]
+    assert agent.at_rest()

@@ -82,3 +82,22 @@ def test_a_refusal_that_is_repeated_gets_its_ack_again_when_the_call_is_over() -
     agent.hear(reply(invite, 486))
     assert agent.sent_request("ACK").serialise() == ack.serialise()
     assert agent.at_rest()
+
+
+def test_somebody_else_who_answers_late_is_hung_up_on_with_a_higher_number() -> None:
+    agent = Agent()
+    session = agent.call()
+    invite = agent.sent_request("INVITE")
+    agent.hear(reply(invite, 183, tag="second", headers=(("Require", "100rel"), ("RSeq", "1"))))
+    prack = agent.sent_request("PRACK")
+    agent.hear(reply(prack, 200))
+    agent.hear(reply(invite, 200, tag="first", body=ANSWER))
+    agent.sent_request("ACK")
+    session.bye(agent.now)
+    agent.settle()
+    agent.hear(reply(agent.sent_request("BYE"), 200))
+    agent.hear(reply(invite, 200, tag="second", body=ANSWER))
+    _, bye = agent.sent()
+    assert isinstance(bye, Request)
+    assert (bye.method, bye.to_tag) == ("BYE", "second")
+    assert bye.cseq.number > prack.cseq.number

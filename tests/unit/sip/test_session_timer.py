@@ -17,7 +17,7 @@ from switchroom.sip.invite_session import (
 )
 from switchroom.sip.message import Message, Request, Response
 from switchroom.sip.session_timer import SessionExpires
-from unit.sip.wire import ANSWER, OFFER, Agent, a_call_to_us, in_dialog, reply
+from unit.sip.wire import ANSWER, OFFER, THEM, Agent, a_call_to_us, in_dialog, reply
 
 WANTING = EndpointConfig(user_agent="test", session_expires=600)
 UPDATES = ("Allow", "INVITE, BYE, UPDATE")
@@ -321,3 +321,49 @@ def test_our_own_offer_keeps_the_roles() -> None:
 def test_a_field_that_can_not_be_read_does_no_harm(value: str) -> None:
     found = SessionExpires.of(Headers([("Session-Expires", value)]))
     assert found is None or found.refresher is None
+
+
+@pytest.mark.parametrize("kind", [FailureKind.TRANSPORT, FailureKind.DNS])
+def test_a_refresh_that_does_not_reach_the_peer_is_tried_again(kind: FailureKind) -> None:
+    """A name server that is away for a moment says nothing about the peer."""
+    agent = Agent()
+    session = agent.call()
+    fields = (("Session-Expires", "100;refresher=uac"), UPDATES)
+    ok = reply(agent.sent_request("INVITE"), 200, headers=fields, contact="<sip:bob@peer.example>")
+    agent.hear(ok)
+    agent.sent()
+    agent.events()
+    agent.unreachable = (kind, "not now")
+    agent.advance(54)
+    assert agent.sent() == []
+    agent.unreachable = None
+    agent.advance(1)
+    agent.hear(reply(agent.sent_request("UPDATE"), 200, headers=fields))
+    agent.advance(49)
+    assert agent.events() == []
+    assert session.snapshot() is not None
+
+
+def test_a_refresh_that_never_reaches_the_peer_ends_the_call_in_time() -> None:
+    agent = Agent()
+    called(agent, ("Session-Expires", "100;refresher=uac"), UPDATES)
+    agent.advance(50)
+    for _ in range(4):
+        agent.sent_request("UPDATE")
+        agent.endpoint.flow_failed(agent.flow_to(THEM), "network unreachable", agent.now)
+        assert agent.events() == []
+        agent.advance(5)
+    assert expiry_of(agent) == "session timer expired"
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_a_refresh_that_is_never_answered_for_good_has_an_end(over: bool) -> None:
+    """A 100 stops the timers of a re-INVITE, and its peer may say no more."""
+    agent = Agent()
+    _, invite = called(agent, ("Session-Expires", "100;refresher=uac"))
+    agent.advance(50)
+    again = agent.sent_request("INVITE")
+    agent.hear(reply(again, 100))
+    if over:
+        agent.hear(in_dialog("BYE", invite))
+    assert agent.at_rest()

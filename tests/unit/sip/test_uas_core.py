@@ -372,3 +372,15 @@ def test_a_response_for_somebody_else_is_dropped() -> None:
     agent.hear(text, THEM)
     assert agent.events() == []
     assert agent.sent() == []
+
+
+def test_hops_behind_a_quoted_comma_are_told_back_as_they_came() -> None:
+    agent = Agent()
+    first, second = (
+        'SIP/2.0/UDP 192.0.2.2:5060;x="a,b";branch=z9hG4bKone',
+        "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKtwo",
+    )
+    request = a_call_to_us(method="OPTIONS", body=b"", headers=(("X-Padding", "x" * 200),))
+    fields = [("Via", f"{first}, {second}"), *list(request.headers)[1:]]
+    agent.hear(Request("OPTIONS", request.target, fields))
+    assert agent.sent_response(200).headers.values("Via") == [first, second]

@@ -111,6 +111,18 @@ def test_a_silent_target_that_answers_first_has_the_call_and_the_other_is_cancel
     assert session.snapshot() is not None
 
 
+def test_who_has_said_nothing_is_not_rung_any_more_once_somebody_has_answered() -> None:
+    agent = two_targets()
+    agent.call(request_uri=CARRIER)
+    first = agent.sent_request("INVITE")
+    agent.advance(4)
+    assert [at for _, at in sent_to(agent)][-1] == TWO[1:3]
+    agent.hear(reply(first, 200, tag="a", body=ANSWER), ONE[1:3])
+    agent.sent_request("ACK")
+    agent.advance(40)
+    assert agent.sent() == []
+
+
 def test_an_answer_that_comes_after_the_call_was_given_up_is_hung_up() -> None:
     agent = two_targets()
     session = agent.call(request_uri=CARRIER)

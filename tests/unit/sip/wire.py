@@ -59,6 +59,8 @@ class Agent:
         """(transport, ip, port) that can't be connected."""
         self.peer_name = ""
         """What the certificates of TLS peers were checked for."""
+        self.connection = 1
+        """Number of the connection that is open, over TCP and TLS; see ``lose_connection``."""
         self.located: list[Locate] = []
         self.connected: list[Connect] = []
         self.out: list[Send] = []
@@ -75,7 +77,7 @@ class Agent:
 
     def flow_to(self, remote: tuple[str, int], transport: str | None = None) -> Flow:
         transport = transport or self.transport
-        number = int(transport != "udp")
+        number = 0 if transport == "udp" else self.connection
         return Flow(transport, self.address, remote, self.address, number, self.peer_name)
 
     def settle(self) -> None:
@@ -110,7 +112,10 @@ class Agent:
             self.endpoint.unreachable(action.ticket, *unreachable, self.now)
             return
         flow = self.flow_to((action.hop.ip, action.hop.port), action.hop.transport)
-        self.endpoint.reached(action.ticket, action.instead or flow, self.now)
+        instead = action.instead
+        if instead is not None and instead.connection != flow.connection:
+            instead = None  # it is not open any more
+        self.endpoint.reached(action.ticket, instead or flow, self.now)
 
     # ── what the test does ──
 
@@ -131,6 +136,13 @@ class Agent:
         elif not isinstance(data, bytes):
             data = data.serialise()
         self.endpoint.receive(self.flow_to(source), data, self.now)
+        self.settle()
+
+    def lose_connection(self, source: tuple[str, int] = THEM) -> None:
+        """The connection to ``source`` is closed; the next one has another number."""
+        flow = self.flow_to(source)
+        self.connection += 1
+        self.endpoint.flow_failed(flow, "connection closed", self.now)
         self.settle()
 
     def call(self, **changes: object) -> CallerSession:

@@ -278,6 +278,54 @@ async def test_nobody_listens_any_more_to_a_call_that_was_refused_after_it_had_r
     assert not theirs._listeners
 
 
+async def test_who_gives_up_in_the_breath_of_calling_is_not_waited_for(ours: SipDriver) -> None:
+    """INVITE and CANCEL in one segment: the end was told before anybody listened for it."""
+    phone = Phone(lambda session: session.ring())
+    ours.set_incoming_handler(phone)
+    invite, cancel = (
+        a_call_to_us(method=method, body=body).serialise().replace(b"/UDP", b"/TCP")
+        for method, body in (("INVITE", OFFER), ("CANCEL", b""))
+    )
+    _, writer = await asyncio.open_connection(*ours.bound[0])
+    writer.write(invite + cancel)
+    failed = await phone.ear.next(Failed)
+    assert failed.failure.kind is FailureKind.CANCELLED
+    assert not ours._listeners
+    writer.close()
+    await writer.wait_closed()
+
+
+class JumpingClock(SystemClock):
+    """The system's, and a time that has passed meanwhile."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
+@pytest.mark.parametrize("calls", [True, False])
+async def test_a_silent_connection_is_kept_for_the_call_that_goes_by_it(
+    theirs: SipDriver, calls: bool
+) -> None:
+    phone = Phone(lambda session: session.answer(ANSWER))
+    theirs.set_incoming_handler(phone)
+    clock = JumpingClock()
+    ours = SipDriver(SipConfig((("127.0.0.1", 0),), user_agent="test"), clock)
+    await ours.start()
+    ear = Ear()
+    session = ours.invite(invite_to(theirs.bound[0], "tcp"), ear)
+    await phone.ear.next(Acknowledged)
+    if not calls:
+        session.bye()
+        await ear.next(DialogEnded)
+    clock.ahead = 3_600.0
+    ours._woken()
+    (connection,) = ours._tcp.open.values()
+    assert (connection.send(b"\r\n\r\n") is None) is calls
+    await ours.stop()
+
+
 async def test_a_handler_that_fails_costs_its_call_and_no_other(
     ours: SipDriver, theirs: SipDriver
 ) -> None:

@@ -66,6 +66,14 @@ async def test_a_connection_is_used_in_both_directions_and_found_again(owner: Ow
     assert len(owner.connections.open) == 0
 
 
+async def test_a_connection_that_is_being_closed_is_not_used_again(owner: Owner) -> None:
+    _, _, flow = await peer(owner)
+    owner.connections.close(flow)
+    assert not owner.connections.is_open(flow)
+    assert owner.connections.existing(Hop("tcp", *flow.remote)) is None
+    assert (await owner.lost.get())[0] == flow
+
+
 async def test_a_connection_of_ours_is_made_and_refused(owner: Owner) -> None:
     address = await owner.connections.listen("127.0.0.1", 0)
     flow = await owner.connections.connect(Hop("tcp", *address), 5.0)
@@ -110,6 +118,16 @@ async def test_a_silent_connection_is_closed_after_ten_minutes(owner: Owner) -> 
     assert (await owner.lost.get())[0] == flow
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await reader.readexactly(1)
+
+
+async def test_a_silent_connection_that_a_call_goes_by_is_kept(owner: Owner) -> None:
+    """Behind a NAT, or with a certificate for a name only, the peer can't be reached by another."""
+    _, _, flow = await peer(owner)
+    owner.clock.now = 6_000.0
+    owner.connections.sweep(6_000.0, lambda _: 0, in_use=True, held={flow.connection})
+    assert owner.connections.is_open(flow)
+    owner.connections.sweep(6_000.0, lambda _: 0, in_use=True, held={flow.connection + 1})
+    assert (await owner.lost.get())[0] == flow
 
 
 async def test_a_message_that_does_not_come_to_an_end_costs_its_connection(owner: Owner) -> None:

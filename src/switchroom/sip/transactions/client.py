@@ -31,7 +31,7 @@ class ClientUser(Protocol):
 class ClientTransaction(Transaction):
     """One request of ours."""
 
-    __slots__ = ("_user", "request")
+    __slots__ = ("_user", "request", "reused")
 
     def __init__(
         self,
@@ -43,6 +43,8 @@ class ClientTransaction(Transaction):
         # What a response is matched by (section 17.1.3).
         super().__init__(host, (request.branch, request.method), flow, request.call_id)
         self.request = request
+        self.reused = False
+        """Whether its connection had served before, and so may be lost without the peer's doing."""
         self._user: ClientUser = user
 
     def start(self, now: float) -> None:
