@@ -140,15 +140,18 @@ async def test_a_transfer_that_rings_too_long_leaves_the_call_as_it_was(house: H
     assert failure.value.meta == {}
 
 
-@pytest.mark.parametrize(("patience", "lasts"), [(None, 30.0), (5.0, 5.0)])
-async def test_a_transfer_lasts_thirty_seconds_or_as_long_as_its_client(
-    house: House, patience: float | None, lasts: float
+@pytest.mark.parametrize(
+    ("patience", "ringing", "lasts"),
+    [(None, 0.0, 30.0), (5.0, 0.0, 5.0), (None, 10.0, 10.0), (None, -1.0, 30.0)],
+)
+async def test_a_transfer_lasts_thirty_seconds_or_as_long_as_was_asked_or_as_its_client(
+    house: House, patience: float | None, ringing: float, lasts: float
 ) -> None:
     await _active(house)
     started = house.clock.monotonic()
     deadline = None if patience is None else started + patience
     with pytest.raises(TransferFailedError):
-        await _transfer(house, deadline=deadline)
+        await _transfer(house, deadline=deadline, ringing_timeout=ringing)
     assert house.clock.monotonic() - started == pytest.approx(lasts)
 
 

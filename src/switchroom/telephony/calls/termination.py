@@ -170,7 +170,7 @@ ENDINGS: Mapping[Cause, Ending] = {
     ),
     Cause.INVITE_FAILED: Ending(
         Result.SERVER_ERROR, Party.CARRIER, _TRUNK, _UNKNOWN, None, "",
-        "The carrier redirected the call elsewhere, and redirections are not followed.",
+        "The carrier redirected the call to an address that is not followed.",
     ),
     Cause.AUTH_FAILED: Ending(
         _CLIENT, Party.CARRIER, _REJECTED, _REJECTED, _PRECONDITION,

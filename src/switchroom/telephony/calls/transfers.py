@@ -39,7 +39,8 @@ class Transfers:
         runner = self._call_of(request)
         if runner.phase is not Phase.ACTIVE:
             raise NotPossibleError("the call is not active: only an answered call is transferred")
-        until = self._clock.monotonic() + (request.ringing_timeout or PATIENCE)
+        patience = request.ringing_timeout if request.ringing_timeout > 0 else PATIENCE
+        until = self._clock.monotonic() + patience
         plan = TransferPlan(
             transfer_id=new_id("STR_"),
             transfer_to=request.transfer_to,

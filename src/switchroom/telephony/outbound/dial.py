@@ -106,7 +106,7 @@ def prepare(
 
     Raises InvalidRequestError or CallFailedError for what shows only with the trunk at hand.
     """
-    host, port = split_host_port(trunk.address)
+    host, port = _place_of(trunk)
     number = _own_number(request, trunk, host, choose)
     media = trunk.media.overlaid(request.media)
     local_ip = sip.local_address_towards(host)
@@ -116,7 +116,7 @@ def prepare(
         callee = Uri.sip(request.call_to, host, port, transport=trunk.transport.parameter)
         invite = _invite(request, trunk, callee, _from(request, number, from_host), call_id)
     except SipError as error:
-        raise CallFailedError(Termination(Cause.ADDRESS_ERROR, detail=str(error))) from error
+        raise _unfit(error) from error
     return Dial(
         call_id=call_id,
         request=request,
@@ -140,6 +140,18 @@ def prepare(
             early_media=settings.early_media,
         ),
     )
+
+
+def _place_of(trunk: OutboundTrunk) -> tuple[str, int | None]:
+    """Host and port; those of a trunk from an earlier version may be none."""
+    try:
+        return split_host_port(trunk.address)
+    except SipError as error:
+        raise _unfit(error) from error
+
+
+def _unfit(error: SipError) -> CallFailedError:
+    return CallFailedError(Termination(Cause.ADDRESS_ERROR, detail=str(error)))
 
 
 def _own_number(

@@ -135,7 +135,8 @@ def check_maps(
 
 
 _SCHEME = re.compile(r"(sips?):(.*)", re.IGNORECASE | re.DOTALL)
-_HOST_PORT = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?", re.ASCII)
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9._])?"
+_HOST_PORT = re.compile(rf"({_NAME}|\[[0-9A-Fa-f:.]{{2,45}}\])(?::(\d{{1,5}}))?", re.ASCII)
 
 
 def read_address(text: str, transport: Transport, what: str) -> tuple[str, Transport]:

@@ -11,6 +11,7 @@ from scenarios.carrier import ScriptedCarrier
 from switchroom.base.errors import ErrorCode, ServiceError
 from switchroom.sdp.crypto import SrtpPolicy
 from switchroom.sip.digest import Credentials
+from switchroom.telephony.calls.call_failed import CallFailedError
 from switchroom.telephony.outbound.dial import Dial, DialSettings, prepare, trunk_of
 from switchroom.telephony.outbound.outbound_request import (
     CreateSipParticipant,
@@ -60,6 +61,13 @@ def test_the_invite_goes_to_the_number_at_the_trunk_from_a_number_of_ours() -> N
     assert str(invite.from_) == "+15105550101 <sip:+15105550101@192.0.2.1>"
     assert invite.local_tag == "SCL_abc"
     assert (invite.transport, invite.credentials) == (None, None)
+
+
+def test_a_trunk_whose_address_no_request_can_go_to_is_named_as_the_reason() -> None:
+    with pytest.raises(CallFailedError) as failure:
+        _dial(trunk=replace(_TRUNK, address="_sip._udp.example.com"))
+    assert failure.value.code is ErrorCode.INVALID_ARGUMENT
+    assert failure.value.message == "invalid address: bad host"
 
 
 def test_the_call_id_is_the_same_for_all_attempts_and_does_not_show_ours() -> None:

@@ -56,8 +56,11 @@ def test_a_trunk_that_cannot_work_is_refused(changes: dict[str, object], text: s
 
 @pytest.mark.parametrize(
     "address",
-    ["a b", "sip.example.com:0", "sip.example.com:65536", "[::1", "<x>", "a/b", "x\r\ny", ":5060"],
-)
+    [
+        "a b", "sip.example.com:0", "sip.example.com:65536", "[::1", "<x>", "a/b", "x\r\ny",
+        ":5060", "_sip._udp.example.com", "-a", ".", "a-",
+    ],
+)  # fmt: skip
 def test_an_address_that_is_no_host_is_refused(address: str) -> None:
     text = "trunk address must be a host name or IP, with a port where needed"
     assert _refusal(replace(_TRUNK, address=address)) == text
