@@ -180,10 +180,17 @@ class Engine:
         self._queue.append(command)
 
     def _request(self, name: str, *arguments: object) -> asyncio.Future[Any]:
-        """Queue a command that is answered, at once and not only when the answer is awaited."""
-        self._running()
-        request = next(self._ids)
+        """Queue a command that is answered, at once and not only when the answer is awaited.
+
+        A refusal comes as the answer, so that who asks goes on: there may be a leg to be closed.
+        """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        try:
+            self._running()
+        except EngineStopped as stopped:
+            answer.set_exception(stopped)
+            return answer
+        request = next(self._ids)
         self._requests[request] = answer
         self._send(name, request, *arguments)
         return answer

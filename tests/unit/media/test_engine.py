@@ -94,6 +94,18 @@ async def test_a_request_that_cannot_be_read_is_refused(engine: Engine) -> None:
         await peer.accept_offer("\ud800")
 
 
+async def test_what_is_asked_of_a_failed_engine_is_refused_with_the_answer_and_not_before(
+    engine: Engine,
+) -> None:
+    """Who ends a call asks for its figures, and goes on to close the leg."""
+    leg = engine.open_leg("127.0.0.1", ignore)
+    engine._fail("as if the thread had ended")
+    figures = leg.ask_stats()
+    leg.close()
+    with pytest.raises(EngineFailed, match="as if the thread had ended"):
+        await figures
+
+
 async def test_a_thousand_legs_leave_nothing_behind() -> None:
     engine = Engine(EngineConfig(("127.0.0.1",), 0, (45_400, 45_599)))
     await engine.start()
