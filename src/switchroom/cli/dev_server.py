@@ -29,6 +29,7 @@ from .way_in import lay_way_in
 _KEY, _SECRET = "devkey", "secret"
 _TRUNK_NAME = "simulated carrier"
 _CALLER_NUMBER = "+15550000000"
+_OPTIONS = {"port": "--port", "storage.url": "--data"}
 
 
 def run_dev_server(given: Mapping[str, Any], data: Path, *, as_json: bool, verbose: bool) -> None:
@@ -62,7 +63,7 @@ async def _run(settings: Config, messages: Path, *, as_json: bool) -> None:
         try:
             await server.start()
         except StartFailed as failed:
-            raise CommandFailed(set_by_environment(str(failed))) from None
+            raise CommandFailed(as_set_here(str(failed))) from None
         tasks = Tasks("dev")
         try:
             ready = await carrier.ready()
@@ -82,9 +83,11 @@ async def _run(settings: Config, messages: Path, *, as_json: bool) -> None:
             await tasks.aclose()
 
 
-def set_by_environment(remedy: str) -> str:
-    """There is no file here: what a remedy says to set at its end is a variable."""
-    return re.sub(r"(?<= set )[a-z_.]+$", lambda name: variable_of(name[0]), remedy)
+def as_set_here(remedy: str) -> str:
+    """There is no file here: what a remedy says to set at its end is an option or a variable."""
+    return re.sub(
+        r"(?<= set )[a-z_.]+$", lambda name: _OPTIONS.get(name[0]) or variable_of(name[0]), remedy
+    )
 
 
 def lay_trunk(connection: Connection, address: str) -> str:

@@ -50,7 +50,7 @@ def list_rooms(
             (one.sid, one.name, str(one.num_participants), str(one.num_publishers), _moment(one))
             for one in answer.rooms
         ),
-        empty="no rooms",
+        empty="no such rooms" if names else "no rooms",
     )
 
 

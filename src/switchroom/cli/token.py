@@ -87,14 +87,12 @@ def create_token(  # every option is one claim
     as_json: CreatedAsJson = False,
 ) -> None:
     """Make an access token, signed with the API secret; the server is not asked."""
-    quiet = token_only or as_json
-    if join:
-        identity = identity or _made_up("participant", quiet=quiet)
-        room = room or _made_up("room", quiet=quiet)
+    joins_as = identity or (new_id("participant-") if join else "")
+    joins = room or (new_id("room-") if join else "")
     connection = connection_of(context)
     sip = SipGrants(admin=sip_admin, call=sip_call) if sip_admin or sip_call else None
     video = VideoGrants(
-        room=room,
+        room=joins,
         room_join=join,
         room_create=create,
         room_list=list_rooms,
@@ -106,7 +104,7 @@ def create_token(  # every option is one claim
     )
     claims = Claims(
         api_key=connection.api_key,
-        identity=identity,
+        identity=joins_as,
         name=name,
         metadata=metadata,
         attributes=dict(map(pair_of, attribute or ())) | pairs_of_file(attribute_file),
@@ -116,6 +114,9 @@ def create_token(  # every option is one claim
         room_preset=room_preset,
         expires_at=time.time() + _lifetime(valid_for),
     )
+    if not (token_only or as_json):
+        _tell_if_made_up("participant", identity, joins_as)
+        _tell_if_made_up("room", room, joins)
     _show(claims, connection.url, connection.api_secret, token_only=token_only, as_json=as_json)
 
 
@@ -143,11 +144,9 @@ def _show(claims: Claims, url: str, secret: str, *, token_only: bool, as_json: b
     print(f"Project URL: {url}\nAccess token: {token}")
 
 
-def _made_up(what: str, *, quiet: bool) -> str:
-    name = new_id(f"{what}-")
-    if not quiet:
-        print(f"Using a made-up {what}: {name}", file=sys.stderr)
-    return name
+def _tell_if_made_up(what: str, given: str, used: str) -> None:
+    if used != given:
+        print(f"Using a made-up {what}: {used}", file=sys.stderr)
 
 
 def _sources(given: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 from switchroom.storage.errors import StorageError
 
 _IN_USE = "another switchroom is using this database"
+_REMEDY = "stop it, or set storage.url"
 #: Any fixed number does.
 _ADVISORY_KEY = 0x53574954
 #: Seconds until PostgreSQL asks a silent client whether it lives, and between three questions.
@@ -47,7 +48,7 @@ def claim(url: URL) -> Claim:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise StorageError(f"{_IN_USE}: {path}") from None
+        raise StorageError(f"{_IN_USE}: {path}; {_REMEDY}") from None
     return Claim(lock)
 
 
@@ -68,4 +69,4 @@ def claim_session(connection: Any, _record: Any) -> None:
     connection.commit()
     if not taken:
         connection.close()
-        raise StorageError(_IN_USE)
+        raise StorageError(f"{_IN_USE}; {_REMEDY}")

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+from sqlalchemy.engine import make_url
+
 from switchroom.cli.connection import Connection
-from switchroom.cli.dev_server import lay_trunk, set_by_environment
+from switchroom.cli.dev_server import as_set_here, lay_trunk
+from switchroom.storage.errors import StorageError
+from switchroom.storage.exclusive import claim
 
 if TYPE_CHECKING:
     from unit.cli.conftest import FakeApi
@@ -37,8 +43,28 @@ def test_later_starts_keep_the_trunk_and_correct_its_address(api: FakeApi) -> No
     assert api.received[1].body == {"sip_trunk_id": "ST_1", "replace": WANTED}
 
 
-def test_what_a_remedy_says_to_set_is_a_variable_here() -> None:
-    said = "rtc port 7882 on 127.0.0.1 is in use: stop what uses it, or set {}"
-    assert set_by_environment(said.format("rtc.udp_port")) == said.format("SWITCHROOM_RTC_UDP_PORT")
-    other = "another switchroom is using this database: a set of sheets/dev.db"
-    assert set_by_environment(other) == other
+@pytest.mark.parametrize(
+    ("setting", "here"),
+    [
+        ("rtc.udp_port", "SWITCHROOM_RTC_UDP_PORT"),
+        ("port", "--port"),
+        ("storage.url", "--data"),
+    ],
+)
+def test_what_a_remedy_says_to_set_is_an_option_or_a_variable_here(setting: str, here: str) -> None:
+    said = "a set of ports is in use: stop what uses it, or set {}"
+    assert as_set_here(said.format(setting)) == said.format(here)
+
+
+def test_what_is_no_remedy_stays_as_it_is() -> None:
+    said = "no such thing: a set of sheets/dev.db"
+    assert as_set_here(said) == said
+
+
+def test_a_second_one_in_the_same_folder_is_told_of_data(tmp_path: Path) -> None:
+    database = make_url(f"sqlite:///{tmp_path / 'dev.db'}")
+    first = claim(database)
+    with pytest.raises(StorageError) as refused:
+        claim(database)
+    first.release()
+    assert as_set_here(str(refused.value)).endswith("dev.db; stop it, or set --data")

@@ -168,3 +168,10 @@ def test_data_is_sent_to_all_or_to_some(run: Run, api: FakeApi) -> None:
     assert b64decode(api.received[0].body["data"]) == b'{"a": 1}'
     assert api.received[1].body["topic"] == "t"
     assert api.received[1].body["destination_identities"] == ["i"]
+
+
+def test_rooms_that_were_asked_for_and_are_not_there_are_said_not_to_be(
+    run: Run, api: FakeApi
+) -> None:
+    api.answer("RoomService/ListRooms", {})
+    assert run("--url", api.url, "room", "list", "hello").out == "no such rooms\n"

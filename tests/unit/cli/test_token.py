@@ -88,6 +88,11 @@ def test_who_joins_and_where_is_made_up_if_nobody_says(run: Run) -> None:
     assert run("token", "create", "--join", "--token-only").err == ""
 
 
+def test_nothing_is_made_up_for_a_token_that_is_not_made(run: Run) -> None:
+    outcome = run("token", "create", "--join", "--valid-for", "soon")
+    assert outcome.err.startswith("error: --valid-for must be a duration")
+
+
 def test_a_token_can_bring_an_agent_and_narrow_what_is_published(run: Run, tmp_path: Path) -> None:
     attributes = tmp_path / "attributes.json"
     attributes.write_text('{"plan": "gold"}')
