@@ -68,6 +68,7 @@ class ScriptedCaller:
     def __init__(self, house: House, request: Request, source: tuple[str, int] = SOURCE) -> None:
         self.request = request
         self.call_id = request.call_id
+        self.remote = "{}:{}".format(*source)
         self.refusal: Refusal | None = None
         self.status: int | None = None
         self.reason = ""

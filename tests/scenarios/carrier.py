@@ -53,6 +53,7 @@ class ScriptedCall:
     ) -> None:
         self.invite = invite
         self.call_id = invite.call_id
+        self.remote = "192.0.2.9:5060"
         self.answers_cancel_with_200 = False
         self.bye_headers: Fields = ()
         self.cancel_headers: Fields = ()

@@ -52,6 +52,8 @@ class CallSession:
         self.local_tag = local_tag
         self.dialog: Dialog | None = None
         self.finished = False
+        self.remote = ""
+        """``ip:port`` that the INVITE went to last, or came from; empty before any was sent."""
         self._host = host
         self._contact_user = contact_user
         self._digest = DigestClient(credentials, host.new_token)

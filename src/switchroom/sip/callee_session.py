@@ -41,6 +41,7 @@ class CalleeSession(CallSession):
     def begin(self, transaction: ServerTransaction) -> None:
         """The transaction of the INVITE, which lives as long as there is no final answer."""
         self._transaction = transaction
+        self.remote = self._early.flow.peer if self._early.flow else ""
         self._offers.heard(self.request.headers)
         if "100rel" in self.request.headers.tokens("Require"):
             self._reliable = ReliableSender(self._host, transaction, self._never_acknowledged)

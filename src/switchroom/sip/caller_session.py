@@ -146,6 +146,7 @@ class CallerSession(CallSession):
 
     def _send_invite(self, flow: Flow, now: float) -> None:
         self._provisional_seen = 0
+        self.remote = flow.peer
         request = self._build_invite(flow)
         self._transaction = self._host.start_request(flow, request, self, now)
         if self._way is not None and self._way.more:
@@ -355,6 +356,7 @@ class CallerSession(CallSession):
         """Of several targets that were tried, this one has answered."""
         self._be_patient()
         other, self._transaction = self._transaction, transaction
+        self.remote = transaction.flow.peer
         if other is None or other is transaction:
             return
         if self._provisional_seen:

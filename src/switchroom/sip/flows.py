@@ -32,6 +32,11 @@ class Flow:
         """Whether the transport retransmits by itself, so that we must not (section 17.1)."""
         return self.transport != "udp"
 
+    @property
+    def peer(self) -> str:
+        """``ip:port`` of the other side."""
+        return "{}:{}".format(*self.remote)
+
     def via(self, branch: str) -> str:
         """Our Via value for a request on this flow; always asks for rport (RFC 3581 section 3)."""
         here = _host_port(self.sent_by)

@@ -281,6 +281,11 @@ class InviteSession(Protocol):
         """The Call-ID, by which the messages of this call are found."""
         ...
 
+    @property
+    def remote(self) -> str:
+        """``ip:port`` that the INVITE went to last, or came from; empty before any was sent."""
+        ...
+
     def cancel(self, headers: Fields = ()) -> None:
         """Give up a call that is not answered yet: CANCEL as soon as RFC 3261 section 9.1 allows.
 

@@ -396,8 +396,7 @@ class SipDriver:
             handle.reject(503)
             return
         try:
-            source = "{}:{}".format(*invite.remote)
-            listener = self._incoming(handle, invite.request, source)
+            listener = self._incoming(handle, invite.request, session.remote)
         except Exception:
             handle.reject(500)
             raise

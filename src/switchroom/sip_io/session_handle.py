@@ -28,6 +28,11 @@ class SessionHandle:
         """The Call-ID, as in the message traces."""
         return self._session.call_id
 
+    @property
+    def remote(self) -> str:
+        """``ip:port`` that the INVITE went to last, or came from."""
+        return self._session.remote
+
     def cancel(self, headers: Fields = ()) -> None:
         """Give up a call that is not answered; else hang up."""
         session = self._session

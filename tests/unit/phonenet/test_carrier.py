@@ -43,6 +43,7 @@ class Session:
     """Takes down what the carrier does with it."""
 
     call_id = "x@test"
+    remote = "127.0.0.1:5060"
     replaces: str | None = None
 
     def __init__(self) -> None:

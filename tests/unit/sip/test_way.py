@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from switchroom.sip.digest import Credentials
@@ -10,7 +12,7 @@ from switchroom.sip.invite_session import Answered, ByeReceived, Failed, Failure
 from switchroom.sip.message import Request, Response, parse_message
 from switchroom.sip.targets import Hop
 from switchroom.sip.uri import Uri
-from unit.sip.wire import ANSWER, THEM, Agent, a_call_to_us, in_dialog, reply
+from unit.sip.wire import ANSWER, THEM, Agent, a_call_to_us, an_invite, in_dialog, reply
 
 CARRIER = Uri.parse("sip:bob@carrier.example")
 ONE, TWO = Hop("udp", "192.0.2.11", 5060), Hop("udp", "192.0.2.12", 5070)
@@ -381,3 +383,24 @@ def test_sips_is_tls_from_end_to_end() -> None:
     agent.hear(in_dialog("BYE", invite))
     assert isinstance(agent.sent()[0], Response)
     assert isinstance(agent.events()[0], ByeReceived)
+
+
+def test_a_call_says_where_it_went_last_and_who_has_it() -> None:
+    agent = two_targets()
+    session = agent.endpoint.invite(replace(an_invite(), request_uri=CARRIER), agent.now)
+    assert session.remote == ""
+    agent.settle()
+    first = agent.sent_request("INVITE")
+    assert session.remote == "192.0.2.11:5060"
+    agent.advance(4)
+    assert session.remote == "192.0.2.12:5070"
+    agent.hear(reply(first, 200, body=ANSWER), ONE[1:3])
+    assert session.remote == "192.0.2.11:5060"
+
+
+def test_a_call_that_came_in_says_where_from() -> None:
+    agent = Agent()
+    agent.endpoint.admit_with(lambda _request, _flow: None)
+    agent.hear(a_call_to_us(), ("192.0.2.66", 1234))
+    ((session, _),) = agent.heard
+    assert session.remote == "192.0.2.66:1234"

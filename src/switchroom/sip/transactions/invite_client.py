@@ -34,6 +34,7 @@ from switchroom.sip.transactions.machine import (
     SipMessage,
     State,
     Table,
+    input_of,
 )
 
 STATES: Final = (
@@ -99,12 +100,7 @@ class InviteClientTransaction(ClientTransaction):
 
     def receive(self, response: Response, now: float) -> None:
         """A response that matches this transaction."""
-        if response.is_provisional:
-            self.feed(Input.PROVISIONAL, now, response)
-        elif response.is_success:
-            self.feed(Input.SUCCESS, now, response)
-        else:
-            self.feed(Input.FAILURE, now, response)
+        self.feed(input_of(response), now, response)
 
     def quiet(self, now: float) -> None:
         """Send nothing again; a late answer is still taken for 64*T1."""

@@ -27,7 +27,7 @@ from __future__ import annotations
 from typing import Final
 
 from switchroom.sip.message import Request, Response
-from switchroom.sip.transactions.machine import Effect, Input, State, Table
+from switchroom.sip.transactions.machine import Effect, Input, State, Table, input_of
 from switchroom.sip.transactions.server import ServerTransaction
 
 STATES: Final = (
@@ -95,12 +95,7 @@ class InviteServerTransaction(ServerTransaction):
 
     def respond(self, response: Response, now: float) -> None:
         """Send a response; a 2xx may be given again and again until it is acknowledged."""
-        if response.is_provisional:
-            self.feed(Input.PROVISIONAL, now, response)
-        elif response.is_success:
-            self.feed(Input.SUCCESS, now, response)
-        else:
-            self.feed(Input.FAILURE, now, response)
+        self.feed(input_of(response), now, response)
 
     def acknowledged(self, ack: Request, now: float) -> None:
         """An ACK that carries this transaction's branch."""

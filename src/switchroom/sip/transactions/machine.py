@@ -147,6 +147,13 @@ def _reaches_t2(timing: Timing) -> float:
     return elapsed
 
 
+def input_of(response: Response) -> Input:
+    """What a response is to an INVITE's machine, be it received or handed down."""
+    if response.is_provisional:
+        return Input.PROVISIONAL
+    return Input.SUCCESS if response.is_success else Input.FAILURE
+
+
 Transition = tuple[State, tuple[Effect, ...]]
 Table = Mapping[tuple[State, Input], Transition]
 
