@@ -50,7 +50,8 @@ pub(crate) struct LegReceiver {
     begun: u64,
     pub(crate) statistics: ReceiveStatistics,
     digits: DigitReceiver,
-    digits_clock: u32,
+    /// Whose events were heard last, on which clock.
+    digits_of: Option<(u32, u32)>,
     /// It has sent telephone events: its keys are told by those.
     pub(crate) sends_events: bool,
     pub(crate) counters: LegCounters,
@@ -66,7 +67,7 @@ impl LegReceiver {
             begun: 0,
             statistics: ReceiveStatistics::new(CLOCK_RATE),
             digits: DigitReceiver::new(CLOCK_RATE),
-            digits_clock: CLOCK_RATE,
+            digits_of: None,
             sends_events: false,
             counters: LegCounters::default(),
         }
@@ -139,8 +140,9 @@ impl LegReceiver {
             Payload::Audio(_) => Received::Nothing,
             Payload::Digits(clock) => {
                 self.sends_events = true;
-                if std::mem::replace(&mut self.digits_clock, clock) != clock {
-                    self.digits = DigitReceiver::new(clock);
+                // Not at each change of SSRC: another stream may come between the copies of an end.
+                if self.digits_of.replace((header.ssrc, clock)) != Some((header.ssrc, clock)) {
+                    self.digits.restart(clock, digits);
                 }
                 self.digits.receive(now, timestamp, packet.payload, digits);
                 Received::Nothing

@@ -159,3 +159,31 @@ fn a_key_whose_end_is_lost_is_told_all_the_same() {
     world.pass(Duration::from_millis(400));
     assert_eq!(world.told(&phone), [LegEvent::DigitReceived { digit: '3', duration_ms: 50 }]);
 }
+
+#[test]
+fn keys_of_a_phone_that_begins_another_stream_are_told_whatever_its_clock_says() {
+    let mut world = World::new();
+    let mut phone = world.call(0);
+    let event = |event, end, duration| EventPayload { event, end, volume: 10, duration }.to_bytes();
+    let key = |world: &mut World, phone: &mut Phone, payload: &[u8]| {
+        let datagram = phone.packet(DIGITS, payload);
+        phone.sequence = phone.sequence.wrapping_add(1);
+        world.deliver(phone.key, phone.address, &datagram);
+        world.pass(FRAME);
+    };
+    // Each stream counts from zero, so that the second key seems to be older than the first, and
+    // the end of the second is lost with the rest of its stream.
+    for (ssrc, timestamp, end) in [(1, 24_000, true), (2, 16_000, false), (3, 8_000, true)] {
+        phone = Phone { ssrc, sequence: 1, timestamp: 0, ..phone };
+        world.talk(10, &mut [(&mut phone, 0x55)]);
+        phone.timestamp = timestamp;
+        key(&mut world, &mut phone, &event(5, false, 160));
+        key(&mut world, &mut phone, &event(5, end, 320));
+    }
+    // A copy of an end is one, whatever came in between.
+    world.say(&mut Phone { ssrc: 4, ..phone.clone() }, 0x55);
+    key(&mut world, &mut phone, &event(5, true, 320));
+    let told = world.told(&phone);
+    let keys = told.iter().filter(|event| matches!(event, LegEvent::DigitReceived { .. }));
+    assert_eq!(keys.count(), 3, "{told:?}");
+}

@@ -96,6 +96,13 @@ impl DigitReceiver {
         self.held.map(|held| held.last_heard + SILENCE_ENDS)
     }
 
+    /// Begins with another stream, whose times say nothing about those before. The digit held then
+    /// is over.
+    pub fn restart(&mut self, clock_rate: u32, digits: &mut Vec<ReceivedDigit>) {
+        self.release(digits);
+        *self = Self::new(clock_rate);
+    }
+
     fn hold(&mut self, now: Instant, digit: char, timestamp: u32, duration: u32) {
         self.held = Some(Held { digit, timestamp, segment: timestamp, duration, last_heard: now });
     }
