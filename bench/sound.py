@@ -147,4 +147,5 @@ def _judged(said: Samples, speaker: Line, listener: Line) -> dict[str, Any]:
     return {
         **judging.scores(whole, heard),
         "delay_ms": judging.percentiles(late),
+        "phone_late_ms": speaker.late * 1e3,
     }

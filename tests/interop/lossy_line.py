@@ -75,6 +75,8 @@ class Line(threading.Thread):
         self.far: tuple[str, int] | None = None
         self.sent: dict[int, int] = {}
         """When each frame left, or would have without the bad network, in ns since 1970."""
+        self.late = 0.0
+        """Seconds by which the latest of those packets left later than it should have."""
         self.heard: list[tuple[int, Packet]] = []
         self.spoken = threading.Event()
         self.settled = threading.Event()
@@ -100,8 +102,8 @@ class Line(threading.Thread):
         place, due = 0, time.monotonic()
         while not self._over:
             if self._words:
-                place += self._say(place, time.monotonic())
-                due = time.monotonic()
+                count = self._say(place, due)
+                place, due = place + count, due + count * PACE
                 self.spoken.set()
                 continue
             self._listen_until(due)
@@ -112,10 +114,13 @@ class Line(threading.Thread):
     def _say(self, first: int, begun: float) -> int:
         words, self._words = self._words, []
         count = max(at for at, _, _ in words) + 1
-        started = time.time_ns()
+        started = time.time_ns() + round((begun - time.monotonic()) * 1e9)
+        self.late = 0.0
         self.sent = {at: started + round(at * PACE * 1e9) for at in range(count)}
         for at, late, frame in words:
-            self._listen_until(begun + at * PACE + late)
+            due = begun + at * PACE + late
+            self._listen_until(due)
+            self.late = max(self.late, time.monotonic() - due)
             if not late:
                 self.sent[at] = time.time_ns()
             self._send(first + at, frame)
