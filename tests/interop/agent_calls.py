@@ -21,7 +21,7 @@ from switchroom.offline.journal import Replied, to_line
 from switchroom.offline.server import Gateway
 
 ROOM = "call"
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 @dataclass

@@ -38,7 +38,7 @@ _NONE_WARM = {"NUM_CPUS": "0"}
 START = ("start", "--simulation")
 DEV = ("dev",)
 """What tutorials type: no process is kept warm, the log is for people, no job is ever too much."""
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 
 
 @dataclass

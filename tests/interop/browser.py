@@ -19,7 +19,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 CHROMIUM = Path("/usr/bin/chromium")
 ROOT = Path(__file__).parents[2]
@@ -42,6 +42,9 @@ _FLAGS = (
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 )
+# A busy machine lets a page wait, and what never comes is told soon enough.
+PATIENCE = 90.0
+expect.set_options(timeout=PATIENCE * 1000)
 _HEARS_AT_ONCE = "--autoplay-policy=no-user-gesture-required"
 
 
@@ -114,7 +117,7 @@ class Tab:
         )
         return joined
 
-    async def next(self, event: str, seconds: float = 20) -> Any:
+    async def next(self, event: str, seconds: float = PATIENCE) -> Any:
         """The facts of the next event of that name, from the first one on."""
         try:
             return await asyncio.wait_for(self.js("next(event)", event=event), seconds)
@@ -152,6 +155,7 @@ class Tab:
 async def tab(context: BrowserContext | Browser, address: str) -> AsyncIterator[Tab]:
     """A page that is ready to join; it is closed at the end, and must not have failed."""
     page = await context.new_page()
+    page.set_default_timeout(PATIENCE * 1000)
     opened = Tab(page)
     page.on("console", lambda message: opened.log.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: opened.failures.append(str(error)))

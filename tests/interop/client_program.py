@@ -37,7 +37,7 @@ class Program:
         self.room = rtc.Room()
         self._say = say
         self._tracks: dict[str, rtc.RemoteTrack] = {}
-        self._voices: dict[str, tuple[rtc.LocalAudioTrack, asyncio.Task[None]]] = {}
+        self._voices: dict[str, _Voice] = {}
         self._reading: set[asyncio.Task[None]] = set()
         _report_events(self.room, self._tracks, say)
 
@@ -53,6 +53,7 @@ class Program:
         return {"sid": self._me.sid}
 
     async def leave(self) -> None:
+        self.hush()
         await self.room.disconnect()
 
     async def simulate(self, scenario: str) -> None:
@@ -66,15 +67,15 @@ class Program:
         track = rtc.LocalAudioTrack.create_audio_track(name, source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         publication = await self._me.publish_track(track, options)
-        self._voices[publication.sid] = (track, asyncio.create_task(_speak(source, hz)))
+        self._voices[publication.sid] = _Voice(track, source, hz)
         return publication.sid
 
     async def unpublish(self, sid: str) -> None:
-        self._voices.pop(sid)[1].cancel()
+        self._voices.pop(sid).hush()
         await self._me.unpublish_track(sid)
 
     async def mute(self, sid: str, muted: bool) -> None:
-        track = self._voices[sid][0]
+        track = self._voices[sid].track
         track.mute() if muted else track.unmute()
 
     async def listen(self, sid: str, seconds: float) -> str:
@@ -92,8 +93,8 @@ class Program:
 
     def hush(self) -> None:
         """Stop every sine."""
-        for _, speaking in self._voices.values():
-            speaking.cancel()
+        for voice in self._voices.values():
+            voice.hush()
 
     async def subscribe(self, sid: str, wanted: bool) -> None:
         self._publication(sid).set_subscribed(wanted)
@@ -227,6 +228,20 @@ class Program:
             if sid in person.track_publications:
                 return person.track_publications[sid]
         raise LookupError(sid)
+
+
+class _Voice:
+    """A track that plays a sine from the beginning on."""
+
+    def __init__(self, track: rtc.LocalAudioTrack, source: rtc.AudioSource, hz: int) -> None:
+        self.track = track
+        self._source = source
+        self._speaking = asyncio.create_task(_speak(source, hz))
+
+    def hush(self) -> None:
+        """Nothing more is played. The library may crash when a connection is closed that is fed."""
+        self._speaking.cancel()
+        self._source.clear_queue()
 
 
 async def _speak(source: rtc.AudioSource, hz: int) -> None:

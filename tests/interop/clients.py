@@ -101,7 +101,7 @@ class Client(Told):
 
     async def do(self, what: str, **facts: Any) -> Any:
         """Perform a command and return its result. Raises Refused."""
-        return await asyncio.wait_for(self.link.do(what, facts), 30)
+        return await asyncio.wait_for(self.link.do(what, facts), PATIENCE)
 
     # ── what tests do often ──────────────────────────────────────────────────
 

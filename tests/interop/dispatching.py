@@ -37,7 +37,7 @@ async def jobs_of(lk: api.LiveKitAPI, room: str) -> list[Job]:
 
 async def job_with(lk: api.LiveKitAPI, room: str, status: int) -> Job:
     """The first job of a room that has this status, once there is one."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             for job in await jobs_of(lk, room):
                 if job.state.status == status:

@@ -11,7 +11,7 @@ from typing import Any
 
 Facts = dict[str, Any]
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds that a test waits for an event."""
 
 _LINE_LIMIT = 2**26

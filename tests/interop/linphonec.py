@@ -154,7 +154,7 @@ async def linphonec(
         await peer.says("Using wav files instead of soundcard")
         yield Linphonec(peer, f"{address}:{port}", recording, _rate(wishes.codecs[0]))
         peer.tell("quit")
-        await asyncio.wait_for(peer.process.wait(), 20)
+        await asyncio.wait_for(peer.process.wait(), 90)
 
 
 def _rate(codec: str) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds that a test waits for a program's word, on a machine that has much else to do."""
 PORTS_EACH = 200
 """How many ports in a row are one program's: 100 for SIP and what else it likes, 100 for sound."""

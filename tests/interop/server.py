@@ -120,7 +120,7 @@ async def server_process(data: Path, port: int, **settings: object) -> AsyncIter
     server = Server(f"http://127.0.0.1:{port}", process=process)
     reading = asyncio.create_task(_read_log(process, server))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await server.ready.wait()
         assert _READY in server.log[-1], "\n".join(server.log)
         yield server

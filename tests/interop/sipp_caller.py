@@ -95,7 +95,7 @@ async def sipp_calls(
     await asyncio.to_thread(scenario.write_text, content)
     process = await asyncio.create_subprocess_exec(
         "sipp", "-sf", str(scenario), server, "-s", number, "-i", "127.0.0.1", "-p", "0",
-        "-m", "1", "-nostdin", "-timeout", "40s", "-timeout_error", "-trace_err", "-trace_msg",
+        "-m", "1", "-nostdin", "-timeout", "120s", "-timeout_error", "-trace_err", "-trace_msg",
         *options,
         cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

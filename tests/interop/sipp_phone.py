@@ -95,7 +95,7 @@ async def sipp_phone(folder: Path, steps: Sequence[str], *options: str) -> Async
     port = free_port()
     process = await asyncio.create_subprocess_exec(
         "sipp", "-sf", str(scenario), "-i", "127.0.0.1", "-p", str(port), "-m", "1",
-        "-nostdin", "-rtp_echo", "-timeout", "60s", "-trace_err", *options,
+        "-nostdin", "-rtp_echo", "-timeout", "120s", "-trace_err", *options,
         cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
@@ -111,6 +111,6 @@ async def sipp_phone(folder: Path, steps: Sequence[str], *options: str) -> Async
 async def _until_bound(port: int, protocol: str) -> None:
     """SIPp says nothing when it is ready, and is no event of ours; its port is taken then."""
     table = Path("/proc/net", protocol)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while f":{port:04X} " not in await asyncio.to_thread(table.read_text):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN)

@@ -63,7 +63,7 @@ class Agent:
 @asynccontextmanager
 async def agent_in(server: Server, identity: str = "agent") -> AsyncIterator[Agent]:
     agent = Agent()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         await agent.room.connect(server.ws_url, server.token(identity, ROOM))
         yield agent
     await agent.room.disconnect()

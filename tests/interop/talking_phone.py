@@ -25,7 +25,7 @@ SAY_AGAIN = ("Sorry, could you say that again?", DID_NOT_CATCH)
 
 _LOOK_AGAIN = 0.02
 _WAV_HEADER = 44
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 _BETWEEN_GREETINGS = 3.0
 _SILENT_AFTERWARDS = 120.0
 """Seconds: baresip sends nothing at all when its file is over."""

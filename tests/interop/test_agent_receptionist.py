@@ -97,7 +97,7 @@ async def test_a_baresip_caller_is_told_when_the_appointment_is(
 ) -> None:
     phrases = [GREETING, NAME, f"{FOUND} {MORE}", GOODBYE]
     async with (
-        asyncio.timeout(90),
+        asyncio.timeout(180),
         talking_phone(tmp_path / "person", phrases, port=5090) as person,
     ):
         person.phone.dial(NUMBER, office.desk.address)
@@ -116,7 +116,7 @@ async def test_a_baresip_caller_is_told_when_the_appointment_is(
 
 
 async def test_a_simulated_patient_calls_and_understands_the_receptionist(office: Office) -> None:
-    async with asyncio.timeout(90), PhoneNetwork() as network:
+    async with asyncio.timeout(180), PhoneNetwork() as network:
         network.place(CallOrder(NUMBER, office.desk.local, as_="patient"))
         await network.expect(Answered)
         ended = await network.expect(Ended)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 from livekit import api
 from livekit.protocol.agent import JobStatus
 
-from interop.agents import ROOT, Worker, agent_worker, needs_agents
+from interop.agents import DEV, ROOT, START, Worker, agent_worker, needs_agents
 from interop.baresip import RATE, Baresip, BaresipWishes, baresip, write_tone
 from interop.cable import cable_to
 from interop.dispatching import NUMBER, dispatch, job_with, jobs_of, trunk_to
@@ -47,7 +47,7 @@ class Line:
 
     async def _hears(self, *, agent: bool) -> None:
         await self._sees("dumping decode audio to ")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while self._agent_sounds() != agent:  # noqa: ASYNC110  a recording tells nothing
                 await asyncio.sleep(0.1)
 
@@ -61,7 +61,7 @@ class Line:
         await self._sees("session closed: Connection reset by")
 
     async def _sees(self, words: str) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             await self.phone.wait_for(words)
 
     @property
@@ -85,8 +85,10 @@ async def line_to(lk: api.LiveKitAPI, folder: Path) -> AsyncIterator[Line]:
         yield Line(phone, await trunk_to(lk, phone.address))
 
 
-def worker_for(url: str, line: Line) -> AbstractAsyncContextManager[Worker]:
-    return agent_worker(STEADY, url, LIVEKIT_SIP_OUTBOUND_TRUNK=line.trunk)
+def worker_for(
+    url: str, line: Line, mode: Sequence[str] = START
+) -> AbstractAsyncContextManager[Worker]:
+    return agent_worker(STEADY, url, mode=mode, LIVEKIT_SIP_OUTBOUND_TRUNK=line.trunk)
 
 
 async def delete(lk: api.LiveKitAPI) -> None:
@@ -111,6 +113,32 @@ async def test_a_killed_workers_call_is_taken_over_by_another_worker(
         assert line.in_a_call
         lost, taken_over = await jobs_of(lk, ROOM)
         assert lost.state.status == JobStatus.JS_FAILED
+        assert taken_over.state.status == JobStatus.JS_RUNNING
+        await delete(lk)
+        await line.is_hung_up_on()
+        assert line.calls == 1
+
+
+async def test_a_call_whose_worker_is_stopped_in_its_midst_is_taken_over_by_another_worker(
+    server: Server, tmp_path: Path
+) -> None:
+    """Its agent says good-bye right after it: both are read in one turn of the server's loop."""
+    async with (
+        server.api() as lk,
+        line_to(lk, tmp_path) as line,
+        worker_for(server.ws_url, line, DEV) as one,
+        worker_for(server.ws_url, line, DEV) as other,
+    ):
+        await dispatch(lk, AGENT, ROOM, call=NUMBER)
+        first, second = await who_begins(one, other)
+        await line.hears_the_agent()
+        # Ctrl-C: a worker in this mode does not wait for its calls to end.
+        first.process.send_signal(signal.SIGINT)
+        await second.wait_for(" plays")
+        await line.hears_the_agent()
+        assert line.in_a_call
+        lost, taken_over = await jobs_of(lk, ROOM)
+        assert lost.state.error.startswith("the agent left when its worker stopped")
         assert taken_over.state.status == JobStatus.JS_RUNNING
         await delete(lk)
         await line.is_hung_up_on()

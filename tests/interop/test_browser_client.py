@@ -75,7 +75,7 @@ class Meeting:
         self, identity: str = "anna", url: str = "", **connect_options: object
     ) -> AsyncIterator[Tab]:
         """A page whose client has joined; it leaves at the end."""
-        async with tab(self.browser, self.address) as opened, asyncio.timeout(60):
+        async with tab(self.browser, self.address) as opened, asyncio.timeout(180):
             url = url or self.server.ws_url
             await opened.join(url, self.token(identity), single=self.single, **connect_options)
             yield opened
@@ -102,6 +102,7 @@ class Python:
     def __init__(self) -> None:
         self.room = rtc.Room()
         self._speaking: list[asyncio.Task[None]] = []
+        self._voices: list[Voice] = []
         self._reading: list[asyncio.Task[None]] = []
         self._queues: dict[str, asyncio.Queue[tuple[Any, ...]]] = {}
         for name in (
@@ -124,7 +125,7 @@ class Python:
         return self.room.local_participant
 
     async def next(self, name: str) -> tuple[Any, ...]:
-        return await asyncio.wait_for(self._queues[name].get(), 20)
+        return await asyncio.wait_for(self._queues[name].get(), 90)
 
     def none(self, name: str) -> bool:
         """Whether no event of that name waits."""
@@ -134,6 +135,7 @@ class Python:
         """Begin to play a sine; the sid of its track."""
         voice = Voice(hz, -20)
         publication = await self.me.publish_track(voice.track)
+        self._voices.append(voice)
         self._speaking.append(asyncio.create_task(voice.speak()))
         return publication.sid
 
@@ -141,6 +143,8 @@ class Python:
         """Sound no more."""
         for task in self._speaking:
             task.cancel()
+        for voice in self._voices:
+            voice.source.clear_queue()
 
     def expect_streams(self, topic: str) -> tuple[asyncio.Queue[str], asyncio.Queue[bytes]]:
         """The contents of the text and the byte streams of a topic."""
@@ -427,10 +431,10 @@ async def test_text_and_bytes_stream_both_ways(meeting: Meeting) -> None:
         await writer.aclose()
         assert base64.b64decode((await anna.next("stream:notes"))["content"]) == content
         await anna.js("room.localParticipant.sendText(text, {topic: 'notes'})", text=text)
-        assert await asyncio.wait_for(texts.get(), 20) == text
+        assert await asyncio.wait_for(texts.get(), 90) == text
         sent = base64.b64encode(content).decode()
         await anna.js("sendBytes(bytesOf(sent), {topic: 'notes', name: 'file'})", sent=sent)
-        assert await asyncio.wait_for(contents.get(), 20) == content
+        assert await asyncio.wait_for(contents.get(), 90) == content
 
 
 @in_both_modes
@@ -580,7 +584,7 @@ async def test_what_was_said_while_the_path_was_broken_arrives_after_the_resume(
         path.block()
         await asyncio.gather(anna.js(say), carl.js(say))
         for event in ("signalReconnecting", "reconnected"):
-            await asyncio.gather(anna.next(event, 40), carl.next(event, 40))
+            await asyncio.gather(anna.next(event), carl.next(event))
         await asyncio.gather(hears(carl, 440, at_carl), hears(anna, 1000, at_anna))
         for client in (anna, carl):
             await client.next("dataReceived")

@@ -45,7 +45,7 @@ async def test_why_a_call_failed_is_told_in_its_first_line_also_after_a_crash(
     tmp_path: Path,
 ) -> None:
     steps = refusal("486 Busy Here", 'Reason: Q.850;cause=17;text="User busy"')
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(180):
         async with server_process(tmp_path, PORT, **SETTINGS) as server:
             async with sipp_phone(tmp_path, steps) as phone:
                 await refused_call(server, phone.address)

@@ -82,6 +82,6 @@ async def test_data_that_is_sent_arrives(tmp_path: Path) -> None:
         await room.local_participant.publish_track(Voice(440, -20).track)
         send = ("--dev", "room", "send-data", "--room", "hello", "--topic", "chat", '{"a": 1}')
         assert await run(SWITCHROOM, *send) == "Data sent to all in hello\n"
-        packet = await asyncio.wait_for(came, 60)
+        packet = await asyncio.wait_for(came, 90)
         assert (packet.topic, json.loads(packet.data)) == ("chat", {"a": 1})
         await room.disconnect()

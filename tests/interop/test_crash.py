@@ -53,7 +53,7 @@ async def kill(server: Server) -> None:
 async def test_after_a_crash_the_phone_gets_its_bye_and_nobody_is_dialled_again(
     tmp_path: Path,
 ) -> None:
-    async with asyncio.timeout(60), PhoneNetwork() as network:
+    async with asyncio.timeout(180), PhoneNetwork() as network:
         async with server_process(tmp_path, PORT, **SETTINGS) as server, server.api() as livekit:
             placed = await livekit.sip.create_sip_participant(
                 call_to(LISTENER, network.address, ROOM)
@@ -74,7 +74,7 @@ async def test_after_a_crash_the_phone_gets_its_bye_and_nobody_is_dialled_again(
 
 
 async def test_a_dial_that_a_crash_cut_off_is_not_taken_up_again(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), PhoneNetwork() as network:
+    async with asyncio.timeout(180), PhoneNetwork() as network:
         async with server_process(tmp_path, PORT, **SETTINGS) as server, server.api() as livekit:
             await livekit.sip.create_sip_participant(
                 call_to(NOBODY_HOME, network.address, ROOM, wait=False)

@@ -57,7 +57,7 @@ async def typed(*command: str | Path, **environment: str) -> AsyncIterator[async
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(180):
             yield process.stdout
     finally:
         if not process.stdout.at_eof():
@@ -81,7 +81,7 @@ async def run(*command: str | Path) -> str:
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
     return output.decode()
@@ -152,10 +152,9 @@ async def test_the_papers_phone_calls_in_and_somebody_who_joins_is_heard(tmp_pat
         room, voice = rtc.Room(), Voice(440, -20)
         await room.connect(server["ws_url"], (await run(SWITCHROOM, *join.split())).strip())
         await room.local_participant.publish_track(voice.track)
-        speaking = asyncio.create_task(voice.speak())
-        await line_with("answers", printed)
-        await line_with("hears tone of 440 Hz", printed)
-        speaking.cancel()
+        async with voice.speaking():
+            await line_with("answers", printed)
+            await line_with("hears tone of 440 Hz", printed)
         await room.disconnect()
         await run(SWITCHROOM, "--dev", "room", "delete", made["name"])
         assert b"ended by" in await printed.read()

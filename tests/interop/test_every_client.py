@@ -242,7 +242,7 @@ async def test_calls_and_is_called(server: Server, kind: Kind) -> None:
     async with two(server, kind) as (anna, ben):
         for caller, callee in ((anna, ben), (ben, anna)):
             await callee.do("serve", method="turn")
-            call = {"to": callee.identity, "method": "turn", "patience": 10.0}
+            call = {"to": callee.identity, "method": "turn", "patience": 60.0}
             for payload in ("abc", "x" * 10_000 + "y"):
                 told = await caller.do("call", payload=payload, **call)
                 assert told == {"answer": f"{caller.identity}:{payload[::-1]}"}

@@ -42,7 +42,7 @@ def noise(seed: int) -> Iterator[bytes]:
 
 
 async def test_noise_on_every_socket_disturbs_no_call(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), PhoneNetwork() as network:
+    async with asyncio.timeout(180), PhoneNetwork() as network:
         settings = {"rtc__udp_port": RTC_PORT, "sip__port": SIP_PORT}
         async with server_process(tmp_path, PORT, **settings) as server, server.api() as livekit:
             await livekit.sip.create_sip_participant(call_to(LISTENER, network.address, ROOM))
@@ -70,7 +70,7 @@ async def test_a_stranger_is_answered_with_no_more_than_he_sent(tmp_path: Path) 
 
 
 async def test_a_carrier_that_vanishes_is_a_named_ending(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), PhoneNetwork() as network:
+    async with asyncio.timeout(180), PhoneNetwork() as network:
         settings = {"rtc__udp_port": RTC_PORT, "sip__port": SIP_PORT, "sip__media_timeout": 1}
         async with server_process(tmp_path, PORT, **settings) as server, server.api() as livekit:
             await livekit.sip.create_sip_participant(call_to(VANISHER, network.address, ROOM))

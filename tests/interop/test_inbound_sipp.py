@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.interop, needs_sipp]
 @pytest.fixture
 async def front(tmp_path: Path) -> AsyncIterator[Desk]:
     """A server that can be called."""
-    async with asyncio.timeout(60), desk(tmp_path) as running:
+    async with asyncio.timeout(180), desk(tmp_path) as running:
         yield running
 
 
@@ -132,7 +132,7 @@ CANCEL = """<send><![CDATA[
 
 
 async def test_a_stopped_server_hangs_up(tmp_path: Path) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         async with desk(tmp_path) as front:
             steps: Sequence[str] = [
                 invite(), *ANSWERED, ACK, receive("BYE"), send("200 OK"),

@@ -59,7 +59,7 @@ class _Shell:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             output, _ = await process.communicate()
         assert process.returncode == status, output.decode()
         return output.decode()
@@ -183,7 +183,7 @@ async def test_somebody_who_joins_by_it_hears_a_phones_keys_and_presses_some(
 ) -> None:
     join = f"lk room join --identity lk --auto-subscribe --publish-dtmf 12w# {ROOM}"
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(180),
         rtp_phone(tmp_path / "phone") as phone,
         called(server, phone),
         shell.at_work(join) as somebody,
@@ -204,7 +204,7 @@ async def test_a_file_that_it_publishes_is_heard_at_a_phone(
     encoder = await asyncio.create_subprocess_exec("opusenc", "--quiet", wave, file)
     assert await encoder.wait() == 0
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(180),
         rtp_phone(tmp_path / "phone") as phone,
         called(server, phone),
         shell.at_work(f"lk room join --identity lk --publish {file} {ROOM}"),

@@ -77,7 +77,7 @@ async def place_and_look_for_what_is_left(server: Server, tmp_path: Path, calls:
         caller = Caller(livekit, network.address)
         # The first calls make what is kept on purpose: connections, caches, worker threads.
         await asyncio.gather(*(caller.call(n) for n in range(AT_ONCE)))
-        await server.app.telephony.running.until_idle(10)
+        await server.app.telephony.running.until_idle(90)
         await all_ended(network, seen)
         tasks, descriptors = asyncio.all_tasks(), open_descriptors()
         gate = asyncio.Semaphore(AT_ONCE)
@@ -87,12 +87,14 @@ async def place_and_look_for_what_is_left(server: Server, tmp_path: Path, calls:
                 await caller.call(n)
 
         await asyncio.gather(*(one(n) for n in range(AT_ONCE, calls)))
-        await server.app.telephony.running.until_idle(10)
+        await server.app.telephony.running.until_idle(90)
         await all_ended(network, seen)
         if new := asyncio.all_tasks() - tasks:
-            _, left = await asyncio.wait(new, timeout=20)
+            _, left = await asyncio.wait(new, timeout=90)
             assert not left
-        assert open_descriptors() <= descriptors
+        # Connections of the SDK that nobody uses are closed after a while.
+        while open_descriptors() > descriptors:  # noqa: ASYNC110  a closed socket tells nobody
+            await asyncio.sleep(0.5)
         stats = await server.app.engine.stats()
         assert (stats.legs, stats.peers) == ((), ())
         assert (stats.players, stats.sources, stats.sinks) == (0, 0, 0)
@@ -112,5 +114,5 @@ def open_descriptors() -> int:
 
 
 async def test_after_three_hundred_calls_nothing_is_left(server: Server, tmp_path: Path) -> None:
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(180):
         await place_and_look_for_what_is_left(server, tmp_path, 300)

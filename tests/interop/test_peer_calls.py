@@ -124,7 +124,11 @@ class Meeting:
         await self.phone.is_over()
 
     async def room_ends(self, phone: Phone | None = None) -> None:
-        """The room is deleted: the phone, or who took its place, is hung up on."""
+        """The room is deleted: the phone, or who took its place, is hung up on.
+
+        The person leaves before it ends: under that one LiveKit's library may crash.
+        """
+        await self.person.do("leave")
         await self.front.lk.room.delete_room(api.DeleteRoomRequest(room=ROOM))
         await (phone or self.phone).is_over()
 

@@ -22,7 +22,7 @@ pytestmark = [
 
 @pytest.fixture
 async def network() -> AsyncIterator[PhoneNetwork]:
-    async with asyncio.timeout(60), PhoneNetwork() as running:
+    async with asyncio.timeout(180), PhoneNetwork() as running:
         yield running
 
 
@@ -30,7 +30,7 @@ async def sipp(network: PhoneNetwork, folder: Path, number: str, *options: str) 
     """SIPp's own caller: INVITE, ACK, a while of echo, BYE. Returns its exit status."""
     process = await asyncio.create_subprocess_exec(
         "sipp", "-sn", "uac", network.address, "-s", number, "-i", "127.0.0.1", "-p", "0",
-        "-nostdin", "-rtp_echo", "-timeout", "40s", *options,
+        "-nostdin", "-rtp_echo", "-timeout", "120s", *options,
         cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip

@@ -16,8 +16,9 @@ from livekit import api, rtc
 from livekit.rtc.participant import PublishDataTrackError
 
 from interop.datagrams import Address, MediaPath, needs_private_network, server_behind
-from interop.hearing import CLIENT_RATE, Voice, listen, steady_stretch, windows
+from interop.hearing import CLIENT_RATE, Voice, Window, listen, steady_stretch, windows
 from interop.server import KEY, SECRET, Server
+from switchroom.base.records import replace
 from switchroom.media import PeerStats, Tone
 from switchroom.rooms.data import DispatchEnded, Dtmf, UserData
 from switchroom.rooms.local import LocalParticipantSpec, Seat
@@ -81,7 +82,7 @@ class Client:
 
     async def next(self, name: str) -> tuple[Any, ...]:
         """The facts of the next event of that name; `watch` it first."""
-        return await asyncio.wait_for(self._queues[name].get(), 20)
+        return await asyncio.wait_for(self._queues[name].get(), 90)
 
     def none(self, name: str) -> bool:
         """Whether no event of that name waits."""
@@ -112,10 +113,15 @@ async def client(
         await joined.room.disconnect()
 
 
-async def hears(track: rtc.Track, hz: float) -> bool:
-    """Whether a second and a half of a track holds the tone for the most part."""
-    heard = windows(await listen(track, 1.5), CLIENT_RATE)
-    return len(steady_stretch(heard, hz)) >= 8
+async def until_heard(track: rtc.Track, hz: float) -> None:
+    """Until a second and a half of a track held the tone for the most part.
+
+    A busy machine may need a moment.
+    """
+    async with asyncio.timeout(90):
+        heard: list[Window] = []
+        while len(steady_stretch(heard, hz)) < 8:
+            heard = windows(await listen(track, 1.5), CLIENT_RATE)
 
 
 # ── sound that comes and goes ────────────────────────────────────────────────
@@ -129,7 +135,7 @@ async def test_every_one_of_many_short_calls_is_heard(server: Server, single: bo
             async with phone(server, hz) as there:
                 track, _, participant = await agent.next("track_subscribed")
                 assert participant.sid == there.seat.participant_sid
-                assert await hears(track, hz), f"call {number}"
+                await until_heard(track, hz)
 
 
 @MODES
@@ -146,7 +152,7 @@ async def test_calls_that_end_at_once_leave_the_next_one_audible(
                 track, _, participant = await agent.next("track_subscribed")
                 if participant.sid == there.seat.participant_sid:
                     break
-            assert await hears(track, 1500)
+            await until_heard(track, 1500)
 
 
 @MODES
@@ -161,7 +167,7 @@ async def test_a_publisher_learns_that_a_phone_listens_only_when_it_does(
         assert not subscribed.done()
         leg = server.app.engine.open_leg("127.0.0.1", lambda _: None)
         there.seat.hear(leg.sink)
-        await asyncio.wait_for(subscribed, 60)
+        await asyncio.wait_for(subscribed, 90)
         leg.close()
 
 
@@ -177,10 +183,9 @@ async def test_unpublished_tracks_are_gone_and_others_take_their_place(
         for hz in (440.0, 880.0):
             voice = Voice(hz, -20)
             publication = await anna.me.publish_track(voice.track)
-            speaking = asyncio.ensure_future(voice.speak())
-            track, _, _ = await ben.next("track_subscribed")
-            assert await hears(track, hz)
-            speaking.cancel()
+            async with voice.speaking():
+                track, _, _ = await ben.next("track_subscribed")
+                await until_heard(track, hz)
             await anna.me.unpublish_track(publication.sid)
             assert (await ben.next("track_unpublished"))[0].sid == publication.sid
 
@@ -198,18 +203,36 @@ async def test_a_publisher_pauses_in_silence_and_repeats_itself_unless_it_does_n
 
 
 async def packets_of(server: Server, options: rtc.TrackPublishOptions, *, loud: bool) -> PeerStats:
-    """What the server gets of a client that publishes three seconds of a tone or of silence."""
+    """What the server gets of a client while it publishes three seconds of a tone or of silence.
+
+    They begin when something of the track has arrived: a busy machine connects late.
+    """
     assert server.app is not None
     wave = (round(3_000 * math.sin(math.tau * n / 120)) for n in range(CLIENT_RATE // 50))
     frame = array("h", wave).tobytes() if loud else bytes(CLIENT_RATE // 25)
+    engine = server.app.engine
     async with client(server, "anna") as anna:
         source = rtc.AudioSource(CLIENT_RATE, 1)
         track = rtc.LocalAudioTrack.create_audio_track("voice", source)
         await anna.me.publish_track(track, options)
-        for _ in range(150):
-            await source.capture_frame(rtc.AudioFrame(frame, CLIENT_RATE, 1, CLIENT_RATE // 50))
-        (peer,) = (await server.app.engine.stats()).peers
-        return peer
+
+        async def publish(frames: int) -> PeerStats:
+            for _ in range(frames):
+                await source.capture_frame(rtc.AudioFrame(frame, CLIENT_RATE, 1, CLIENT_RATE // 50))
+            await source.wait_for_playout()
+            (peer,) = (await engine.stats()).peers
+            return peer
+
+        async with asyncio.timeout(90):
+            while not (before := await publish(10)).rtp_in:
+                pass
+        after = await publish(150)
+        source.clear_queue()
+        return replace(
+            after,
+            rtp_in=after.rtp_in - before.rtp_in,
+            bytes_in=after.bytes_in - before.bytes_in,
+        )
 
 
 # ── what is told ─────────────────────────────────────────────────────────────
@@ -249,16 +272,15 @@ async def test_how_well_a_client_is_connected_follows_what_is_lost(
     ):
         voice = Voice(440, -20)
         await anna.me.publish_track(voice.track)
-        speaking = asyncio.ensure_future(voice.speak())
-        monkeypatch.setattr(MediaPath, "datagram_received", lose)
-        await until_quality(ben, "anna", rtc.ConnectionQuality.QUALITY_POOR)
-        monkeypatch.setattr(MediaPath, "datagram_received", carry)
-        await until_quality(ben, "anna", rtc.ConnectionQuality.QUALITY_EXCELLENT)
-        speaking.cancel()
+        async with voice.speaking():
+            monkeypatch.setattr(MediaPath, "datagram_received", lose)
+            await until_quality(ben, "anna", rtc.ConnectionQuality.QUALITY_POOR)
+            monkeypatch.setattr(MediaPath, "datagram_received", carry)
+            await until_quality(ben, "anna", rtc.ConnectionQuality.QUALITY_EXCELLENT)
 
 
 async def until_quality(watcher: Client, identity: str, wanted: int) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             who, quality = await watcher.next("connection_quality_changed")
             if (who.identity, quality) == (identity, wanted):
@@ -298,18 +320,17 @@ async def test_a_client_whose_session_is_lost_comes_back_and_is_heard_again(
     ):
         voice = Voice(440, -20)
         await anna.me.publish_track(voice.track)
-        speaking = asyncio.ensure_future(voice.speak())
-        track, _, _ = await ben.next("track_subscribed")
-        assert await hears(track, 440)
-        lost = server.app.rooms.find(ROOM, "anna")
-        assert lost is not None
-        assert isinstance(lost.member, Session)
-        lost.member.failed("the test says so")
-        await anna.next("reconnected")
-        again, _, who = await ben.next("track_subscribed")
-        assert who.sid != lost.sid
-        assert await hears(again, 440)
-        speaking.cancel()
+        async with voice.speaking():
+            track, _, _ = await ben.next("track_subscribed")
+            await until_heard(track, 440)
+            lost = server.app.rooms.find(ROOM, "anna")
+            assert lost is not None
+            assert isinstance(lost.member, Session)
+            lost.member.failed("the test says so")
+            await anna.next("reconnected")
+            again, _, who = await ben.next("track_subscribed")
+            assert who.sid != lost.sid
+            await until_heard(again, 440)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ async def served(*arguments: str, env: Mapping[str, str]) -> AsyncIterator[Proce
         SWITCHROOM, "serve", *arguments, stderr=asyncio.subprocess.PIPE, env=dict(env)
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             yield Process(process)
     finally:
         if process.returncode is None:

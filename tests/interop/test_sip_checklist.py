@@ -19,7 +19,7 @@ from interop.sipp_phone import RINGING, needs_sipp, receive, refusal, send, sipp
 
 pytestmark = [pytest.mark.interop, needs_sipp]
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 _ANSWER = send(
     "200 OK",
     headers=("X-Greeting: hello", "X-Queue: 7", "Server: sipp"),

@@ -68,7 +68,7 @@ async def _calling(
     steps = [invite(), TRYING, RINGING, *[expect(180, optional=True)] * 3, expect(status), _ACK]
     calling = asyncio.ensure_future(sipp_calls(folder, number, house.address, steps))
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             yield calling
     finally:
         calling.cancel()
@@ -82,7 +82,7 @@ async def test_a_hidden_caller_rings_in_a_room_of_its_own_with_the_rules_agents(
     trunk = await house.trunk(
         numbers=["1 (510) 555-????"],
         allowed_addresses=["127.0.0.0/8"],
-        ringing_timeout=Duration(seconds=3),
+        ringing_timeout=Duration(seconds=5),
         ringing_timeout_status=wire.SIPStatusCode.SIP_STATUS_TEMPORARILY_UNAVAILABLE,
     )
     individual = api.SIPDispatchRuleIndividual(room_prefix="call")
@@ -119,7 +119,7 @@ async def test_a_hidden_caller_rings_in_a_room_of_its_own_with_the_rules_agents(
 async def test_a_callee_rule_of_a_wide_trunk_names_the_room_by_what_was_called(
     house: _House, tmp_path: Path
 ) -> None:
-    trunk = await house.trunk(numbers=["+1*"], ringing_timeout=Duration(seconds=2))
+    trunk = await house.trunk(numbers=["+1*"], ringing_timeout=Duration(seconds=4))
     callee = api.SIPDispatchRuleCallee(room_prefix="line")
     await house.rule(api.SIPDispatchRule(dispatch_rule_callee=callee))
     async with _calling(house, tmp_path, "+15105550177", 486) as calling:

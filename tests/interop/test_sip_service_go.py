@@ -50,7 +50,7 @@ async def _run(server: Server, *words: str) -> list[dict[str, Any]]:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             written, complaints = await process.communicate()
     finally:
         if process.returncode is None:

@@ -37,7 +37,7 @@ async def _run(server: Server, carrier: str, number: str) -> list[dict[str, Any]
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(180):
             written, complaints = await process.communicate()
     finally:
         if process.returncode is None:

@@ -90,7 +90,7 @@ class Call:
         self, kind: type[_Event], that: Callable[[_Event], bool] | None = None
     ) -> _Event:
         """The first event of this kind (that fulfils ``that``), now or later."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while True:
                 for event in self.events:
                     if isinstance(event, kind) and (that is None or that(event)):
@@ -114,7 +114,7 @@ class Wire:
 
     async def passed(self, message: str, *, times: int = 1) -> None:
         """Until this message has passed so many times; nobody above is told of ACKs."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while self.seen.count(message) < times:
                 self._changed.clear()
                 await self._changed.wait()

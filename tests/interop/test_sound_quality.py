@@ -71,7 +71,7 @@ async def test_a_bridge_makes_speech_over_a_lossy_network_no_worse_than_the_netw
     late = Impairment("loss", 0.05).applied(len(judging.frames(said)), seed=5)
     network = judging.scores(said, judging.played(unbridged(judging.frames(said), late), 0))
     async with (
-        asyncio.timeout(90),
+        asyncio.timeout(180),
         server_here(tmp_path) as server,
         lines("127.0.0.1", SPEAKER, LISTENER, *others) as exchange,
     ):
@@ -89,7 +89,7 @@ async def test_noise_is_ten_decibels_less_and_the_voice_as_loud_where_a_call_ask
     said = np.concatenate([np.zeros(lead), words, np.zeros(judging.RATE)])
     noisy = said + fan(len(said)) * judging.rms(words) / 10 ** (NOISE_BELOW_DB / 20)
     async with (
-        asyncio.timeout(90),
+        asyncio.timeout(180),
         server_here(tmp_path) as server,
         lines("127.0.0.1", SPEAKER, LISTENER) as exchange,
     ):

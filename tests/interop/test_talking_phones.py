@@ -28,7 +28,7 @@ needs_speech = pytest.mark.skipif(
 
 MARIA, RECEPTIONIST, VOICEMAIL, MARIA_IN_A_HURRY = (f"+1202555012{n}" for n in range(4))
 TEST_TONE = "+12025550102"
-PATIENCE = 60.0
+PATIENCE = 120.0
 WHO = "Hello, this is Bright Smile Dental. Am I speaking with Maria Lopez?"
 WHEN = "You have an appointment on Tuesday at three in the afternoon. Can you come?"
 CONFIRMED = "Thank you. Your appointment is confirmed. Goodbye."

@@ -55,7 +55,7 @@ async def _two(folder: Path, kind: PhoneKind) -> AsyncIterator[tuple[Desk, Phone
 async def _has_left(front: Desk, identity: str) -> None:
     """Until the room does not have it any more."""
     found = api.ListParticipantsRequest(room=ROOM)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             people = (await front.lk.room.list_participants(found)).participants
             if identity not in {person.identity for person in people}:
