@@ -162,15 +162,15 @@ class Desk:
             self._patron.workers_came(key)
         self._place_waiting(key)
 
-    def lost(self, worker: Worker) -> None:
-        """The socket of a worker is closed."""
+    def lost(self, worker: Worker, *, stopped: bool) -> None:
+        """The socket of a worker is closed; `stopped` if by itself. Once is enough."""
         if self.workers.pop(worker.id, None) is None:
             return
         self._pools.remove(worker.id)
         held = tuple(self._held.pop(worker.id, {}).values())
-        _log.info("worker gone", worker=worker.id, jobs=len(held))
+        _log.info("worker gone", worker=worker.id, jobs=len(held), stopped=stopped)
         for run in held:
-            self.feed(run, happening.WorkerLost(worker.id))
+            self.feed(run, happening.WorkerLost(worker.id, stopped))
 
     def report(self, worker: Worker, report: WorkerReport) -> None:
         """A worker says how busy it is."""
@@ -201,6 +201,9 @@ class Desk:
         """A worker tells the status of a job."""
         run = self._runs.get(report.job_id)
         if run is None:
+            if report.status is JobStatus.RUNNING and report.job_id in self._over:
+                # It ended before the worker had started it; what was said of that found nothing.
+                worker.terminate(report.job_id)
             return
         if worker.id != run.progress.worker_id and run.may_be_claimed_by(worker):
             # It came back: what began or ended while it was away it tells so, not as a claim.

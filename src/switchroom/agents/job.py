@@ -26,8 +26,14 @@ WORKER_RETURN = 5.0
 AGENT_RETURN = 10.0
 """Seconds that an agent which lost its connection has to come back."""
 
-STOP_LIMIT = 15.0
-"""Seconds after the loss of its worker in which an agent's good-bye is the worker's doing."""
+STOP_LIMIT = 20.0
+"""Seconds after the loss of its worker in which an agent's good-bye may be the worker's doing."""
+
+ORPHAN_PATIENCE = 10.0
+"""Seconds for which no agent leaves because its worker was killed.
+
+Agents of livekit-agents never say good-bye then, those for Node 12.5 to 15 s later: a job process
+gives up 15 s after the last ping of its worker, and there is one every 2.5 s."""
 
 ROOM_END_LIMIT = 3.0
 """Seconds after such a good-bye in which the room's end shows that the agent had done its job.
@@ -88,10 +94,10 @@ class Ending:
 class Progress:
     """Where one job stands.
 
-    `deadline`, `wait_until` and `lost_at` (of the worker of an agent that is in the room) are
-    monotonic seconds. `asked` are the workers that may answer, `refused` those that did not want
-    it. `report` is what the worker said of the job's end while the agent was still in the room.
-    `interrupted` jobs were running when the server was stopped.
+    `deadline`, `wait_until` and `lost_at` (when the worker's socket closed) are monotonic seconds.
+    `stopped` says that the worker closed it itself. `asked` are the workers that may answer,
+    `refused` those that did not want it. `report` is what the worker said of the job's end while
+    the agent was still in the room. `interrupted` jobs were running when the server was stopped.
     """
 
     wait_until: float
@@ -101,6 +107,7 @@ class Progress:
     asked: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
     lost_at: float = 0.0
+    stopped: bool = False
     acceptance: Acceptance | None = None
     report: JobStatus | None = None
     interrupted: bool = False
@@ -142,9 +149,10 @@ class Reconsidered:
 
 @record
 class WorkerLost:
-    """A worker's socket closed."""
+    """A worker's socket closed; `stopped` when the worker closed it, as one does that stops."""
 
     worker_id: str
+    stopped: bool = False
 
 
 @record
@@ -276,6 +284,7 @@ def resume(
     return Progress(
         wait_until=now,
         stage=Stage.ADRIFT,
+        lost_at=now,
         interrupted=interrupted,
         deadline=now + wait,
         worker_id=worker_id,
@@ -411,12 +420,17 @@ def _asked_one_lost(progress: Progress, event: WorkerLost, _now: float) -> Outco
 def _worker_lost(progress: Progress, event: WorkerLost, now: float) -> Outcome:
     if event.worker_id != progress.worker_id:
         return progress, ()
-    if progress.stage is Stage.JOINED:
-        deadline = now + WORKER_RETURN
-        return replace(progress, stage=Stage.UNATTENDED, deadline=deadline, lost_at=now), ()
     if progress.stage is Stage.AWAY:
         return _end(progress, _BOTH_GONE)
-    return replace(progress, stage=Stage.ADRIFT, deadline=now + WORKER_RETURN), ()
+    joined = progress.stage is Stage.JOINED
+    lost = replace(
+        progress,
+        stage=Stage.UNATTENDED if joined else Stage.ADRIFT,
+        deadline=now + WORKER_RETURN,
+        lost_at=now,
+        stopped=event.stopped,
+    )
+    return lost, ()
 
 
 def _claimed(progress: Progress, event: Claimed, now: float) -> Outcome:
@@ -444,20 +458,19 @@ def _as_reported(status: JobStatus, error: str) -> Ending:
     return Ending(DispatchOutcome.FAILED, status, error=said, retry=status is JobStatus.FAILED)
 
 
-def _agent_joined(progress: Progress, _event: AgentJoined, now: float) -> Outcome:
+def _agent_joined(progress: Progress, _event: AgentJoined, _now: float) -> Outcome:
     attended = progress.stage in (Stage.ASSIGNED, Stage.AWAY)
     if attended:
         return replace(progress, stage=Stage.JOINED, deadline=None), ()
-    return replace(progress, stage=Stage.UNATTENDED, deadline=None, lost_at=now), ()
+    return replace(progress, stage=Stage.UNATTENDED, deadline=None), ()
 
 
 def _agent_left(progress: Progress, event: AgentLeft, now: float) -> Outcome:
     """A worker that stops takes its agents with it: they say good-bye right after its socket.
 
-    So does an agent that is done when its worker's line was just cut. What comes next tells.
+    So may an agent that is done. What comes next tells.
     """
-    soon = progress.stage is Stage.UNATTENDED and now - progress.lost_at <= STOP_LIMIT
-    if event.parting is Parting.GOODBYE and soon:
+    if event.parting is Parting.GOODBYE and _may_be_taken_along(progress, now):
         return replace(progress, stage=Stage.PARTED, deadline=now + ROOM_END_LIMIT), ()
     parting = _PARTINGS.get(event.parting)
     if parting is not None:
@@ -467,6 +480,16 @@ def _agent_left(progress: Progress, event: AgentLeft, now: float) -> Outcome:
     if progress.report is not None:
         return _end(progress, _as_reported(progress.report, ""))
     return replace(progress, stage=Stage.AWAY, deadline=now + AGENT_RETURN), ()
+
+
+def _may_be_taken_along(progress: Progress, now: float) -> bool:
+    """Whether an agent that leaves now may do so because of its worker.
+
+    One whose worker's line was merely cut knows nothing of that: its good-bye is its own.
+    """
+    earliest = 0.0 if progress.stopped else ORPHAN_PATIENCE
+    since = now - progress.lost_at
+    return progress.stage is Stage.UNATTENDED and earliest <= since <= STOP_LIMIT
 
 
 def _done_after_all(progress: Progress, _event: Event, _now: float) -> Outcome:

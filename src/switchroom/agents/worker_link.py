@@ -62,11 +62,11 @@ class WorkerLink:
         """A message as JSON, for a worker that speaks it."""
         return protocol.as_json(message)
 
-    def lost(self) -> None:
-        """The socket is closed."""
+    def lost(self, *, stopped: bool = False) -> None:
+        """The socket is closed; `stopped` if the worker closed it. Again is without effect."""
         self._deadline.cancel()
         self._worker.close("socket closed")
-        self._desk.lost(self._worker)
+        self._desk.lost(self._worker, stopped=stopped)
 
     def _handle(self, message: WorkerMessage) -> None:
         worker = self._worker

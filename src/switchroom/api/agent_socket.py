@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from switchroom.agents.dispatcher import Dispatcher
 from switchroom.agents.worker_link import WorkerLink
 from switchroom.api.asgi import AsgiApp, Receive, Scope, Send, claims_of, respond_text
-from switchroom.api.message_socket import MessageSocket
+from switchroom.api.message_socket import CLOSED_BY_PEER, MessageSocket
 from switchroom.auth.grants import PermissionDenied, require_agent
 
 
@@ -36,6 +36,13 @@ class AgentSockets:
         link = WorkerLink(self._dispatcher, claims.api_key if claims else "")
         try:
             await send({"type": "websocket.accept"})
-            await MessageSocket(link, scope, receive, send).serve()
+            await MessageSocket(
+                link,
+                scope,
+                receive,
+                send,
+                # At once: the agents of a worker that stops leave in the next moment.
+                on_end=lambda code: link.lost(stopped=code in CLOSED_BY_PEER),
+            ).serve()
         finally:
             link.lost()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from switchroom.api.asgi import Receive, Scope, Send
@@ -14,6 +15,9 @@ _log = get_logger("api")
 
 LAST_WORDS = 2.0
 """Seconds that the last messages of a closed link get to leave."""
+
+CLOSED_BY_PEER = (1000, 1001)
+"""Status codes (RFC 6455, 7.4.1) of a peer that is done or goes away. A cut line has none."""
 
 
 class Link(Protocol):
@@ -42,10 +46,22 @@ class Link(Protocol):
 
 
 class MessageSocket:
-    """One accepted WebSocket. Speaks protobuf, or JSON to a peer whose last frame was text."""
+    """One accepted WebSocket. Speaks protobuf, or JSON to a peer whose last frame was text.
 
-    def __init__(self, link: Link, scope: Scope, receive: Receive, send: Send) -> None:
+    `on_end` is called with the status code as soon as the peer's end is read.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        on_end: Callable[[int | None], None] = lambda _code: None,
+    ) -> None:
         self._link = link
+        self._on_end = on_end
         self._receive = receive
         self._send = send
         self._path = scope["path"]
@@ -76,6 +92,7 @@ class MessageSocket:
             data = message.get("bytes")
             self._json = data is None
             self._link.receive(message.get("text") or "" if data is None else data)
+        self._on_end(message.get("code"))
 
     async def _write(self) -> None:
         while (message := await self._link.next()) is not None:

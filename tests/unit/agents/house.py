@@ -255,6 +255,10 @@ class Worker:
         await self.say(ping=agent.WorkerPing(timestamp=7))
         assert (await self.expect("pong")).last_timestamp == 7
 
+    def cut(self) -> None:
+        """Lose the line, without a close frame."""
+        self.socket.transport.abort()
+
     async def closed(self) -> str:
         """Read until the server closes; the reason it gives."""
         async with asyncio.timeout(60):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from livekit import api
 from livekit.protocol import agent
 
 from switchroom.agents.dispatcher import MAX_ATTEMPTS
-from switchroom.agents.job import OFFER_TIMEOUT, WORKER_RETURN
+from switchroom.agents.job import OFFER_TIMEOUT, ROOM_END_LIMIT, WORKER_RETURN
 from switchroom.rooms.reasons import DisconnectReason
 from unit.rooms.house import settle
 
@@ -204,7 +205,7 @@ async def test_a_worker_that_comes_back_in_time_keeps_its_job(house: House) -> N
 
 @pytest.mark.parametrize("status", [agent.JS_RUNNING, agent.JS_SUCCESS])
 async def test_a_worker_that_comes_back_and_tells_of_a_job_keeps_it_without_a_claim(
-    house: House, status: agent.JobStatus.ValueType
+    house: House, status: Any
 ) -> None:
     """livekit-agents claims what runs; what begins or ends meanwhile it only reports."""
     await house.phone()
@@ -222,6 +223,20 @@ async def test_a_worker_that_comes_back_and_tells_of_a_job_keeps_it_without_a_cl
             await second.nothing()
             (listed,) = await house.jobs(dispatch_id)
             assert listed.state.status == status
+
+
+async def test_a_worker_that_starts_a_job_which_is_over_is_told_again(house: House) -> None:
+    """livekit-agents knows no job that still waits for its process, and lets a termination pass."""
+    async with house.worker() as worker:
+        await house.dispatch()
+        job = (await worker.take()).job
+        async with house.api() as livekit:
+            await livekit.room.delete_room(api.DeleteRoomRequest(room=ROOM))
+        assert (await worker.expect("termination")).job_id == job.id
+        await worker.say(update_job=agent.UpdateJobStatus(job_id=job.id, status=agent.JS_RUNNING))
+        assert (await worker.expect("termination")).job_id == job.id
+        await worker.say(update_job=agent.UpdateJobStatus(job_id=job.id, status=agent.JS_SUCCESS))
+        await worker.nothing()
 
 
 async def test_a_job_is_not_given_to_a_worker_that_has_no_right_to_it(house: House) -> None:
@@ -254,6 +269,28 @@ async def test_an_agent_works_on_when_its_workers_socket_is_lost(house: House) -
         (listed,) = await house.jobs(dispatch_id)
         assert listed.state.status == agent.JS_SUCCESS
         await second.nothing()
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["line cut", "worker stops"])
+async def test_a_goodbye_is_its_workers_doing_only_if_the_worker_stopped(
+    house: House, cut: bool
+) -> None:
+    await house.phone()
+    async with house.worker() as second:
+        house.draw = 0.99
+        async with house.worker() as first:
+            dispatch_id = await house.dispatch()
+            anna, _ = house.agent((await first.take()).job.state.participant_identity)
+            if cut:
+                first.cut()
+        house.leave(anna)
+        await house.time.pass_(ROOM_END_LIMIT)
+        if not cut:
+            await second.take()
+        await second.nothing()
+        done, *successors = await house.jobs(dispatch_id)
+        assert done.state.status == (agent.JS_SUCCESS if cut else agent.JS_FAILED)
+        assert len(successors) == (0 if cut else 1)
 
 
 @pytest.mark.parametrize(

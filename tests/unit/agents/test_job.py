@@ -11,6 +11,7 @@ from switchroom.agents.job import (
     AGENT_RETURN,
     JOIN_LIMIT,
     OFFER_TIMEOUT,
+    ORPHAN_PATIENCE,
     ROOM_END_LIMIT,
     STOP_LIMIT,
     TRANSITIONS,
@@ -68,7 +69,8 @@ ASSIGNED = run(OFFERED, Accepted(A, AGENT))
 JOINED = run(ASSIGNED, AgentJoined())
 ADRIFT = run(ASSIGNED, WorkerLost(A))
 UNATTENDED = run(JOINED, WorkerLost(A))
-PARTED = run(UNATTENDED, AgentLeft(Parting.GOODBYE))
+STOPPED = run(JOINED, WorkerLost(A, stopped=True))
+PARTED = run(STOPPED, AgentLeft(Parting.GOODBYE))
 AWAY = run(JOINED, AgentLeft(Parting.LOST))
 ENDED = run(JOINED, AgentLeft(Parting.GOODBYE))
 AT = {
@@ -233,13 +235,48 @@ def test_an_agent_that_fell_silent_with_its_worker_is_replaced_at_once() -> None
     assert ending(run(UNATTENDED, Due(SHORTAGE, silent=True))).retry
 
 
-def test_an_agent_that_says_goodbye_right_after_its_worker_stopped_is_replaced() -> None:
-    soon = 101.0 + STOP_LIMIT
-    parted = run(UNATTENDED, AgentLeft(Parting.GOODBYE), now=soon)
-    assert parted.deadline == soon + ROOM_END_LIMIT
+@pytest.mark.parametrize(
+    ("lost", "seconds"),
+    [
+        (STOPPED, 0.0),
+        (STOPPED, STOP_LIMIT),
+        # Job processes of Node whose worker was killed.
+        (UNATTENDED, ORPHAN_PATIENCE),
+        (UNATTENDED, 12.5),
+        (UNATTENDED, 15.0),
+        (UNATTENDED, STOP_LIMIT),
+    ],
+)
+def test_an_agent_that_its_stopped_or_killed_worker_takes_along_is_replaced(
+    lost: Progress, seconds: float
+) -> None:
+    then = lost.lost_at + seconds
+    parted = run(lost, AgentLeft(Parting.GOODBYE), now=then)
+    assert parted.deadline == then + ROOM_END_LIMIT
     assert ending(run(parted, Due(SHORTAGE))).retry
-    later = ending(run(UNATTENDED, AgentLeft(Parting.GOODBYE), now=soon + 1))
-    assert (later.retry, later.status) == (False, JobStatus.SUCCESS)
+
+
+@pytest.mark.parametrize(
+    ("lost", "seconds"),
+    [
+        (UNATTENDED, 0.0),
+        (UNATTENDED, ORPHAN_PATIENCE - 0.1),
+        (UNATTENDED, STOP_LIMIT + 0.1),
+        (STOPPED, STOP_LIMIT + 0.1),
+    ],
+)
+def test_an_agent_that_leaves_by_itself_after_the_loss_of_its_worker_has_done_its_job(
+    lost: Progress, seconds: float
+) -> None:
+    """The worker's line may be cut only, and a good-bye need not end the room."""
+    left = run(lost, AgentLeft(Parting.GOODBYE), now=lost.lost_at + seconds)
+    assert (ending(left).retry, ending(left).status) == (False, JobStatus.SUCCESS)
+
+
+def test_an_agent_that_joins_after_the_loss_of_its_worker_may_still_be_taken_along() -> None:
+    late = run(ADRIFT, AgentJoined(), now=ADRIFT.lost_at + WORKER_RETURN)
+    left = run(late, AgentLeft(Parting.GOODBYE), now=ADRIFT.lost_at + 15.0)
+    assert left.stage is Stage.PARTED
 
 
 @pytest.mark.parametrize("event", [RoomClosed(), Claimed(A)], ids=["room over", "worker back"])
