@@ -96,10 +96,12 @@ class Database:
     async def run(self, job: Callable[[Connection], _Result]) -> _Result:
         """Run `job` in a transaction of its own, committed on return. Raises StorageError."""
         done: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+        self._check_open()
+        # First, for the thread may be awake already: the job finds all that was saved before it.
+        self._hand_over()
         with self._lock:
-            self._check_open()
             self._jobs.append(partial(self._run_job, job, done))
-        self._wake()
+        self._work.set()
         return await done
 
     def put_soon(
@@ -150,6 +152,11 @@ class Database:
         return pending
 
     def _wake(self) -> None:
+        self._hand_over()
+        self._work.set()
+
+    def _hand_over(self) -> None:
+        """Rows that wait for company go to the thread."""
         if self._lingering is not None:
             self._lingering.cancel()
             self._lingering = None
@@ -159,7 +166,6 @@ class Database:
             with self._lock:
                 for key, row, record in made:
                     self._put(row.table, key, record, row.encode)
-        self._work.set()
 
     # ── in the thread ────────────────────────────────────────────────────────
 

@@ -83,6 +83,21 @@ async def test_what_a_row_holds_is_asked_once_and_as_late_as_can_be(url: str) ->
     await database.close()
 
 
+async def test_a_job_finds_what_was_saved_before_it_although_the_thread_is_awake(
+    database: Database,
+) -> None:
+    def while_the_thread_looks() -> dict[str, object]:
+        """It is made to look for work just now, and has done so on return."""
+        database._work.set()
+        while database._work.is_set():
+            continue
+        with database._lock:
+            return _row("a")
+
+    database.put_soon(rooms, "a", while_the_thread_looks, dict)
+    assert await database.run(_sids) == {"a": "RM_1"}
+
+
 async def test_a_row_that_is_awaited_replaces_the_one_that_waits_for_company(url: str) -> None:
     database = Database(url, linger=3600.0)
     await database.open()
