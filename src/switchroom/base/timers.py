@@ -27,10 +27,11 @@ class Timers(Protocol):
 
 
 class LoopTimers:
-    """Deadlines of the running event loop."""
+    """Deadlines of the running event loop. None is told before so many seconds have passed."""
 
     def after(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        return asyncio.get_running_loop().call_later(max(0.0, seconds), callback)
+        wait = seconds + TOO_EARLY if seconds > 0.0 else 0.0
+        return asyncio.get_running_loop().call_later(wait, callback)
 
 
 class Deadline:

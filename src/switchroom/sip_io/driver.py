@@ -19,7 +19,7 @@ from switchroom.base.ip_addresses import ip_of, is_ip
 from switchroom.base.log import get_logger
 from switchroom.base.records import record
 from switchroom.base.tasks import Tasks
-from switchroom.base.timers import TOO_EARLY
+from switchroom.base.timers import LoopTimers, Timer
 from switchroom.sip.actions import CloseFlow, Connect, Locate, Send
 from switchroom.sip.call_session import CallSession
 from switchroom.sip.callee_session import CalleeSession
@@ -164,7 +164,8 @@ class SipDriver:
         self._listeners: dict[CallSession, Listener] = {}
         self._failures: list[tuple[Flow, str]] = []
         self._pumping = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timers = LoopTimers()
+        self._timer: Timer | None = None
         self._timer_at = 0.0
         self._next_sweep = 0.0
         self._quiet: asyncio.Event | None = None
@@ -342,7 +343,7 @@ class SipDriver:
             if self._endpoint.untold:
                 self._loop.call_soon(self._pump)
             else:
-                self._settle(self._loop)
+                self._settle()
 
     def _pump(self) -> None:
         """Perform actions and hand out events until both have run dry."""
@@ -356,7 +357,7 @@ class SipDriver:
                     self._hand_out(session, event)
         finally:
             self._pumping = False
-        self._settle(self._loop)
+        self._settle()
 
     def _perform_all(self) -> None:
         while self._endpoint.undone:
@@ -417,7 +418,7 @@ class SipDriver:
         elif action.call_id:
             self._record("out", flow, action.call_id, action.data)
 
-    def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _settle(self) -> None:
         """All is done that can be done now: tell who waits for that, and arm the timer."""
         if self._quiet is not None and not self._endpoint.sessions:
             self._quiet.set()
@@ -429,8 +430,7 @@ class SipDriver:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = deadline
-        delay = max(0.0, deadline - self._clock.monotonic()) + TOO_EARLY
-        self._timer = loop.call_later(delay, self._woken)
+        self._timer = self._timers.after(deadline - self._clock.monotonic(), self._woken)
 
     # ── sockets ──
 
