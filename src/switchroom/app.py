@@ -206,6 +206,8 @@ class Switchroom:
     @property
     def condition(self) -> Condition:
         """Whether new calls are welcome."""
+        if self.engine.failed:
+            return Condition.BROKEN
         if self._condition is Condition.READY and self._overloaded() is not None:
             return Condition.BUSY
         return self._condition

@@ -3,8 +3,8 @@
 | path | says |
 |---|---|
 | ``/``, ``/healthz`` | 200 while calls and clients are served, else 406, as livekit-server does |
-| ``/livez`` | 200 as long as the process answers: restart it only if it does not |
-| ``/readyz`` | 200, 429 while new calls are refused for load, 503 before and after: send no calls |
+| ``/livez`` | 200 while the process answers and can carry sound: restart it only if it does not |
+| ``/readyz`` | 200, 429 while new calls are refused for load, else 503: send no calls |
 | any, on ``health_port`` | as ``/readyz``, as livekit-sip does |
 """
 
@@ -23,6 +23,8 @@ class Condition(Enum):
     READY = ("OK", 200)
     BUSY = ("UnderLoad", 429)
     DRAINING = ("Draining", 503)
+    BROKEN = ("MediaFailed", 503)
+    """No call can be carried any more, and only another process will help."""
 
 
 class Health:
@@ -53,4 +55,7 @@ class Health:
             await respond_text(scope, send, 406, "Not Ready")
 
     async def _alive(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await respond_text(scope, send, 200, "OK")
+        if self._condition() is Condition.BROKEN:
+            await respond_text(scope, send, 503, "MediaFailed")
+        else:
+            await respond_text(scope, send, 200, "OK")

@@ -71,6 +71,11 @@ class Engine:
         """Where the WebRTC sockets are bound. Raises :class:`EngineStopped`."""
         return tuple(self._running().rtc_addresses)
 
+    @property
+    def failed(self) -> bool:
+        """Whether the media thread has ended by a fault. It does not come back."""
+        return self._failed is not None
+
     async def start(self) -> None:
         """Open the WebRTC sockets and start the thread. Raises :class:`EngineError`."""
         config = self._config

@@ -18,6 +18,7 @@ Serve = Callable[..., Client]
         (Condition.READY, 200, 200, "OK"),
         (Condition.BUSY, 200, 429, "UnderLoad"),
         (Condition.DRAINING, 406, 503, "Draining"),
+        (Condition.BROKEN, 406, 503, "MediaFailed"),
     ],
 )
 async def test_serving_ready_and_alive_are_three_questions(
@@ -27,7 +28,8 @@ async def test_serving_ready_and_alive_are_three_questions(
     assert [(await client.send("GET", path)).status for path in ("/", "/healthz")] == [serving] * 2
     answer = await client.send("GET", "/readyz")
     assert (answer.status, answer.text) == (ready, words)
-    assert (await client.send("GET", "/livez")).status == 200
+    alive = 503 if condition is Condition.BROKEN else 200
+    assert (await client.send("GET", "/livez")).status == alive
 
 
 async def test_the_condition_is_asked_each_time(serve: Serve) -> None:
