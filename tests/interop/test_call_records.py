@@ -52,6 +52,7 @@ async def test_why_a_call_failed_is_told_in_its_first_line_also_after_a_crash(
                 assert await phone.finished() == 0
             (listed,) = json.loads(await typed(server, "call", "list", "--json"))
             assert listed["termination"]["sentence"] == WHY
+            assert listed["remote_address"] == phone.address
             found = await typed(server, "call", "list", "--failed", "--number", NUMBER)
             assert _clock(listed["created_at"]) in found
             assert WHY in found

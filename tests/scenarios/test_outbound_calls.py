@@ -88,6 +88,21 @@ async def test_a_call_goes_well_and_the_callee_hangs_up(house: House) -> None:
     ]  # fmt: skip
     assert record.ended_at - record.answered_at == pytest.approx(60e9, rel=0.01)
     assert record.dialog is None
+    assert record.remote_address == house.carrier.call.remote
+
+
+async def test_the_record_of_a_dial_names_the_last_peer_that_it_tried(house: House) -> None:
+    house.call(ringing_timeout=10.0)
+    await house.calm()
+    silent = house.carrier.call
+    silent.remote = ""  # the trunk's host name is being looked up
+    assert house.telephony.running.all[0].record.remote_address == ""
+    silent.remote = "192.0.2.10:5060"
+    silent.says(100)
+    assert house.telephony.running.all[0].record.remote_address == "192.0.2.10:5060"
+    silent.remote = "192.0.2.11:5060"  # which says nothing at all
+    await asyncio.sleep(11)
+    assert house.calls.last.remote_address == "192.0.2.11:5060"
 
 
 async def test_a_request_that_does_not_wait_is_answered_while_it_is_dialled(house: House) -> None:

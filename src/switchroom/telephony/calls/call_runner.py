@@ -145,9 +145,15 @@ class CallRunner:
             if number == self._dialogs:
                 if isinstance(event, Answered):
                     self.remote_headers = event.headers
+                self._note_peer()
                 self.tell(event)
 
         return on_event
+
+    def _note_peer(self) -> None:
+        """Whom the messages go to: an INVITE finds its way by and by, and may try several."""
+        if self.session is not None and self.session.remote:
+            self.books.notes.remote_address = self.session.remote
 
     def take_over(
         self, successor: IncomingInviteSession, invite: Request
@@ -500,6 +506,7 @@ class CallRunner:
             self._errand_over()
 
     def _store_end(self, command: do.StoreEnd) -> None:
+        self._note_peer()
         self.books.ended(command.termination, self._dialog_of())
         figures, self._figures = self._figures, None
         if figures is None:
