@@ -76,8 +76,8 @@ _STOP_ORDER = (
 
 _START_FAILURES = (StorageError, CertificateError, EngineError, SipStartError, ListenError)
 
-# Seconds after which a caller may try again who comes while the server stops.
-_DRAIN_RETRY = 10
+# Seconds after which a caller may try again who comes while the server starts or stops.
+_RETRY = {Condition.STARTING: 2, Condition.DRAINING: 10}
 
 
 @record
@@ -254,8 +254,8 @@ class Switchroom:
     def _retry_after(self) -> int | None:
         """Asked for each INVITE from outside; seconds after which to ask again."""
         self._meters.node.invite_came()
-        if self._condition is Condition.DRAINING:
-            return _DRAIN_RETRY
+        if self._condition in _RETRY:
+            return _RETRY[self._condition]
         refusal = self._refusal()
         return refusal.retry_after if refusal else None
 
