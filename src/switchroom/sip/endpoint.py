@@ -367,6 +367,13 @@ class Endpoint:
             if not users:
                 del self._by_flow[transaction.flow]
 
+    def came_again(self, transaction: ServerTransaction, flow: Flow) -> None:
+        """A request was repeated: over a stream nobody does that before its connection is lost."""
+        if flow.reliable and flow != transaction.flow:
+            self._untrack(transaction)
+            transaction.flow = flow
+            self.track(transaction)
+
     def came_by(self, flow: Flow, dialog: Dialog | None) -> None:
         """A request of the peer's came inside a dialog."""
         before = dialog.flow if dialog is not None else None
@@ -382,10 +389,11 @@ class Endpoint:
             return
         transaction.rerouted = True
         self._untrack(transaction)
-        host, port = transaction.flow.remote[0], transaction.request.via.sent_by[1]
+        lost = transaction.flow
+        host, port = lost.remote[0], transaction.request.via.sent_by[1]
 
         def reached(result: Flow | SipFailure, at: float) -> None:
-            if transaction.over:
+            if transaction.over or transaction.flow != lost:
                 return
             if isinstance(result, SipFailure):
                 transaction.transport_failed(result.reason, at)
@@ -393,5 +401,5 @@ class Endpoint:
                 transaction.move_to(result)
                 self.track(transaction)
 
-        hop = Hop(transaction.flow.transport, host, port, transaction.flow.name or host)
+        hop = Hop(lost.transport, host, port, lost.name or host)
         self.connect(hop, None, _AGAIN, reached)

@@ -63,6 +63,10 @@ class UasHost(SessionHost, TransactionHost, Protocol):
         """Note which flow a transaction depends on."""
         ...
 
+    def came_again(self, transaction: ServerTransaction, flow: Flow) -> None:
+        """A request was repeated."""
+        ...
+
     def came_by(self, flow: Flow, dialog: Dialog | None) -> None:
         """A request of the peer's came inside a dialog."""
         ...
@@ -104,6 +108,7 @@ class UasCore:
         elif request.method == "ACK":
             self._ack(request, now)
         elif (known := self.transactions.get(server_key(request, request.method))) is not None:
+            self._host.came_again(known, flow)
             known.repeated(now)
         elif request.method == "CANCEL":
             self._cancel(request, flow, size, now)

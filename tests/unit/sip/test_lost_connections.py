@@ -13,7 +13,7 @@ from switchroom.sip.invite_session import (
     FailureKind,
     Provisional,
 )
-from switchroom.sip.message import Request
+from switchroom.sip.message import Request, Response
 from switchroom.sip.targets import Hop
 from switchroom.sip.uri import Uri
 from unit.sip.wire import ANSWER, THEM, Agent, a_call_to_us, reply
@@ -173,3 +173,24 @@ def test_a_dialog_whose_connection_was_lost_goes_on_by_the_one_the_peer_comes_by
     (sent,) = agent.out
     assert (sent.flow.remote, sent.flow.connection) == (after, agent.connection)
     agent.sent_request("BYE")
+
+
+def test_a_caller_that_comes_back_by_another_connection_is_answered_there() -> None:
+    """Its Via can't be connected from outside; the request that it repeats shows the way."""
+    agent = Agent(transport="tcp")
+    agent.endpoint.admit_with(lambda _request, _flow: None)
+    agent.hear(a_call_to_us(), ("9.9.9.9", 40_001))
+    ((session, _),) = agent.heard
+    assert isinstance(session, CalleeSession)
+    agent.unreachable = (FailureKind.TRANSPORT, "connection refused")
+    agent.lose_connection(("9.9.9.9", 40_001))
+    session.ring(agent.now)
+    agent.settle()
+    agent.out.clear()
+    agent.hear(a_call_to_us(), ("9.9.9.9", 40_002))
+    session.answer(agent.now, ANSWER)
+    agent.settle()
+    assert {sent.flow.remote for sent in agent.out} == {("9.9.9.9", 40_002)}
+    assert [m.status for m in agent.sent() if isinstance(m, Response)] == [180, 200]
+    agent.lose_connection(("9.9.9.9", 40_002))
+    assert agent.at_rest()

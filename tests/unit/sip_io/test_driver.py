@@ -295,6 +295,51 @@ async def test_who_gives_up_in_the_breath_of_calling_is_not_waited_for(ours: Sip
     await writer.wait_closed()
 
 
+class Impatient:
+    """A server that closes a connection which is used a second time, and serves on the next."""
+
+    def __init__(self) -> None:
+        self.invites: list[Request] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for status in (486, 0):
+            while True:
+                try:
+                    head = await reader.readuntil(b"\r\n\r\n")
+                except asyncio.IncompleteReadError:
+                    writer.close()
+                    return
+                request = parse_message(head + await reader.readexactly(_length(head)))
+                if isinstance(request, Request) and request.method == "INVITE":
+                    break
+            self.invites.append(request)
+            if status:
+                writer.write(reply(request, status).serialise())
+        writer.close()
+
+
+def _length(head: bytes) -> int:
+    return int(head.rpartition(b"Content-Length:")[2])
+
+
+async def test_a_connection_that_is_closed_under_a_call_is_made_anew_for_it(
+    ours: SipDriver,
+) -> None:
+    impatient = Impatient()
+    server = await asyncio.start_server(impatient, "127.0.0.1", 0)
+    async with server:
+        address = server.sockets[0].getsockname()
+        for number in range(2):
+            ear = Ear()
+            ours.invite(invite_to(address, "tcp", f"call-{number}"), ear)
+            failed = await ear.next(Failed)
+            assert failed.failure.status == 486
+        await ours.stop()
+    first, second, again = impatient.invites
+    assert second.call_id != first.call_id
+    assert again.serialise() == second.serialise()
+
+
 class JumpingClock(SystemClock):
     """The system's, and a time that has passed meanwhile."""
 
