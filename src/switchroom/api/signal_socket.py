@@ -36,6 +36,10 @@ _STATUS = {
 }
 
 
+_MAX_JSON_VALUES = 10_000
+"""Of one text frame. They cost by the piece: two MB of empty ones held everybody up for seconds."""
+
+
 class SignalSockets:
     """Serves clients that join rooms."""
 
@@ -124,6 +128,8 @@ async def _refuse(scope: Scope, send: Send, refusal: ServiceError) -> None:
 
 
 def _from_json(text: str) -> bytes | None:
+    if sum(map(text.count, "{[,")) > _MAX_JSON_VALUES:
+        return None
     request = rtc.SignalRequest()
     try:
         read_json(text, request)

@@ -169,8 +169,14 @@ async def test_a_client_that_speaks_json_is_answered_in_json(socket: _Socket) ->
     await socket.hang_up()
 
 
+MANY_VALUES = json.dumps({"subscription": {"trackSids": ["TR_1"] * 10_000}})
+"""JSON costs by the value, and this is what would keep the server busy."""
+
+
 @pytest.mark.parametrize(
-    "frame", [{"bytes": b"\xff\xff"}, {"text": "{"}, {"text": "[]"}, {"text": ""}]
+    "frame",
+    [{"bytes": b"\xff\xff"}, {"text": "{"}, {"text": "[]"}, {"text": ""}, {"text": MANY_VALUES}],
+    ids=["bytes", "brace", "list", "nothing", "many values"],
 )
 async def test_garbage_is_answered_with_leave_and_the_end(
     socket: _Socket, rooms: Rooms, frame: dict[str, Any]

@@ -115,6 +115,7 @@ class Session:
         self._signal_pace = Pace(SIGNALS)
         self._last_sequence = 0
         self._drop_next_resume = False
+        self._owed_messages = False
         self._ended = False
 
     # ── coming, coming back ──────────────────────────────────────────────────
@@ -169,6 +170,7 @@ class Session:
             if track.announced:
                 self.send(responses.track_subscribed(track.sid))
         self._refresh_token()
+        self._owed_messages = True
         if "return" in self._timers:
             self._set_timer("return", RENEWAL_LIMIT, self._never_returned)
         self._connection.resume()
@@ -353,7 +355,9 @@ class Session:
             known = [sid for sid in state.subscription.track_sids if self._room.track(sid)]
             self._room.ask(self.participant, known, wanted=wanted)
         self._connection.pause_tracks(state.disabled, paused=True)
-        self._room.replay(self.participant, state.last_sequences)
+        if self._owed_messages and state.last_sequences:
+            self._owed_messages = False
+            self._room.replay(self.participant, state.last_sequences)
 
     def _simulate(self, request: requests.Simulate) -> None:
         """Faults that the clients' test suites ask for."""
@@ -538,6 +542,7 @@ class Session:
 
     def unpublished_by_server(self, track_sid: str) -> None:
         self.publishing.drop(track_sid)
+        self._forget_level(self.participant.tracks[track_sid])
         self.send(responses.track_unpublished(track_sid))
 
     def grants_changed(self) -> None:

@@ -19,6 +19,8 @@ from switchroom.rooms.signal.requests import JoinRequest, Offer
 
 _MAX_INFLATED = 1024 * 1024
 _MAX_CAPABILITIES = 32
+_MAX_TRACKS = 128
+"""More than a participant may have; two bytes are a track, and inflated there are many."""
 _TRUE = ("1", "true")
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -71,7 +73,7 @@ def _join_request(message: rtc.JoinRequest) -> JoinRequest:
         participant_sid=message.participant_sid,
         metadata=message.metadata,
         attributes=dict(message.participant_attributes),
-        add_tracks=tuple(read_add_track(track) for track in message.add_track_requests),
+        add_tracks=tuple(map(read_add_track, message.add_track_requests[:_MAX_TRACKS])),
         offer=Offer(offer.sdp, offer.id) if offer.sdp else None,
         sync_state=(
             read_sync_state(message.sync_state) if message.HasField("sync_state") else None

@@ -35,7 +35,7 @@ _MAX_SIMULATED = 60
 """Seconds that a simulated speaker speaks at most."""
 
 _MAX_LISTED = 10_000
-"""Track sids read from one message; what is beyond is ignored."""
+"""Sids read from one message; what is beyond is ignored."""
 
 
 class SignalGarbage(Exception):
@@ -90,7 +90,8 @@ def read_sync_state(message: rtc.SyncState) -> SyncState:
         ),
         disabled=tuple(message.track_sids_disabled[:_MAX_LISTED]),
         last_sequences={
-            state.publisher_sid: state.last_seq for state in message.datachannel_receive_states
+            state.publisher_sid: state.last_seq
+            for state in message.datachannel_receive_states[:_MAX_LISTED]
         },
     )
 

@@ -270,6 +270,8 @@ async def test_missed_reliable_messages_are_sent_again(door: Door) -> None:
     again.say(sync_state=rtc.SyncState(datachannel_receive_states=[state]))
     numbers = [models.DataPacket.FromString(payload).sequence for _, payload in bob.peer.sent]
     assert numbers == [2, 3]
+    again.say(sync_state=rtc.SyncState(datachannel_receive_states=[state]))
+    assert len(bob.peer.sent) == 2, "once for each return"
 
 
 async def test_a_resume_with_a_track_that_is_not_known_starts_anew(door: Door) -> None:

@@ -9,6 +9,7 @@ from switchroom.media import (
     LevelChanged,
     Source,
 )
+from switchroom.rooms.info import Permissions
 from switchroom.rooms.reasons import DisconnectReason as Reason
 from unit.rooms.clients import SPARE, Door, publish
 
@@ -75,6 +76,22 @@ async def test_speakers_are_told_to_listeners_and_to_themselves(door: Door) -> N
     await ann.offer(*SPARE, ("3", "inactive", ""))
     (speaker,) = (await bob.last("speakers_changed")).speakers
     assert (speaker.level, speaker.active) == (0.0, False)
+
+
+async def test_who_may_not_publish_any_more_is_no_speaker_any_more(door: Door) -> None:
+    ann = await door.join("ann")
+    await publish(ann)
+    ann.peer.event(LevelChanged(ann.peer.receive("3"), 0.5, True))
+    for allowed in (False, True):
+        permissions = Permissions(can_publish=allowed)
+        door.house.rooms.update_participant("r", "ann", permissions=permissions)
+    (speaker,) = (await ann.last("speakers_changed")).speakers
+    assert (speaker.level, speaker.active) == (0.0, False)
+    await publish(ann, "c2", "4")
+    ann.peer.event(LevelChanged(ann.peer.receive("4"), 0.25, True))
+    ann.peer.event(LevelChanged(ann.peer.receive("4"), 0.0, False))
+    (speaker,) = (await ann.last("speakers_changed")).speakers
+    assert (speaker.level, speaker.active) == (0.0, False), "the first track's last word is over"
 
 
 async def test_a_phones_level_is_told_to_its_listeners(door: Door) -> None:

@@ -14,6 +14,8 @@ from livekit.protocol import models, rtc
 
 from switchroom.rooms.errors import Invalid
 from switchroom.rooms.signal.join import read_join_query, read_join_request
+from switchroom.rooms.signal.reading import read_request
+from switchroom.rooms.signal.requests import SyncState
 
 
 def _wrap(inner: bytes, *, compressed: bool = False) -> str:
@@ -47,6 +49,22 @@ def test_padding_and_compression_are_the_clients_choice(compressed: bool, padded
     assert request.participant_sid == "PA_1"
     assert not request.auto_subscribe, "what is not said is false here"
     assert request.offer is None
+
+
+def test_a_short_query_that_inflates_to_endless_lists_is_read_as_far_as_makes_sense() -> None:
+    """Half a million empty tracks are two bytes each, and kept the server busy for ten seconds."""
+    track = rtc.JoinRequest(add_track_requests=[rtc.AddTrackRequest()]).SerializeToString()
+    state = rtc.SyncState(datachannel_receive_states=[rtc.DataChannelReceiveState()])
+    states = rtc.SyncState.FromString(state.SerializeToString() * 100_000)
+    for number, each in enumerate(states.datachannel_receive_states):
+        each.publisher_sid = str(number)
+    value = _wrap(gzip.compress(track * 100_000), compressed=True)
+    assert len(value) < 1000
+    assert len(read_join_request(value).add_tracks) == 128
+    request = rtc.SignalRequest(sync_state=states)
+    sync_state = read_request(request.SerializeToString())
+    assert isinstance(sync_state, SyncState)
+    assert len(sync_state.last_sequences) == 10_000
 
 
 def test_capabilities_are_told_with_every_update_so_they_are_few() -> None:
