@@ -114,11 +114,16 @@ def _show(dispatches: list[proto.AgentDispatch], *, as_json: bool, empty: str) -
     print_table(
         ("Dispatch", "Room", "Agent", "Deployment", "Metadata", "Last job"),
         (
-            (one.id, one.room, one.agent_name, one.deployment, one.metadata, _last_job(one))
+            (one.id, one.room, _wanted(one), one.deployment, one.metadata, _last_job(one))
             for one in dispatches
         ),
         empty=empty,
     )
+
+
+def _wanted(dispatch: proto.AgentDispatch) -> str:
+    """Workers without a name take every room that asks for nobody."""
+    return dispatch.agent_name or "(no name)"
 
 
 def _last_job(dispatch: proto.AgentDispatch) -> str:

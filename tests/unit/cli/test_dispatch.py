@@ -55,6 +55,11 @@ def test_dispatches_are_listed_with_what_became_of_them(run: Run, api: FakeApi) 
     assert api.received[0].body == {"room": "call"}
 
 
+def test_a_dispatch_for_workers_without_a_name_is_listed_as_one(run: Run, api: FakeApi) -> None:
+    api.answer("AgentDispatchService/ListDispatch", {"agent_dispatches": [{"id": "AD_1"}]})
+    assert "(no name)" in run("--url", api.url, "dispatch", "list", "call").out
+
+
 def test_a_room_without_dispatches_says_so(run: Run, api: FakeApi) -> None:
     api.answer("AgentDispatchService/ListDispatch", {})
     assert (
