@@ -214,6 +214,15 @@ async def test_a_room_comes_back_whole(database: Database) -> None:
     assert list(await store.load()) == rooms[1:]
 
 
+async def test_the_largest_numbers_of_the_api_can_be_kept(database: Database) -> None:
+    """LiveKit's are unsigned; "for ever" is often written as the largest there is."""
+    store, largest = SqlRoomStore(database), 2**32 - 1
+    await store.save(StoredRoom("a", "RM_1", "", largest, largest, largest, created_at_ns=30))
+    (room,) = await store.load()
+    assert room.empty_timeout >= 2**31 - 1
+    assert room.max_participants >= 2**31 - 1
+
+
 async def test_a_call_comes_back_whole(database: Database) -> None:
     store = SqlCallStore(database)
     answered = replace(
