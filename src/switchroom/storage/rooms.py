@@ -12,7 +12,6 @@ from switchroom.rooms.stores import StoredRoom
 from switchroom.storage.connection import Database
 from switchroom.storage.schema import rooms
 
-
 #: PostgreSQL's integers have a sign, LiveKit's numbers none; as seconds it is for ever.
 _MOST = 2**31 - 1
 _NUMBERS = ("empty_timeout", "departure_timeout", "max_participants")
