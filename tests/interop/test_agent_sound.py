@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 from livekit import rtc
 
-from interop.rtp_phone import rtp_phone
+from interop.rtp_phone import RtpPhone, rtp_phone
 from interop.server import Server
 from interop.sipp_phone import needs_sipp
 from interop.talking_agent import RATE, agent_in, called
+from switchroom.phonenet.g711 import PCMU
+from switchroom.phonenet.rtp import Packet
 
 pytestmark = [pytest.mark.interop, needs_sipp]
 
@@ -105,32 +108,52 @@ async def test_a_background_track_is_mixed_and_comes_and_goes_unheard(
         publishing = asyncio.create_task(agent.publish())
         async with called(server, phone):
             voice = await publishing
-            await voice.capture_frame(tone(8, 440))
-            await phone.until(lambda it: len(it.loud) >= 50)
+            speaking = asyncio.create_task(goes_on(voice, 440, -20))
+            await phone.until(lambda it: last_half_second(it, 440) == pytest.approx(-20, abs=1.5))
+            alone = len(phone.packets)
             background = await agent.publish("background_audio", rtc.TrackSource.SOURCE_UNKNOWN)
-            await background.capture_frame(tone(2, 1500, -30))
-            mixed = len(phone.loud)
-            await phone.until(lambda it: len(it.loud) >= mixed + 75)
+            playing = asyncio.create_task(goes_on(background, 1500, -30))
+            await phone.until(
+                lambda it: (
+                    last_half_second(it, 440) == pytest.approx(-20, abs=1.5)
+                    and last_half_second(it, 1500) == pytest.approx(-30, abs=2)
+                )
+            )
+            mixed = len(phone.packets)
+            playing.cancel()
             track = next(
                 sid
                 for sid, published in agent.room.local_participant.track_publications.items()
                 if published.name == "background_audio"
             )
             await agent.room.local_participant.unpublish_track(track)
-            gone = len(phone.loud)
-            await phone.until(lambda it: len(it.loud) >= gone + 50)
+            gone = len(phone.packets)
+            await phone.until(lambda it: last_half_second(it, 1500) < -45)
+            frames = decoded(phone.packets)
+            speaking.cancel()
             voice.clear_queue()
             await agent.room.disconnect()  # before the room ends: see Voice.speaking
-            frames = [frame for _, frame in phone.sound]
-    both = [sample for frame in frames[mixed + 40 : mixed + 65] for sample in frame]
-    assert level_of(both, 440) == pytest.approx(-20, abs=1.5)
-    assert level_of(both, 1500) == pytest.approx(-30, abs=2)
-    after = [sample for frame in frames[gone + 25 : gone + 45] for sample in frame]
-    assert level_of(after, 1500) < -45
-    # The voice goes on throughout: no two packets in a row without it.
-    start = next(n for n, frame in enumerate(frames) if level_of(frame, 440) > -26)
-    holes = [level_of(frame, 440) < -30 for frame in frames[start : gone + 45]]
-    assert not any(one and other for one, other in pairwise(holes))
+    # The voice goes on while the other comes and goes: no two packets in a row without it.
+    for change in (frames[alone:mixed], frames[gone:]):
+        holes = [level_of(frame, 440) < -30 for frame in change]
+        assert not any(one and other for one, other in pairwise(holes))
+
+
+async def goes_on(source: rtc.AudioSource, hz: float, level_dbov: float) -> None:
+    """Play a tone until cancelled; a whole number of its turns fits each piece."""
+    while True:
+        await source.capture_frame(tone(0.5, hz, level_dbov))
+
+
+def decoded(packets: Sequence[tuple[float, Packet]]) -> list[list[int]]:
+    """Their frames of 20 ms."""
+    return [list(PCMU.decode(packet.payload)) for _, packet in packets]
+
+
+def last_half_second(phone: RtpPhone, hz: float) -> float:
+    """The level of one frequency in what came last, in dBov; of nothing, that of silence."""
+    samples = [sample for frame in decoded(phone.packets[-25:]) for sample in frame]
+    return level_of(samples, hz) if samples else -90.0
 
 
 async def test_the_last_word_is_heard_before_the_room_ends(server: Server, tmp_path: Path) -> None:
