@@ -72,6 +72,8 @@ def act(network: Network, caller: CallerSession, action: str) -> None:
         }
     if action in actions:
         actions[action]()
+    elif action == "x":
+        network.lose_connection()
 
 
 def answer_offers(sides: Sequence[CallSession], now: float) -> None:
@@ -151,4 +153,14 @@ def test_a_perfect_network_carries_a_call_in_eight_messages() -> None:
 def test_over_tcp_as_well(seed: int, script: str) -> None:
     network = Network(seed, transport="tcp")
     play(network, script, random.Random(seed))
+    check_rest(network)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32), script=st.text("chorasdHOxxx", max_size=8))
+def test_over_connections_that_are_lost_as_well(seed: int, script: str) -> None:
+    network = Network(seed, transport="tcp")
+    ours, theirs = play(network, script, random.Random(seed))
+    assert len(ends(ours)) <= 1
+    assert len(ends(theirs)) <= 1
     check_rest(network)

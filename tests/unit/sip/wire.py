@@ -333,9 +333,20 @@ class Network:
         for agent, other in ((self.caller, self.callee), (self.callee, self.caller)):
             agent.now = self.now
             agent.settle()
-            for sent in agent.out:
-                self._carry(other, sent)
-            agent.out.clear()
+            while agent.out:
+                sent = agent.out.pop(0)
+                if sent.flow.connection in (0, agent.connection):
+                    self._carry(other, sent)
+                else:
+                    agent.endpoint.flow_failed(sent.flow, "connection closed", self.now)
+                    agent.settle()
+
+    def lose_connection(self) -> None:
+        """The connection between the two is closed, and what travels on it is lost."""
+        self._travelling.clear()
+        for agent, other in ((self.caller, self.callee), (self.callee, self.caller)):
+            agent.now = self.now
+            agent.lose_connection(other.address)
 
     def _carry(self, to: Agent, sent: Send) -> None:
         copies = 2 if self.random.random() < self.duplication else 1
