@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 import structlog
 
 SKIPS_ARE_FAILURES = os.environ.get("SWITCHROOM_CI") == "1"
+RUNNING_TEST = os.environ.get("SWITCHROOM_RUNNING_TEST")
 
 # A slow machine is no bug: time is never asserted on, not even by hypothesis.
 hypothesis.settings.register_profile("switchroom", deadline=None)
@@ -21,6 +23,12 @@ def _logs_as_found() -> Iterator[None]:
     """A test that configures logging leaves no trace in the next one."""
     yield
     structlog.reset_defaults()
+
+
+def pytest_runtest_logstart(nodeid: str) -> None:
+    """Written down for `tools/test-lanes`, which a lane that crashes can't tell any more."""
+    if RUNNING_TEST:
+        Path(RUNNING_TEST).write_text(nodeid, encoding="utf-8")
 
 
 @pytest.hookimpl(wrapper=True)

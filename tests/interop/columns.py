@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from interop.clients import Kind
+from interop.measuring import measured
 from interop.server import server_here
 
 Row = Callable[..., Awaitable[None]]
 
 
-def beside_each_other(kinds: Sequence[Kind], at_once: int = 3) -> Callable[[Row], Row]:
+def beside_each_other(
+    kinds: Sequence[Kind], at_once: int = 3, *, measures: bool = False
+) -> Callable[[Row], Row]:
     """Make one test of a function that takes a `kind`, and a `server` or a `tmp_path` of its own.
 
     Every client is tried to the end, so many at a time; those that failed are named in the group
-    that is raised.
+    that is raised. A row that measures is `measured`, for each client by itself.
     """
 
     def decorate(row: Row) -> Row:
@@ -31,10 +34,11 @@ def beside_each_other(kinds: Sequence[Kind], at_once: int = 3) -> Callable[[Row]
         async def together(tmp_path: Path, **given: Any) -> None:
             here = [kind for kind in kinds if kind.is_here]
             gate = asyncio.Semaphore(at_once)
+            one_client = measured(_column) if measures else _column
 
             async def column(kind: Kind) -> None:
                 async with gate:
-                    await _column(row, kind, tmp_path / kind.label, given)
+                    await one_client(tmp_path / kind.label, row=row, kind=kind, given=given)
 
             ended = await asyncio.gather(*map(column, here), return_exceptions=True)
             failures = []
@@ -61,10 +65,10 @@ def _asked_of_pytest(row: Row) -> inspect.Signature:
 _GIVEN = {"kind", "server", "tmp_path"}
 
 
-async def _column(row: Row, kind: Kind, folder: Path, given: dict[str, Any]) -> None:
-    await asyncio.to_thread(folder.mkdir)
+async def _column(tmp_path: Path, row: Row, kind: Kind, given: dict[str, Any]) -> None:
+    await asyncio.to_thread(tmp_path.mkdir, parents=True, exist_ok=True)
     if "tmp_path" in inspect.signature(row).parameters:
-        await row(tmp_path=folder, kind=kind, **given)
+        await row(tmp_path=tmp_path, kind=kind, **given)
     else:
-        async with server_here(folder) as server:
+        async with server_here(tmp_path) as server:
             await row(server=server, kind=kind, **given)

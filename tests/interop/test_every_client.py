@@ -378,7 +378,7 @@ async def test_each_ending_has_its_reason_on_both_sides(server: Server, kind: Ki
         await anna.next("disconnected", reason=REASONS.ROOM_DELETED)
 
 
-@beside_each_other(KINDS)
+@beside_each_other(KINDS, measures=True)
 async def test_a_killed_socket_is_resumed_without_a_gap_and_without_a_message_lost_or_doubled(
     server: Server, kind: Kind
 ) -> None:
@@ -412,7 +412,7 @@ async def count(anna: Client, ben: Client, until: str | int) -> None:
         assert receiver.told("data") is None
 
 
-@beside_each_other(FAMILIES)
+@beside_each_other(FAMILIES, measures=True)
 @needs_private_network
 @pytest.mark.usefixtures("front")
 async def test_media_go_on_when_their_path_moves(tmp_path: Path, kind: Kind) -> None:

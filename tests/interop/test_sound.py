@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.interop, takes_turns]
 
 LEVEL = -20.0
 SECONDS = 30
-PATIENCE = 120.0
+PATIENCE = 300.0
 QUIET = Window(-100.0, 0.0, 0.0)
 
 
