@@ -216,14 +216,14 @@ impl Playout {
                     self.starved = 0;
                     self.play(held);
                 }
-                Taken::Lost => self.conceal(self.last),
+                Taken::Lost => self.conceal(self.last, true),
                 Taken::Nothing => {
                     self.starved = self.starved.saturating_add(1);
                     let missing = self.frame.len() - self.ready.len();
                     if self.noise.is_some() {
                         self.play_noise(missing);
                     } else {
-                        self.conceal(missing);
+                        self.conceal(missing, false);
                     }
                     break;
                 }
@@ -319,7 +319,9 @@ impl Playout {
         self.narrow.raise(samples, &mut self.ready);
     }
 
-    fn conceal(&mut self, missing: usize) {
+    /// Makes up so many samples. The packet after one that was `lost` may have a copy of it; where
+    /// nothing is due, the copy in the next one is of what was played.
+    fn conceal(&mut self, missing: usize, lost: bool) {
         if self.starved < FADED {
             self.made_up += missing as u64;
         }
@@ -330,7 +332,7 @@ impl Playout {
                 // In steps of 2.5 ms, rounded up: what is too much is played next.
                 let step = (self.rate / 400) as usize;
                 let count = missing.next_multiple_of(step).min(samples.len());
-                let next = match self.jitter.peek() {
+                let next = match self.jitter.peek().filter(|_| lost) {
                     Some(Held::Encoded(AudioCodec::Opus, next)) => &next[..],
                     _ => &[],
                 };
@@ -388,5 +390,77 @@ fn ticks(codec: AudioCodec, payload: &[u8]) -> Option<u32> {
     match codec {
         AudioCodec::Opus => packet_samples(payload, codec.clock_rate()).map(|count| count as u32),
         AudioCodec::Pcmu | AudioCodec::Pcma | AudioCodec::G722 => Some(payload.len() as u32),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Frame;
+    use switchroom_codecs::opus::{MAX_PACKET, OpusEncoder, OpusEncoderConfig};
+    use switchroom_codecs::tone::{Segment, ToneGenerator};
+
+    const RATE: u32 = 16_000;
+    const PACE: Duration = Duration::from_millis(20);
+
+    /// Packets of a voice that rises, each with a copy of the one before.
+    fn packets(count: u32) -> Vec<Vec<u8>> {
+        let config = OpusEncoderConfig { in_band_fec: true, ..OpusEncoderConfig::speech(RATE) };
+        let mut encoder = OpusEncoder::new(config).unwrap();
+        let segments: Vec<Segment> = (0..count)
+            .map(|n| Segment { frequencies: vec![200.0 + 30.0 * f64::from(n)], duration: 0.02 })
+            .collect();
+        let mut tone = ToneGenerator::new(RATE, &segments, -15.0, false).unwrap();
+        let mut encode = |_| {
+            let (mut samples, mut packet) = ([0; 320], vec![0; MAX_PACKET]);
+            tone.fill(&mut samples);
+            let size = encoder.encode(&samples, &mut packet).unwrap();
+            packet.truncate(size);
+            packet
+        };
+        (0..count).map(&mut encode).collect()
+    }
+
+    fn insert(playout: &mut Playout, now: Instant, number: u32, payload: &[u8]) {
+        let frame = Frame {
+            stream: 1,
+            codec: AudioCodec::Opus,
+            sequence: u64::from(number),
+            timestamp: number * 960,
+            marker: false,
+            pause: false,
+            keep: false,
+            level: None,
+            payload,
+            shared: None,
+        };
+        playout.insert(now, &Sound::Packet(&frame));
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods)] // the origin of a test's virtual time
+    fn a_packet_that_is_not_due_yet_is_no_copy_of_what_is_missing() {
+        let (start, packets) = (Instant::now(), packets(32));
+        let mut playouts = [Playout::new(RATE), Playout::new(RATE)];
+        for playout in &mut playouts {
+            for number in 0..30 {
+                let now = start + PACE * number;
+                insert(playout, now, number, &packets[number as usize]);
+                playout.tick(now);
+            }
+            // Something came 80 ms late: who begins to play anew keeps so much in hand.
+            insert(playout, start + PACE * 29, 25, &packets[25]);
+            playout.tick(start + PACE * 30);
+        }
+        let now = start + PACE * 31;
+        // It holds a copy of number 29, which was played; its own time is not there for long.
+        insert(&mut playouts[0], now, 30, &packets[30]);
+        for tick in 0..3 {
+            for playout in &mut playouts {
+                playout.tick(now + PACE * tick);
+            }
+            assert_eq!(playouts[0].ticks_held(), 1);
+            assert!(playouts[0].frame() == playouts[1].frame(), "tick {tick}");
+        }
     }
 }
