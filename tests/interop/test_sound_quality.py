@@ -12,6 +12,7 @@ from livekit import api
 
 from interop import judging
 from interop.lossy_line import Exchange, Impairment, lines, unbridged
+from interop.measuring import measured
 from interop.server import Server, server_here
 from interop.turns import takes_turns
 
@@ -64,6 +65,7 @@ async def heard(
 
 
 @pytest.mark.parametrize("others", [(), (SILENT,)], ids=["passed through", "mixed"])
+@measured
 async def test_a_bridge_makes_speech_over_a_lossy_network_no_worse_than_the_network_does(
     tmp_path: Path, others: tuple[str, ...]
 ) -> None:
@@ -82,6 +84,7 @@ async def test_a_bridge_makes_speech_over_a_lossy_network_no_worse_than_the_netw
     assert bridged["pesq"] > network["pesq"] - 0.6, told
 
 
+@measured
 async def test_noise_is_ten_decibels_less_and_the_voice_as_loud_where_a_call_asks_for_it(
     tmp_path: Path,
 ) -> None:
