@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from switchroom import __version__
 from switchroom.agents.dispatcher import Dispatcher
@@ -50,6 +51,7 @@ from switchroom.storage.trunks import SqlInboundTrunkStore, SqlTrunkStore
 from switchroom.storage.webhooks import SqlDeliveryStore
 from switchroom.telephony.calls.known_calls import KnownCalls
 from switchroom.telephony.events import Listener as CallListener
+from switchroom.telephony.inbound.sounds import SoundMissing
 from switchroom.telephony.stores import RoutingStores
 from switchroom.telephony.telephony import Telephony
 from switchroom.webhooks.webhooks import Webhooks
@@ -94,11 +96,13 @@ class Switchroom:
     """A server, as its configuration says. `hear_calls` are told of calls as webhooks are."""
 
     def __init__(self, config: Config, *, hear_calls: Iterable[CallListener] = ()) -> None:
+        """Raises StartFailed for settings that are of no use."""
         self._config = config
         self._condition = Condition.STARTING
         clock = SystemClock()
         place = reach(config.rtc.node_ip)
-        self._database = Database(config.storage.url)
+        with _refusals_told():
+            self._database = Database(config.storage.url)
         self.engine = _engine(config, place)
         self._overload = Overload(_limits(config))
         sip_certificate = _sip_certificate(config)
@@ -129,17 +133,18 @@ class Switchroom:
         )
         self.rooms.attended_by(self.agents)
         calls = SqlCallStore(self._database)
-        self.telephony = Telephony(
-            engine=self.engine,
-            rooms=self.rooms,
-            sip=self._sip,
-            routing=_routing(self._database),
-            calls=calls,
-            clock=clock,
-            config=config,
-            listeners=(*tell_webhooks, *self._meters.hear_calls, *hear_calls),
-            overloaded=self._refusal,
-        )
+        with _refusals_told():
+            self.telephony = Telephony(
+                engine=self.engine,
+                rooms=self.rooms,
+                sip=self._sip,
+                routing=_routing(self._database),
+                calls=calls,
+                clock=clock,
+                config=config,
+                listeners=(*tell_webhooks, *self._meters.hear_calls, *hear_calls),
+                overloaded=self._refusal,
+            )
         certificate = _certificate(config)
         watched = tuple(one for one in (certificate, sip_certificate) if one)
         self._certificates = CertificateWatch(watched)
@@ -292,6 +297,15 @@ async def with_known_address(config: Config) -> Config:
         raise StartFailed(str(failure)) from failure
     _log.info("external address", address=found)
     return replace(config, rtc=replace(config.rtc, node_ip=found))
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """A setting that turns out to be of no use is why the server can't start."""
+    try:
+        yield
+    except (StorageError, SoundMissing) as refusal:
+        raise StartFailed(str(refusal)) from None
 
 
 def _routing(database: Database) -> RoutingStores:

@@ -6,7 +6,9 @@ import asyncio
 import socket
 from pathlib import Path
 
-from switchroom.app import Switchroom
+import pytest
+
+from switchroom.app import StartFailed, Switchroom
 from switchroom.base.config import load_config
 
 _INVITE = (
@@ -38,3 +40,18 @@ async def test_a_call_that_comes_while_the_server_starts_is_to_come_again(tmp_pa
     await server.stop()
     assert answer.startswith("SIP/2.0 503 ")
     assert "\r\nRetry-After: " in answer
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "why"),
+    [
+        ("storage.url", "mysql://host/db", "storage.url must name sqlite or postgresql"),
+        ("sip.inbound.hold_music", "/nowhere.wav", "hold_music: there is no file /nowhere.wav"),
+    ],
+)
+def test_a_setting_that_turns_out_to_be_of_no_use_is_told_in_a_sentence(
+    setting: str, value: str, why: str
+) -> None:
+    config = load_config(overrides={"sip.inbound.answer": "hold_music", setting: value})
+    with pytest.raises(StartFailed, match=why):
+        Switchroom(config)

@@ -208,7 +208,7 @@ def ip_address(value: Any) -> str:
 def ip_addresses(value: Any) -> tuple[str, ...]:
     """A list of IP addresses; as text, separated by commas. LiveKit's ``""`` means all of IPv4."""
     listed = value.split(",") if isinstance(value, str) else value
-    if not isinstance(listed, list | tuple):
+    if not isinstance(listed, list | tuple) or not listed:
         raise ValueError("a list of IP addresses")
     return tuple(ip_address(str(entry).strip()) or "0.0.0.0" for entry in listed)
 

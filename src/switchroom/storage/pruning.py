@@ -50,7 +50,8 @@ class Pruning:
         self._tasks.spawn(self._delete_batch(), name="delete old calls")
 
     async def _delete_batch(self) -> None:
-        before = self._clock.unix_ns() - int(self._keep * 1e9)
+        # Before 1970 there were none, and no database has numbers for the beginning of the world.
+        before = max(0, self._clock.unix_ns() - int(self._keep * 1e9))
         try:
             deleted = await self._calls.delete_ended(before, BATCH)
         except StorageError:

@@ -104,6 +104,8 @@ def test_addresses_are_brought_to_their_usual_spelling() -> None:
     assert read.ip_addresses("127.0.0.1, [::1]") == ("127.0.0.1", "::1")
     with pytest.raises(ValueError, match="an IP address"):
         read.ip_address("localhost")
+    with pytest.raises(ValueError, match="a list of IP addresses"):
+        read.ip_addresses([])
 
 
 @given(

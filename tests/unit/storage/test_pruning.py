@@ -81,6 +81,17 @@ async def test_many_go_in_small_batches(
     await pruning.stop()
 
 
+async def test_for_ever_may_be_written_as_a_very_long_time(database: Database) -> None:
+    time, store = Time(), SqlCallStore(database)
+    await store.save_durably(call("old", 1e9, time, Termination(Cause.BYE)))
+    pruning = Pruning(store, 1e15, time, timers=time)
+    await pruning.start()
+    while not time.pending:
+        await database.run(lambda _: None)
+    assert await count(database) == 1
+    await pruning.stop()
+
+
 async def test_nothing_goes_where_everything_is_to_be_kept(database: Database) -> None:
     time, store = Time(), SqlCallStore(database)
     await store.save_durably(call("old", 1e9, time, Termination(Cause.BYE)))
