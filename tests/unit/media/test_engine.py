@@ -173,9 +173,9 @@ async def test_a_listener_that_fails_does_not_deafen_the_others(engine: Engine) 
 
 async def test_a_failed_media_thread_is_told_to_whoever_asks(engine: Engine) -> None:
     asked = asyncio.ensure_future(engine.stats())
-    assert not engine.failed
+    before = engine.failed
     engine._dispatch(("engine_failed", 0, "out of memory"))
-    assert engine.failed
+    assert (before, engine.failed) == (False, True)
     with pytest.raises(EngineFailed, match="out of memory"):
         engine.open_leg("127.0.0.1", ignore)
     await asyncio.gather(asked, return_exceptions=True)
