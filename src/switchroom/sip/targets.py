@@ -96,16 +96,15 @@ def for_size(hops: Sequence[Hop], size: int, limit: int) -> list[Hop]:
 def same_flow(hop: Hop, flow: Flow | None) -> Flow | None:
     """The flow that a dialog was set up on, if requests inside it may use it too.
 
-    They may if it leads to where they go; for a connection any port of that host will do, and so
-    will a private address that only the peer's own network can reach (a Contact from behind a NAT).
+    They may if it leads to where they go, or if that is a private address that only the peer's own
+    network can reach (a Contact from behind a NAT). For a connection any port of its host will do.
     """
     if flow is None or flow.transport != hop.transport:
         return None
-    if not flow.reliable:
-        return flow if flow.remote == (hop.ip, hop.port) else None
     peer = flow.remote[0]
+    there = hop.ip == peer if flow.reliable else flow.remote == (hop.ip, hop.port)
     hidden = is_private(hop.ip) and not is_private(peer)
-    return flow if hop.ip == peer or hidden else None
+    return flow if there or hidden else None
 
 
 def is_private(ip: str) -> bool:

@@ -94,6 +94,10 @@ def test_a_dialogs_datagrams_stay_on_its_flow_if_they_go_to_the_same_place() -> 
     assert same_flow(Hop("udp", "10.0.0.2", 5060), flow) is None
     assert same_flow(Hop("udp", "10.0.0.3", 5062), flow) is None
     assert same_flow(Hop("tcp", "10.0.0.2", 5062), flow) is None
+    # A phone behind a NAT is reached where it was heard from, and nowhere else.
+    natted = Flow("udp", ("10.0.0.1", 5060), ("9.9.9.9", 40000), ("8.8.4.4", 5060))
+    assert same_flow(Hop("udp", "192.168.1.5", 5060), natted) is natted
+    assert same_flow(Hop("udp", "8.8.8.8", 5060), natted) is None
 
 
 def moved(*contacts: str) -> Response:

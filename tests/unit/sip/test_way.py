@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from switchroom.sip.callee_session import CalleeSession
 from switchroom.sip.digest import Credentials
 from switchroom.sip.endpoint import EndpointConfig
 from switchroom.sip.invite_session import Answered, ByeReceived, Failed, FailureKind, Provisional
@@ -404,3 +405,30 @@ def test_a_call_that_came_in_says_where_from() -> None:
     agent.hear(a_call_to_us(), ("192.0.2.66", 1234))
     ((session, _),) = agent.heard
     assert session.remote == "192.0.2.66:1234"
+
+
+@pytest.mark.parametrize(
+    ("contact", "reached"), [("192.168.1.5", ("9.9.9.9", 40_001)), ("8.8.8.8", ("8.8.8.8", 5060))]
+)
+def test_a_phone_behind_a_nat_hears_the_bye_where_it_called_from(
+    contact: str, reached: tuple[str, int]
+) -> None:
+    agent = Agent()
+    agent.endpoint.admit_with(lambda _request, _flow: None)
+    source = ("9.9.9.9", 40_001)
+
+    def hear(request: Request) -> None:
+        agent.hear(
+            request.serialise().replace(b"bob@192.0.2.2:5060", f"bob@{contact}".encode()), source
+        )
+
+    hear(a_call_to_us())
+    ((session, _),) = agent.heard
+    assert isinstance(session, CalleeSession)
+    session.answer(agent.now, ANSWER)
+    agent.settle()
+    tag = agent.sent_response(200).to_tag or ""
+    hear(a_call_to_us(method="ACK", to_tag=tag, branch="z9hG4bKack", body=b""))
+    session.bye(agent.now)
+    agent.settle()
+    assert sent_to(agent) == [("BYE", reached)]
