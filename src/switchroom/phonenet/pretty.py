@@ -7,6 +7,7 @@ from functools import singledispatch
 
 from switchroom.phonenet import events
 from switchroom.phonenet.hearing import Heard
+from switchroom.sip.responses import reason_phrase
 
 
 def pretty(event: events.Event) -> str:
@@ -55,7 +56,7 @@ def _(event: events.Answered) -> str:
 
 @words.register
 def _(event: events.Rejected) -> str:
-    return f"refuses: {event.status} {event.reason}".rstrip()
+    return f"refuses: {event.status} {event.reason or reason_phrase(event.status)}".rstrip()
 
 
 @words.register

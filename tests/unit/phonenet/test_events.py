@@ -60,6 +60,10 @@ def test_an_event_has_words_of_its_own(event: events.Event) -> None:
     assert words(event) in pretty(event)
 
 
+def test_a_refusal_without_a_reason_of_its_own_has_the_usual_words() -> None:
+    assert words(events.Rejected(call="c1", status=404, reason="")) == "refuses: 404 Not Found"
+
+
 def test_every_kind_of_event_is_shown_here() -> None:
     assert {event.kind for event in ONE_OF_EACH} == set(events.KINDS)
 
