@@ -338,8 +338,11 @@ class Desk:
         if not count:
             error = f"no worker {name} registered in time"
         elif len(run.progress.refused) >= count:
-            error = f"each of the {count} workers {name} declined"
+            everyone = f"each of the {count} workers" if count > 1 else "the one worker"
+            error = f"{everyone} {name} declined"
             return Ending(DispatchOutcome.DECLINED, JobStatus.FAILED, error=error)
+        elif count == 1:
+            error = f"the one worker {name} had no room in time"
         else:
             error = f"none of the {count} workers {name} had room in time"
         return Ending(DispatchOutcome.NO_WORKER, JobStatus.FAILED, JobReason.NO_CAPACITY, error)

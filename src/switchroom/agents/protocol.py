@@ -121,6 +121,10 @@ WorkerMessage = (
 )
 
 
+_MAX_JSON_VALUES = 10_000
+"""Of one text frame. They cost by the piece: two MB of empty ones would take seconds."""
+
+
 def decode(frame: bytes | str) -> WorkerMessage:
     """Read a binary or text frame. Raises NotAMessage."""
     message = agent.WorkerMessage()
@@ -199,6 +203,8 @@ def _known(kind: type[_Number], value: int) -> _Number | None:
 
 
 def _read_json(text: str, message: Message) -> None:
+    if sum(map(text.count, "{[,")) > _MAX_JSON_VALUES:
+        raise NotAMessage("too many values")
     try:
         read_json(text, message)
     except NotProtoJson as wrong:

@@ -333,7 +333,7 @@ async def test_workers_without_room_are_named_as_the_reason(house: House) -> Non
         dispatch_id = await house.dispatch()
         await house.time.pass_(10.0)
         (job,) = await house.jobs(dispatch_id)
-        assert job.state.error == "none of the 1 workers named 'clerk' had room in time"
+        assert job.state.error == "the one worker named 'clerk' had no room in time"
 
 
 async def test_workers_that_all_decline_are_named_as_the_reason(house: House) -> None:
@@ -344,7 +344,7 @@ async def test_workers_that_all_decline_are_named_as_the_reason(house: House) ->
         await worker.nothing()
         await house.time.pass_(10.0)
         (job,) = await house.jobs(dispatch_id)
-        assert job.state.error == "each of the 1 workers named 'clerk' declined"
+        assert job.state.error == "the one worker named 'clerk' declined"
         assert [news.outcome for news in phone.news] == ["declined"]
 
 
