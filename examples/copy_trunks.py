@@ -13,12 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Awaitable
 from typing import TypeVar
 
 from livekit import api
 
 Made = TypeVar("Made")
+
+NEEDED = (
+    *("OLD_URL", "OLD_KEY", "OLD_SECRET"),
+    *("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"),
+)
 
 
 async def copy(old: api.LiveKitAPI, new: api.LiveKitAPI) -> dict[str, str]:
@@ -96,4 +102,9 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    if not all(os.environ.get(name) for name in NEEDED):
+        sys.exit(f"Say which servers: {', '.join(NEEDED)}\n\n{__doc__}")
+    try:
+        asyncio.run(main())
+    except (api.TwirpError, OSError) as failed:
+        sys.exit(f"nothing more is copied: {failed}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import copy_trunks
 import pytest
 from livekit import api
 
@@ -99,6 +101,26 @@ async def test_what_the_new_server_refuses_is_told_and_the_rest_is_copied(
         (outbound,) = (await after.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())).items
     assert outbound.sip_trunk_id in copied.values()
     assert len([was for was in copied if was.startswith("ST_")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("set_here", "said"),
+    [
+        ({}, "Say which servers: OLD_URL, OLD_KEY, OLD_SECRET, LIVEKIT_URL, "),
+        (dict.fromkeys(copy_trunks.NEEDED, "http://127.0.0.1:1"), "nothing more is copied: Cannot"),
+    ],
+)
+def test_what_is_missing_is_said_without_a_traceback(set_here: dict[str, str], said: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", SCRIPT],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], **set_here},
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(said)
+    assert "Traceback" not in ran.stderr
 
 
 def livekits_files(folder: Path) -> None:
