@@ -260,7 +260,7 @@ class Database:
         try:
             self._write_together(connection, upserts, [row])
         except Exception as error:  # noqa: BLE001 - the thread must outlive any row
-            _log.error("row not written", table=row.table.name, exc_info=error)
+            _log.error("row not written", table=row.table.name, **_facts(error))
             failure = StorageError("the database could not be written")
             self._report((*row.until_committed, *row.until_on_disk), failure)
         else:
@@ -282,7 +282,7 @@ class Database:
             with connection.begin():
                 result = job(connection)
         except SQLAlchemyError as error:
-            _log.error("database job failed", exc_info=error)
+            _log.error("database job failed", **_facts(error))
             self._settle(done, error=StorageError())
         except Exception as error:  # noqa: BLE001 - the thread must outlive any job
             self._settle(done, error=error)
@@ -325,7 +325,7 @@ def _parse(text: str) -> URL:
 
 def _engine(url: URL) -> Engine:
     try:
-        engine = create_engine(url, poolclass=StaticPool)
+        engine = create_engine(url, poolclass=StaticPool, hide_parameters=True)
     except (ModuleNotFoundError, NoSuchModuleError):
         remedy = "; pip install 'switchroom[postgres]'" if "psycopg" in url.drivername else ""
         raise StorageError(f"the driver of {url.drivername} is not installed{remedy}") from None
@@ -353,3 +353,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _cause(error: Exception) -> str:
     """The driver's own words, without the statement."""
     return str(getattr(error, "orig", None) or error).splitlines()[0][:200]
+
+
+def _facts(error: Exception) -> dict[str, Any]:
+    """What the log may say: beyond its first line a driver tells what was to be written."""
+    return {"reason": _cause(error)} if isinstance(error, SQLAlchemyError) else {"exc_info": error}

@@ -119,6 +119,23 @@ async def test_a_bad_row_fails_alone(database: Database) -> None:
     assert await database.run(_sids) == {"good": "RM_1"}
 
 
+async def test_what_a_row_held_that_failed_is_not_in_the_log(
+    database: Database, log: list[EventDict]
+) -> None:
+    """It may be a trunk's password."""
+    bad = {**_row("bad"), "sid": None, "metadata": "hunter2"}
+
+    def add(connection: Connection) -> None:
+        connection.execute(rooms.insert(), bad)
+
+    for attempt in (database.put(rooms, "bad", bad, dict), database.run(add)):
+        with pytest.raises(StorageError):
+            await attempt
+    assert [line["log_level"] for line in log] == ["error", "error"]
+    assert all("sid" in line["reason"] for line in log)
+    assert "hunter2" not in str(log)
+
+
 async def test_a_job_that_fails_changes_nothing_and_the_thread_lives_on(
     database: Database,
 ) -> None:
