@@ -369,7 +369,8 @@ class Endpoint:
 
     def came_again(self, transaction: ServerTransaction, flow: Flow) -> None:
         """A request was repeated: over a stream nobody does that before its connection is lost."""
-        if flow.reliable and flow != transaction.flow:
+        before = transaction.flow
+        if flow.reliable and flow != before and flow.remote[0] == before.remote[0]:
             self._untrack(transaction)
             transaction.flow = flow
             self.track(transaction)

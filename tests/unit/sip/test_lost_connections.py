@@ -175,6 +175,18 @@ def test_a_dialog_whose_connection_was_lost_goes_on_by_the_one_the_peer_comes_by
     agent.sent_request("BYE")
 
 
+def test_nobody_draws_an_answer_to_another_host_by_repeating_a_request() -> None:
+    agent = Agent(transport="tcp")
+    agent.endpoint.admit_with(lambda _request, _flow: None)
+    agent.hear(a_call_to_us(), ("9.9.9.9", 40_001))
+    ((session, _),) = agent.heard
+    assert isinstance(session, CalleeSession)
+    agent.hear(a_call_to_us(), ("8.8.8.8", 40_002))
+    session.answer(agent.now, ANSWER)
+    agent.settle()
+    assert {sent.flow.remote for sent in agent.out} == {("9.9.9.9", 40_001)}
+
+
 def test_a_caller_that_comes_back_by_another_connection_is_answered_there() -> None:
     """Its Via can't be connected from outside; the request that it repeats shows the way."""
     agent = Agent(transport="tcp")
