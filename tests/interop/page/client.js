@@ -126,6 +126,14 @@ function publication(sid) {
   throw new Error(`nobody publishes ${sid}`);
 }
 
+// The sid of somebody's track that is subscribed to, if there is one, and it sounds from then on.
+function subscribedTo(identity) {
+  const published = participant(identity)?.trackPublications.values() ?? [];
+  const found = [...published].find((one) => one.track);
+  if (found && !sinks.has(found.trackSid)) sinks.set(found.trackSid, found.track.attach());
+  return found?.trackSid;
+}
+
 function localTrack(sid) {
   return room.localParticipant.trackPublications.get(sid).track;
 }
