@@ -102,11 +102,20 @@ help: ## this list
 
 # ── what is set up once ──────────────────────────────────────────────────────
 
-.make/python: pyproject.toml tools/set-up tools/constraints.txt
+.make/venv: tools/set-up tools/constraints.txt
+	@tools/set-up venv
+	@touch $@
+
+.make/python: .make/venv pyproject.toml
 	@tools/set-up python
 	@touch $@
 
-.make/engine: .make/python $(ENGINE_SOURCES)
+# The compiler works while the Python packages are fetched, where make may do two things at a time.
+.make/compiled: .make/venv $(ENGINE_SOURCES)
+	@tools/set-up compile
+	@touch $@
+
+.make/engine: .make/compiled .make/python
 	@tools/set-up engine
 	@touch $@
 
@@ -115,7 +124,7 @@ help: ## this list
 	@touch $@
 
 # livekit-agents, in an environment of its own: it pins the LiveKit client that it works with.
-.make/agents: .make/python tools/set-up tools/agents-constraints.txt
+.make/agents: .make/venv tools/set-up tools/agents-constraints.txt
 	@tools/set-up agents
 	@touch $@
 
@@ -123,7 +132,7 @@ help: ## this list
 	@tools/set-up $(@F)
 	@touch $@
 
-.make/pjsua .make/older-client: .make/python tools/set-up
+.make/pjsua .make/older-client: .make/venv tools/set-up
 	@tools/set-up $(@F)
 	@touch $@
 
@@ -145,4 +154,4 @@ help: ## this list
 # Everything that the tests need: what is fetched is waited for while the engine is compiled.
 .PHONY: ready
 ready:
-	@$(MAKE) --jobs=4 .make/engine .make/network .make/agents .make/peers
+	@$(MAKE) --jobs=5 .make/engine .make/network .make/agents .make/peers
