@@ -67,8 +67,8 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
 def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
     chain, key = make(tmp_path, "a.example.com")
     locked = tmp_path / "locked.key"
-    command = ["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:word", "-out", locked]
-    subprocess.run(command, check=True, capture_output=True)
+    command = ["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:word", "-out"]
+    subprocess.run([*command, str(locked)], check=True, capture_output=True)
     with pytest.raises(CertificateError, match=r"locked\.key: the key has a password"):
         ServerCertificate(chain, str(locked)).load()
 

@@ -72,9 +72,11 @@ async def test_a_track_whose_name_would_fill_every_update_is_refused(
     door: Door, field: str
 ) -> None:
     ann = await door.join("ann")
-    ann.say(add_track=rtc.AddTrackRequest(**{"cid": "c", field: "x" * 1024}))
+    long: dict[str, Any] = {"cid": "c", field: "x" * 1024}
+    ann.say(add_track=rtc.AddTrackRequest(**long))
     assert (await ann.last("track_published")).track.sid
-    ann.say(add_track=rtc.AddTrackRequest(**{"cid": "d", field: "x" * 1025}))
+    too_long: dict[str, Any] = {"cid": "d", field: "x" * 1025}
+    ann.say(add_track=rtc.AddTrackRequest(**too_long))
     refusal = await ann.last("request_response")
     assert refusal.reason == rtc.RequestResponse.LIMIT_EXCEEDED
     assert ann.link.closed_for is None
