@@ -112,5 +112,16 @@ async def _until_bound(port: int, protocol: str) -> None:
     """SIPp says nothing when it is ready, and is no event of ours; its port is taken then."""
     table = Path("/proc/net", protocol)
     async with asyncio.timeout(180):
-        while f":{port:04X} " not in await asyncio.to_thread(table.read_text):  # noqa: ASYNC110
+        while not is_bound(port, await asyncio.to_thread(table.read_text)):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_AGAIN)
+
+
+def is_bound(port: int, table: str) -> bool:
+    """Whether somebody listens there, by the kernel's table of sockets (proc(5)).
+
+    Ports come round. For a minute the last connection to one may still be seen at its other end,
+    and who took that for SIPp would call before SIPp listens.
+    """
+    listening = {"07", "0A"}  # a UDP socket that is not connected, a TCP socket that listens
+    rows = (line.split() for line in table.splitlines()[1:])
+    return any(row[1].endswith(f":{port:04X}") and row[3] in listening for row in rows)

@@ -6,6 +6,7 @@ SIPp ends each scenario by itself: exit status 0 says that we did what the scena
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,7 @@ from interop.sipp_phone import (
     RINGING,
     SippPhone,
     cancelled,
+    is_bound,
     needs_sipp,
     receive,
     refusal,
@@ -381,6 +383,20 @@ async def test_a_reliable_183_gets_its_prack(
         call.session.bye()
         await call.next(DialogEnded)
         assert await phone.finished() == 0
+
+
+def test_a_port_whose_last_connection_is_just_over_is_not_taken_for_a_phone_that_listens() -> None:
+    table = Path("/proc/net/tcp")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert is_bound(port, table.read_text())
+        caller = socket.create_connection(("127.0.0.1", port))
+        answered, _ = listener.accept()
+        caller.close()
+        answered.close()
+    seen = table.read_text()
+    assert f":{port:04X} " in seen
+    assert not is_bound(port, seen)
 
 
 async def test_a_call_over_tcp_uses_one_connection(driver: SipDriver, tmp_path: Path) -> None:
